@@ -1,13 +1,17 @@
 //! The language: Open Workflow DSL text in, a typed definition out.
 //!
 //! Two things live here. The *words* that every other room uses ([`RunId`], [`Problem`], [`Timestamp`], …), because this
-//! crate is the one that all of them may know. And the *language* itself: [`model`] is the typed form of a workflow.
+//! crate is the one that all of them may know. And the *language* itself: [`parse`] turns text into [`model`], the typed form of a
+//! workflow, or says what is wrong and where ([`Diagnostics`]).
 //!
 //! This crate does no IO, knows no engine and evaluates no expression: an expression is text with a place.
 
+mod diagnostic;
 pub mod model;
 mod problem;
 mod words;
+mod yaml;
 
+pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
 pub use problem::{ErrorType, Problem};
 pub use words::{FunctionName, Millis, NameError, RunId, TaskPath, Timestamp, WorkflowId};

@@ -5,12 +5,13 @@
 //! Order is kept wherever the file has an order.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Millis;
 
 /// A place in a file: line and column, both from 1, the column in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 pub struct Location {
     /// The line, from 1; 0 where there is no text behind the value.
     pub line: u32,
@@ -194,6 +195,10 @@ pub enum Delivery {
 /// What tasks refer to by name.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Use {
+    /// Where it begins; `None` when the workflow has no `use`.
+    pub at: Option<Location>,
+    /// The sections that were written, empty ones too, in their order.
+    pub sections: Vec<UseSection>,
     /// Authentication policies.
     pub authentications: IndexMap<String, At<Authentication>>,
     /// Errors.
@@ -210,6 +215,27 @@ pub struct Use {
     pub timeouts: IndexMap<String, At<Timeout>>,
     /// Catalogs.
     pub catalogs: IndexMap<String, At<Catalog>>,
+}
+
+/// A section of `use`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UseSection {
+    /// `authentications`.
+    Authentications,
+    /// `errors`.
+    Errors,
+    /// `extensions`.
+    Extensions,
+    /// `functions`.
+    Functions,
+    /// `retries`.
+    Retries,
+    /// `secrets`.
+    Secrets,
+    /// `timeouts`.
+    Timeouts,
+    /// `catalogs`.
+    Catalogs,
 }
 
 /// Named tasks in order.
@@ -248,6 +274,8 @@ pub struct Task {
     pub potok: TaskPotok,
     /// What it does.
     pub kind: TaskKind,
+    /// Where the key stands that says what it does.
+    pub kind_at: Location,
     /// The task as written (the value under its name), for `$task.definition`.
     pub source: Value,
 }
@@ -320,8 +348,12 @@ pub struct HttpCall {
     pub query: Option<Json>,
     /// What the task's output is.
     pub output: HttpOutput,
+    /// Where that was written; `None` when it is the default.
+    pub output_at: Option<Location>,
     /// Whether redirects (status 3xx) are a success.
     pub redirect: bool,
+    /// Where that was written; `None` when it is the default.
+    pub redirect_at: Option<Location>,
 }
 
 /// What the output of an HTTP call is.
@@ -341,6 +373,8 @@ pub enum HttpOutput {
 pub struct Endpoint {
     /// A URI, a URI template or an expression.
     pub uri: Text,
+    /// Whether it was written as the URI alone, not as an object.
+    pub shorthand: bool,
     /// How to authenticate there.
     pub authentication: Option<At<AuthenticationRef>>,
 }
@@ -385,6 +419,8 @@ pub struct Fork {
     pub branches: TaskList,
     /// Whether the first to finish wins.
     pub compete: bool,
+    /// Where that was written; `None` when it is the default.
+    pub compete_at: Option<Location>,
 }
 
 /// `for`.
@@ -409,7 +445,7 @@ pub struct Listen {
     pub to: Json,
     /// `data`, `envelope` or `raw`.
     pub read: Option<Text>,
-    /// What to do for each event, as written.
+    /// What to do for each event, as written but for its `do`.
     pub foreach: Option<Json>,
     /// The tasks of `foreach.do`.
     pub foreach_tasks: Option<TaskList>,
@@ -424,6 +460,8 @@ pub struct Run {
     pub properties: Json,
     /// Whether to wait for it.
     pub wait: bool,
+    /// Where that was written (`await`); `None` when it is the default.
+    pub wait_at: Option<Location>,
     /// `stdout`, `stderr`, `code`, `all` or `none`.
     pub output: Option<Text>,
 }
@@ -466,7 +504,7 @@ pub struct Try {
 pub struct Catch {
     /// Where it begins.
     pub at: Location,
-    /// Which errors, by their members.
+    /// Which errors, by their members; all of them when it is absent or empty.
     pub errors: Option<ErrorFilter>,
     /// The variable of the error; `error` when absent.
     pub variable: Option<Text>,
@@ -517,6 +555,12 @@ pub struct RetryPolicy {
     pub delay: Option<At<Duration>>,
     /// How the delay grows.
     pub backoff: Backoff,
+    /// The object under the backoff's name as written; `None` when no backoff was written.
+    pub backoff_properties: Option<Json>,
+    /// Where `limit` was written.
+    pub limit_at: Option<Location>,
+    /// Where `limit.attempt` was written.
+    pub attempt_at: Option<Location>,
     /// The most retries.
     pub attempts: Option<u64>,
     /// The longest that one attempt may take.
@@ -582,7 +626,12 @@ pub struct ErrorDefinition {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Duration {
     /// A fixed one.
-    Fixed(Millis),
+    Fixed {
+        /// How long.
+        span: Millis,
+        /// How it was written: an ISO 8601 duration, or an object such as `{ "minutes": 5 }`.
+        written: Value,
+    },
     /// An expression that gives an ISO 8601 duration or a duration object.
     Expression(String),
 }
