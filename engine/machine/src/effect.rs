@@ -1,0 +1,189 @@
+//! What goes out: what a run asks of the world, and what became of it in the end.
+
+use std::{fmt, sync::Arc};
+
+use indexmap::IndexMap;
+use potok_dsl::{Problem, TaskPath, Timestamp, model};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::lock::LockedFunction;
+
+/// The number of a call within its run, from 1; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a timer within its run, from 1; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TimerId(pub u64);
+
+impl fmt::Display for TimerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Something that a run asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "camelCase")]
+pub enum Effect {
+    /// Make a call and report its completion.
+    Call(CallEffect),
+    /// Nobody waits for this call any more: stop it if that is possible. Its completion is ignored.
+    CancelCall {
+        /// Which one.
+        call: CallId,
+    },
+    /// Report when this moment has come.
+    StartTimer {
+        /// Under which number.
+        timer: TimerId,
+        /// The moment.
+        at: Timestamp,
+    },
+    /// Nobody waits for this timer any more.
+    CancelTimer {
+        /// Which one.
+        timer: TimerId,
+    },
+    /// The run has ended; nothing follows.
+    Finish(Outcome),
+    /// There is more to do at once: call [`crate::Machine::proceed`] when others had their turn.
+    Yield,
+}
+
+/// A call that a task asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallEffect {
+    /// Its number.
+    pub call: CallId,
+    /// The execution of the task that makes it.
+    pub path: TaskPath,
+    /// The reference of the task that makes it.
+    pub reference: String,
+    /// A short hash of what is called with which arguments.
+    pub digest: String,
+    /// The same for every attempt of this execution of the task.
+    pub idempotency_key: String,
+    /// What is called.
+    pub request: Request,
+    /// Whether nothing outside can tell that it was made.
+    pub pure: bool,
+    /// Whether, after a crash in its middle, it faults instead of being repeated (`metadata.potok.delivery`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_most_once: bool,
+}
+
+/// What is called. All expressions in it have been evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Request {
+    /// A function of a plugin.
+    Function {
+        /// Which one.
+        function: LockedFunction,
+        /// Its arguments, an object.
+        args: Arc<Value>,
+    },
+    /// An HTTP request.
+    Http(HttpRequest),
+}
+
+/// An HTTP request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpRequest {
+    /// The method as written.
+    pub method: String,
+    /// The URI.
+    pub uri: String,
+    /// The headers.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub headers: IndexMap<String, String>,
+    /// The query's parameters, to be appended to those that the URI has.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub query: IndexMap<String, String>,
+    /// The body; `None` when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// What the task's output is.
+    pub output: HttpOutput,
+    /// Whether redirects (status 3xx) are a success.
+    pub redirect: bool,
+    /// How to authenticate: an object with one member, named for the scheme (`basic`, `bearer`, `digest`, `oauth2`, `oidc`),
+    /// that holds the policy's members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Value>,
+}
+
+/// What the output of an HTTP call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HttpOutput {
+    /// The body's bytes in base64.
+    Raw,
+    /// The body, deserialised when it can be.
+    Content,
+    /// `{ request, statusCode, headers, content }`.
+    Response,
+}
+
+impl From<model::HttpOutput> for HttpOutput {
+    fn from(output: model::HttpOutput) -> Self {
+        match output {
+            model::HttpOutput::Raw => Self::Raw,
+            model::HttpOutput::Content => Self::Content,
+            model::HttpOutput::Response => Self::Response,
+        }
+    }
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It has been accepted but not begun. No machine is ever in it; it is the word for runs that wait for their turn.
+    Pending,
+    /// It computes, or waits for calls.
+    Running,
+    /// It waits for nothing but time.
+    Waiting,
+    /// Someone has halted it.
+    Suspended,
+    /// Someone has ended it.
+    Cancelled,
+    /// An error that nobody caught has ended it.
+    Faulted,
+    /// It has run to its end.
+    Completed,
+}
+
+impl Status {
+    /// Whether nothing can follow.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Faulted | Self::Completed)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Completed, faulted or cancelled.
+    pub status: Status,
+    /// What a completed run gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Arc<Value>>,
+    /// Why a faulted run faulted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}

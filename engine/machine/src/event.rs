@@ -1,0 +1,82 @@
+//! What comes in: the events that a run consumes, in the form in which a journal keeps them.
+//!
+//! Everything here is serialised and self-describing: a journal written today is read by a machine of tomorrow.
+
+use std::sync::Arc;
+
+use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::effect::{CallId, TimerId};
+
+/// How a run begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Start {
+    /// The version of machine and expressions that the run was started with; see [`crate::SEMANTICS`].
+    pub semantics: u32,
+    /// The run.
+    pub run: RunId,
+    /// The hash of the definition that it runs.
+    pub definition: String,
+    /// The workflow's raw input.
+    pub input: Arc<Value>,
+    /// When it began.
+    pub at: Timestamp,
+}
+
+/// What can happen to a run after it has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A call has ended.
+    CallCompleted {
+        /// Which one.
+        call: CallId,
+        /// Where it was made.
+        path: TaskPath,
+        /// What was called, as [`crate::CallEffect::digest`] says.
+        digest: String,
+        /// What it gave.
+        outcome: Result<Arc<Value>, Problem>,
+    },
+    /// A timer's moment has come.
+    TimerFired {
+        /// Which one.
+        timer: TimerId,
+    },
+    /// Nothing new starts until the run is resumed.
+    Suspend {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The run goes on.
+    Resume,
+    /// The run ends as cancelled.
+    Cancel {
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// An event with the moment of its entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// When it entered.
+    pub at: Timestamp,
+    /// The machine's task count when it entered: a replay applies it there.
+    pub tasks: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// One entry of a run's journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "camelCase")]
+pub enum Entry {
+    /// The first one.
+    Start(Start),
+    /// Every later one.
+    Event(Recorded),
+}
