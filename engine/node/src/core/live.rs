@@ -1,0 +1,355 @@
+//! A run in memory: its machine, what of it is durable, and what waits for that.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use potok_dsl::{RunId, TaskPath, Timestamp};
+use potok_machine::{
+    CallEffect, CallId, Effect, Entry, Event, Machine, Mismatch, Observer, Outcome, Status, TimerId, Trace,
+};
+
+use super::types::{Client, Deployed, Kept, Opening, Output, Save, Update};
+
+/// Traces of a run beyond this number are no longer kept: a loop that never ends must not fill the disk with its timeline.
+pub(super) const TRACES_KEPT: u64 = 100_000;
+
+/// Entries after which a snapshot is written with the next save.
+const SNAPSHOT_EVERY: u64 = 256;
+
+/// A run in memory.
+pub(super) struct Live {
+    pub machine: Machine,
+    pub deployed: Deployed,
+    pub trigger: Option<Arc<str>>,
+    /// Entries consumed.
+    pub seq: u64,
+    /// Entries durable.
+    pub durable: u64,
+    /// The entry up to which a write is under way, with the traces that it carries.
+    pub writing: Option<Writing>,
+    /// Entries consumed and not yet handed to a write.
+    unsaved: Vec<Entry>,
+    /// The row of a run that no write has carried yet.
+    pub opening: Option<Opening>,
+    /// Calls that wait until the entry of that number is durable.
+    gated: VecDeque<(u64, Box<CallEffect>)>,
+    /// Clients that wait for the start to be durable.
+    pub starters: Vec<Client>,
+    /// Clients that wait for the entry of a command to be durable.
+    pub commanders: Vec<(u64, Client)>,
+    /// Calls that are open.
+    calls: HashMap<CallId, (TaskPath, String)>,
+    /// Timers that are armed.
+    pub timers: HashMap<TimerId, Timestamp>,
+    /// How the run has ended.
+    pub outcome: Option<Outcome>,
+    /// Traces not yet handed to a write, and the number of the first.
+    traces: Traces,
+    /// The entry of the newest snapshot.
+    snapshot_at: u64,
+    /// How often it was recovered without progress, and whether the row says so.
+    pub recoveries: u32,
+    /// Whether something besides entries is to be written.
+    pub row_changed: bool,
+    /// Since when nothing has happened.
+    pub quiet_since: Timestamp,
+    /// When unsaved entries that nobody waits for are written, if that is set.
+    pub linger: Option<Timestamp>,
+    /// How often in a row a write has failed.
+    pub failures: u32,
+    /// Whether it leaves memory as soon as everything is durable.
+    pub leaving: bool,
+}
+
+/// A write under way.
+pub(super) struct Writing {
+    pub upto: u64,
+    update: Update,
+    opening: Option<Opening>,
+    entries: Vec<Entry>,
+}
+
+/// Traces in order, the first one numbered.
+#[derive(Default)]
+pub(super) struct Traces {
+    next: u64,
+    skip_below: u64,
+    list: Vec<Trace>,
+}
+
+impl Observer for Traces {
+    fn on(&mut self, trace: Trace) {
+        if self.next >= self.skip_below && self.next < TRACES_KEPT {
+            self.list.push(trace);
+        }
+        self.next += 1;
+    }
+}
+
+impl Traces {
+    fn first(&self) -> u64 {
+        self.next.min(TRACES_KEPT) - self.list.len() as u64
+    }
+}
+
+/// What an effect asks of the core beyond the run itself.
+pub(super) enum Wish {
+    Out(Output),
+    Arm(TimerId, Timestamp),
+    Disarm(TimerId, Timestamp),
+    Proceed,
+}
+
+impl Live {
+    /// A run that begins.
+    pub fn begin(machine: Machine, deployed: Deployed, opening: Opening, start: Entry, now: Timestamp) -> Self {
+        let mut live = Self::around(machine, deployed, opening.trigger.clone(), now);
+        live.opening = Some(opening);
+        live.unsaved.push(start);
+        live.seq = 1;
+        live
+    }
+
+    /// A run read from the store; `seq` entries of it are durable.
+    pub fn restored(machine: Machine, deployed: Deployed, trigger: Option<Arc<str>>, seq: u64, now: Timestamp) -> Self {
+        let mut live = Self::around(machine, deployed, trigger, now);
+        live.seq = seq;
+        live.durable = seq;
+        live
+    }
+
+    fn around(machine: Machine, deployed: Deployed, trigger: Option<Arc<str>>, now: Timestamp) -> Self {
+        Self {
+            machine,
+            deployed,
+            trigger,
+            seq: 0,
+            durable: 0,
+            writing: None,
+            unsaved: Vec::new(),
+            opening: None,
+            gated: VecDeque::new(),
+            starters: Vec::new(),
+            commanders: Vec::new(),
+            calls: HashMap::new(),
+            timers: HashMap::new(),
+            outcome: None,
+            traces: Traces::default(),
+            snapshot_at: 0,
+            recoveries: 0,
+            row_changed: false,
+            quiet_since: now,
+            linger: None,
+            failures: 0,
+            leaving: false,
+        }
+    }
+
+    /// Where traces go that the machine gives while it is built or replayed: those below `kept` are durable already.
+    pub fn adopt_traces(&mut self, traces: Traces, snapshot_at: u64) {
+        self.traces = traces;
+        self.snapshot_at = snapshot_at;
+    }
+
+    pub fn run(&self) -> RunId {
+        self.machine.run()
+    }
+
+    /// Whether a completion is of a call that is open, with the path and digest that it was made with.
+    pub fn is_open(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call)
+    }
+
+    /// Consumes an event: the only way in.
+    pub fn consume(&mut self, now: Timestamp, event: Event) -> Result<Vec<Wish>, Mismatch> {
+        let recorded = self.machine.record(now, event);
+        if let Event::CallCompleted { call, .. } = &recorded.event {
+            self.calls.remove(call);
+        }
+        if let Event::TimerFired { timer } = &recorded.event {
+            self.timers.remove(timer);
+        }
+        let effects = self.machine.apply(&recorded, &mut self.traces)?;
+        self.seq += 1;
+        self.unsaved.push(Entry::Event(recorded));
+        self.quiet_since = now;
+        if self.recoveries > 0 {
+            self.recoveries = 0;
+            self.row_changed = true;
+        }
+        Ok(self.take(effects))
+    }
+
+    /// Goes on after a yield.
+    pub fn proceed(&mut self, now: Timestamp) -> Vec<Wish> {
+        let effects = self.machine.proceed(now, &mut self.traces);
+        self.quiet_since = now;
+        self.take(effects)
+    }
+
+    /// Takes the machine's effects: pure calls leave at once, others when everything before them is durable.
+    pub fn take(&mut self, effects: Vec<Effect>) -> Vec<Wish> {
+        let mut wishes = Vec::with_capacity(effects.len());
+        for effect in effects {
+            match effect {
+                Effect::Call(call) => {
+                    self.calls.insert(call.call, (call.path.clone(), call.digest.clone()));
+                    let call = Box::new(call);
+                    if call.pure || self.durable >= self.seq {
+                        wishes.push(Wish::Out(Output::StartCall { run: self.run(), effect: call }));
+                    } else {
+                        self.gated.push_back((self.seq, call));
+                    }
+                }
+                Effect::CancelCall { call } => {
+                    self.calls.remove(&call);
+                    let before = self.gated.len();
+                    self.gated.retain(|(_, gated)| gated.call != call);
+                    if self.gated.len() == before {
+                        wishes.push(Wish::Out(Output::CancelCall { run: self.run(), call }));
+                    }
+                }
+                Effect::StartTimer { timer, at } => {
+                    self.timers.insert(timer, at);
+                    wishes.push(Wish::Arm(timer, at));
+                }
+                Effect::CancelTimer { timer } => {
+                    if let Some(at) = self.timers.remove(&timer) {
+                        wishes.push(Wish::Disarm(timer, at));
+                    }
+                }
+                Effect::Finish(outcome) => self.outcome = Some(outcome),
+                Effect::Yield => wishes.push(Wish::Proceed),
+            }
+        }
+        wishes
+    }
+
+    /// Whether there is anything to write.
+    pub fn dirty(&self) -> bool {
+        !self.unsaved.is_empty() || self.row_changed || !self.traces.list.is_empty()
+    }
+
+    /// Whether someone waits for what is not yet written, or too much of it has gathered.
+    pub fn urgent(&self) -> bool {
+        !self.gated.is_empty()
+            || !self.starters.is_empty()
+            || !self.commanders.is_empty()
+            || self.outcome.is_some()
+            || self.row_changed
+            || self.unsaved.len() >= 256
+            || self.traces.list.len() >= 1024
+    }
+
+    /// Whether nothing happens in it before its next timer, and everything is durable.
+    pub fn idle(&self) -> bool {
+        self.calls.is_empty() && self.writing.is_none() && !self.dirty() && !self.machine.wants_to_proceed()
+    }
+
+    /// When it must be looked at again, at the latest.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        if !self.calls.is_empty() || self.machine.wants_to_proceed() {
+            return Some(Timestamp(0));
+        }
+        self.timers.values().min().copied()
+    }
+
+    /// The write that makes everything so far durable.
+    pub fn save(&mut self, now: Timestamp, snapshot: bool) -> Save {
+        let upto = self.seq;
+        let due = upto - self.snapshot_at >= SNAPSHOT_EVERY;
+        let snapshot = ((snapshot || due) && self.outcome.is_none() && upto > self.snapshot_at).then(|| {
+            self.snapshot_at = upto;
+            Arc::new(Kept { machine: self.machine.snapshot(), traces: self.traces.next })
+        });
+        let first_trace = self.traces.first();
+        let traces = Arc::new(std::mem::take(&mut self.traces.list));
+        let entries = std::mem::take(&mut self.unsaved);
+        let opening = self.opening.take();
+        let status = self.status();
+        self.row_changed = false;
+        self.linger = None;
+        let save = Save {
+            run: self.run(),
+            after: self.durable,
+            entries: entries.clone(),
+            opening: opening.clone(),
+            status,
+            outcome: self.outcome.clone(),
+            wake_at: self.wake_at(),
+            at: now,
+            recoveries: self.recoveries,
+            snapshot,
+            first_trace,
+            traces: Arc::clone(&traces),
+        };
+        let update = Update {
+            run: self.run(),
+            workflow: self.deployed.definition.id().clone(),
+            status,
+            first: first_trace,
+            traces,
+            outcome: self.outcome.clone(),
+            trigger: self.trigger.clone(),
+        };
+        self.writing = Some(Writing { upto, update, opening, entries });
+        save
+    }
+
+    /// The write under way is durable: what waited for it may leave.
+    pub fn saved(&mut self) -> (Vec<Output>, Option<Update>) {
+        let Some(writing) = self.writing.take() else { return (Vec::new(), None) };
+        self.durable = writing.upto;
+        self.failures = 0;
+        let mut out = Vec::new();
+        while self.gated.front().is_some_and(|(seq, _)| *seq <= self.durable) {
+            if let Some((_, effect)) = self.gated.pop_front() {
+                out.push(Output::StartCall { run: self.run(), effect });
+            }
+        }
+        (out, Some(writing.update))
+    }
+
+    /// The write under way did not happen: what it carried is unsaved again.
+    pub fn unsave(&mut self) {
+        let Some(mut writing) = self.writing.take() else { return };
+        self.failures += 1;
+        writing.entries.append(&mut self.unsaved);
+        self.unsaved = writing.entries;
+        if self.opening.is_none() {
+            self.opening = writing.opening;
+        }
+        let mut traces = writing.update.traces.as_ref().clone();
+        traces.append(&mut self.traces.list);
+        self.traces.list = traces;
+        self.snapshot_at = self.snapshot_at.min(self.durable);
+        self.row_changed = true;
+    }
+
+    /// The calls that are open.
+    pub fn open_calls(&self) -> impl Iterator<Item = CallId> + '_ {
+        self.calls.keys().copied()
+    }
+
+    /// Whether the newest snapshot holds everything consumed.
+    pub fn snapshot_is_current(&self) -> bool {
+        self.snapshot_at == self.seq
+    }
+
+    /// The run's status as people see it.
+    pub fn status(&self) -> Status {
+        self.outcome.as_ref().map_or_else(|| self.machine.status(), |outcome| outcome.status)
+    }
+}
+
+impl Traces {
+    /// Continues a timeline: the next trace has the number `next`, those below `kept` are durable.
+    pub fn resume(next: u64, kept: u64) -> Self {
+        Self { next, skip_below: kept, list: Vec::new() }
+    }
+}

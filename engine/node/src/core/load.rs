@@ -1,0 +1,134 @@
+//! Runs that come back from the store: after a crash, after an upgrade, or because their time has come.
+
+use std::sync::Arc;
+
+use potok_dsl::{Millis, RunId, Timestamp};
+use potok_machine::{Effect, Entry, Event, Machine};
+
+use super::{
+    Answer, Core, LoadFailure, Output, Stored,
+    live::{Live, Traces},
+};
+
+impl Core {
+    /// The store has said which runs are due.
+    pub(super) fn due(&mut self, runs: Vec<RunId>, next: Option<Timestamp>, out: &mut Vec<Output>) {
+        self.asking = false;
+        for run in runs {
+            if !self.runs.contains_key(&run) && !self.loading.contains_key(&run) && !self.stopping {
+                self.loading.insert(run, Vec::new());
+                out.push(Output::Load(run));
+            }
+        }
+        self.wake_by(next);
+    }
+
+    /// A run was read.
+    pub(super) fn loaded(&mut self, run: RunId, result: Result<Box<Stored>, LoadFailure>, out: &mut Vec<Output>) {
+        let Some(waiting) = self.loading.remove(&run) else { return };
+        let stored = match result {
+            Ok(stored) => stored,
+            Err(failure) => {
+                if let LoadFailure::Unavailable(_) = failure {
+                    self.wake_by(Some(self.now.after(Millis(1_000))));
+                }
+                for (_, client) in waiting {
+                    out.push(Output::Answer(client, refusal(&failure)));
+                }
+                return;
+            }
+        };
+        if let Err(why) = self.revive(run, *stored, out) {
+            tracing::error!(%run, %why, "a stored run cannot go on; it stays as it is");
+            for (_, client) in waiting {
+                out.push(Output::Answer(client, Answer::Failed(why.clone())));
+            }
+            return;
+        }
+        for (command, client) in waiting {
+            self.command(run, command, client, out);
+        }
+    }
+
+    /// Rebuilds the machine by feeding it what it has consumed, then issues again what was outstanding.
+    fn revive(&mut self, run: RunId, stored: Stored, out: &mut Vec<Output>) -> Result<(), String> {
+        let Stored { deployed, snapshot, entries, timeline, recoveries, trigger } = stored;
+        let definition = Arc::clone(&deployed.definition);
+        let mut entries = entries.into_iter();
+        let snapshot_at = snapshot.as_ref().map_or(0, |(seq, _)| *seq);
+        let (mut machine, mut traces, mut seq) = match snapshot {
+            Some((seq, kept)) => {
+                let traces = Traces::resume(kept.traces, timeline);
+                let machine = Machine::restore(definition, self.evaluator.clone(), kept.machine).map_err(|e| e.to_string())?;
+                (machine, traces, seq)
+            }
+            None => {
+                let Some(Entry::Start(start)) = entries.next() else {
+                    return Err("its journal does not begin with a start".to_owned());
+                };
+                let mut traces = Traces::resume(0, timeline);
+                let (machine, _) = Machine::start(definition, self.evaluator.clone(), &start, &mut traces);
+                (machine, traces, 1)
+            }
+        };
+        for entry in entries {
+            let Entry::Event(recorded) = entry else { return Err("its journal has a second start".to_owned()) };
+            machine.apply(&recorded, &mut traces).map_err(|e| e.to_string())?;
+            seq += 1;
+        }
+        let outstanding = machine.outstanding();
+        let calls = outstanding.iter().any(|effect| matches!(effect, Effect::Call(_)));
+        let outcome = machine.outcome().cloned();
+        let mut live = Live::restored(machine, deployed, trigger, seq, self.now);
+        live.adopt_traces(traces, snapshot_at);
+        live.outcome = outcome;
+        live.recoveries = recoveries;
+        if calls {
+            live.recoveries += 1;
+            live.row_changed = true;
+        }
+        let stuck = live.recoveries > self.config.recoveries;
+        let wishes = if stuck { Vec::new() } else { live.take(outstanding) };
+        self.runs.insert(run, live);
+        if stuck {
+            let reason = format!("recovered {recoveries} times without progress");
+            self.hold(run, reason, out);
+        } else {
+            self.grant(run, wishes, out);
+        }
+        self.settle(run, out);
+        Ok(())
+    }
+
+    /// Suspends a run that keeps the node from making progress; what was outstanding is issued when a person resumes it, which
+    /// loads it anew.
+    fn hold(&mut self, run: RunId, reason: String, out: &mut Vec<Output>) {
+        tracing::error!(%run, %reason, "run suspended");
+        if let Some(live) = self.runs.get_mut(&run) {
+            live.leaving = true;
+        }
+        self.consume(run, Event::Suspend { reason: Some(reason) }, out);
+    }
+
+    /// Writes a run down and lets it go, for a node that stops.
+    pub(super) fn stop_run(&mut self, run: RunId, out: &mut Vec<Output>) {
+        let Some(live) = self.runs.get_mut(&run) else { return };
+        if live.writing.is_some() {
+            return;
+        }
+        let written = live.durable == live.seq && !live.dirty() && live.snapshot_is_current();
+        if written || live.failures > 3 {
+            return self.abandon(run, out);
+        }
+        live.row_changed = true;
+        self.settle(run, out);
+    }
+}
+
+fn refusal(failure: &LoadFailure) -> Answer {
+    match failure {
+        LoadFailure::Missing => Answer::Missing,
+        LoadFailure::Ended(status) => Answer::Refused(*status),
+        LoadFailure::Unavailable(why) | LoadFailure::Incompatible(why) => Answer::Failed(why.clone()),
+    }
+}

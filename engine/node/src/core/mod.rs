@@ -1,0 +1,427 @@
+//! The node without IO: what a node decides, as a function of what happens to it.
+//!
+//! [`Core::handle`] takes one [`Input`] and appends [`Output`]s. It has no clock, no store, no network and no randomness, so a whole
+//! node runs in a simulator as it runs in production. The rule that it keeps is *output commit* (Elnozahy et al., "A survey of
+//! rollback-recovery protocols", 2002, section 2.4): nothing leaves that depends on something that could still be lost.
+//!
+//! Each run has at most one write under way; while it is, new entries gather and go with the next. The store groups the
+//! writes of many runs into one transaction.
+
+mod live;
+mod load;
+mod types;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use potok_dsl::{Millis, RunId, Timestamp};
+use potok_expr::Evaluator;
+use potok_machine::{Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
+
+use live::{Live, Traces, Wish};
+pub use types::*;
+
+/// How a core behaves.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// How long entries that nobody waits for may stay unwritten.
+    pub linger: Millis,
+    /// How long a run that only waits stays in memory.
+    pub evict_after: Millis,
+    /// How many due runs are woken at once.
+    pub wake_batch: u32,
+    /// After how many recoveries without progress a run is suspended.
+    pub recoveries: u32,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self { linger: Millis(5), evict_after: Millis(2_000), wake_batch: 512, recoveries: 3 }
+    }
+}
+
+/// A node's decisions.
+pub struct Core {
+    config: CoreConfig,
+    evaluator: Evaluator,
+    now: Timestamp,
+    runs: HashMap<RunId, Live>,
+    /// Runs that are being read, with what waits for them.
+    loading: HashMap<RunId, Vec<(Command, Client)>>,
+    /// Clients that wait for a run's end.
+    waiters: HashMap<RunId, Vec<Client>>,
+    timers: BTreeSet<(Timestamp, RunId, TimerId)>,
+    lingering: BTreeSet<(Timestamp, RunId)>,
+    idling: BTreeSet<(Timestamp, RunId)>,
+    /// Runs that want to go on after a yield.
+    ready: VecDeque<RunId>,
+    /// When the store must be asked for due runs.
+    next_due: Option<Timestamp>,
+    asking: bool,
+    stopping: bool,
+}
+
+impl Core {
+    /// A core that will ask the store for everything that is due, as after any start.
+    #[must_use]
+    pub fn new(config: CoreConfig, evaluator: Evaluator) -> Self {
+        Self {
+            config,
+            evaluator,
+            now: Timestamp(0),
+            runs: HashMap::new(),
+            loading: HashMap::new(),
+            waiters: HashMap::new(),
+            timers: BTreeSet::new(),
+            lingering: BTreeSet::new(),
+            idling: BTreeSet::new(),
+            ready: VecDeque::new(),
+            next_due: Some(Timestamp(0)),
+            asking: false,
+            stopping: false,
+        }
+    }
+
+    /// Takes what happened at a moment; appends what is to be done.
+    pub fn handle(&mut self, now: Timestamp, input: Input, out: &mut Vec<Output>) {
+        // A clock that is set back must not make timers fire late by that much, nor time run backwards within a run.
+        self.now = self.now.max(now);
+        match input {
+            Input::Start(start) => self.start(start, out),
+            Input::Command { run, command, client } => self.command(run, command, client, out),
+            Input::Wait { run, client } => self.waiters.entry(run).or_default().push(client),
+            Input::Forget { run, client } => self.forget(run, client),
+            Input::CallDone { run, call, path, digest, outcome } => {
+                if self.runs.get(&run).is_some_and(|live| live.is_open(call)) {
+                    self.consume(run, Event::CallCompleted { call, path, digest, outcome }, out);
+                }
+            }
+            Input::Saved { run, result } => self.saved(run, result, out),
+            Input::Loaded { run, result } => self.loaded(run, result, out),
+            Input::Due { runs, next } => self.due(runs, next, out),
+            Input::Stop => self.stop(out),
+            Input::Tick => {}
+        }
+        self.turn(out);
+    }
+
+    /// When [`Input::Tick`] is wanted at the latest, if nothing else happens.
+    #[must_use]
+    pub fn wakeup(&self) -> Option<Timestamp> {
+        if !self.ready.is_empty() {
+            return Some(self.now);
+        }
+        let due = if self.asking { None } else { self.next_due };
+        [
+            self.timers.first().map(|t| t.0),
+            self.lingering.first().map(|t| t.0),
+            self.idling.first().map(|t| t.0),
+            due,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// How many runs are in memory.
+    #[must_use]
+    pub fn loaded_runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Whether runs want to go on at once.
+    #[must_use]
+    pub fn busy(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    fn start(&mut self, start: StartRun, out: &mut Vec<Output>) {
+        let StartRun { run, deployed, input, trigger, idempotency_key, labels, client } = start;
+        if self.stopping {
+            if let Some(client) = client {
+                out.push(Output::Answer(client, Answer::Failed("the node is stopping".to_owned())));
+            }
+            return;
+        }
+        let entry = Start {
+            semantics: SEMANTICS,
+            run,
+            definition: deployed.hash.to_string(),
+            input: Arc::clone(&input),
+            at: self.now,
+        };
+        let mut traces = Traces::default();
+        let (machine, effects) = Machine::start(
+            Arc::clone(&deployed.definition),
+            self.evaluator.clone(),
+            &entry,
+            &mut traces,
+        );
+        let opening = Opening {
+            definition: Arc::clone(&deployed.hash),
+            workflow: deployed.definition.id().clone(),
+            input,
+            trigger,
+            idempotency_key,
+            labels,
+        };
+        let mut live = Live::begin(machine, deployed, opening, Entry::Start(entry), self.now);
+        live.adopt_traces(traces, 0);
+        live.starters.extend(client);
+        let wishes = live.take(effects);
+        self.runs.insert(run, live);
+        self.grant(run, wishes, out);
+        self.settle(run, out);
+    }
+
+    fn command(&mut self, run: RunId, command: Command, client: Client, out: &mut Vec<Output>) {
+        let Some(live) = self.runs.get_mut(&run) else {
+            let waiting = self.loading.entry(run).or_insert_with(|| {
+                out.push(Output::Load(run));
+                Vec::new()
+            });
+            waiting.push((command, client));
+            return;
+        };
+        let status = live.status();
+        if live.outcome.is_some() {
+            out.push(Output::Answer(client, Answer::Refused(status)));
+            return;
+        }
+        let event = match command {
+            Command::Suspend(_) if status == Status::Suspended => return out.push(Output::Answer(client, Answer::Taken(status))),
+            Command::Resume if status != Status::Suspended => {
+                return out.push(Output::Answer(client, Answer::Refused(status)));
+            }
+            Command::Cancel(reason) => Event::Cancel { reason },
+            Command::Suspend(reason) => Event::Suspend { reason },
+            Command::Resume => Event::Resume,
+        };
+        let seq = live.seq + 1;
+        live.commanders.push((seq, client));
+        self.consume(run, event, out);
+    }
+
+    fn forget(&mut self, run: RunId, client: Client) {
+        if let Some(list) = self.waiters.get_mut(&run) {
+            list.retain(|c| *c != client);
+            if list.is_empty() {
+                self.waiters.remove(&run);
+            }
+        }
+    }
+
+    /// Lets a run consume an event and does what it asks for.
+    fn consume(&mut self, run: RunId, event: Event, out: &mut Vec<Output>) {
+        let now = self.now;
+        let Some(live) = self.runs.get_mut(&run) else { return };
+        if live.outcome.is_some() {
+            return;
+        }
+        match live.consume(now, event) {
+            Ok(wishes) => self.grant(run, wishes, out),
+            Err(mismatch) => {
+                // Only a completion with another digest than its call gets here: a fault of this program, not of the run. The run keeps
+                // what is durable and stops where a person can see it.
+                tracing::error!(%run, %mismatch, "a completion does not fit its call");
+                return self.drop_run(run, &mismatch.to_string(), out);
+            }
+        }
+        self.settle(run, out);
+    }
+
+    fn grant(&mut self, run: RunId, wishes: Vec<Wish>, out: &mut Vec<Output>) {
+        for wish in wishes {
+            match wish {
+                Wish::Out(output) => out.push(output),
+                Wish::Arm(timer, at) => {
+                    self.timers.insert((at, run, timer));
+                }
+                Wish::Disarm(timer, at) => {
+                    self.timers.remove(&(at, run, timer));
+                }
+                Wish::Proceed => self.ready.push_back(run),
+            }
+        }
+    }
+
+    /// Decides what is to be written of a run, and when.
+    fn settle(&mut self, run: RunId, out: &mut Vec<Output>) {
+        let now = self.now;
+        let Some(live) = self.runs.get_mut(&run) else { return };
+        if live.writing.is_some() {
+            return;
+        }
+        if live.failures > 0 && !self.stopping {
+            let delay = Millis(50 << live.failures.min(7));
+            live.linger.get_or_insert_with(|| now.after(delay));
+            self.lingering.extend(live.linger.map(|at| (at, run)));
+            return;
+        }
+        if live.dirty() && (live.urgent() || self.stopping) {
+            if let Some(at) = live.linger.take() {
+                self.lingering.remove(&(at, run));
+            }
+            let save = live.save(now, self.stopping);
+            out.push(Output::Save(Box::new(save)));
+        } else if live.dirty() {
+            if live.linger.is_none() {
+                let at = now.after(self.config.linger);
+                live.linger = Some(at);
+                self.lingering.insert((at, run));
+            }
+        } else if live.idle() {
+            self.idling.insert((live.quiet_since.after(self.config.evict_after), run));
+        }
+    }
+
+    fn saved(&mut self, run: RunId, result: Result<(), SaveFailure>, out: &mut Vec<Output>) {
+        let Some(live) = self.runs.get_mut(&run) else { return };
+        match result {
+            Ok(()) => self.durable(run, out),
+            Err(SaveFailure::Duplicate(existing)) => {
+                let mut clients = std::mem::take(&mut live.starters);
+                clients.extend(self.waiters.remove(&run).unwrap_or_default());
+                self.abandon(run, out);
+                out.extend(clients.into_iter().map(|c| Output::Answer(c, Answer::Exists(existing))));
+            }
+            Err(SaveFailure::Fenced(why) | SaveFailure::Refused(why)) => self.drop_run(run, &why, out),
+            Err(SaveFailure::Unavailable(why)) => {
+                live.unsave();
+                if live.durable == 0 {
+                    // Nobody was told that it exists: better a clear refusal now than a promise that may never be kept.
+                    self.drop_run(run, &why, out);
+                } else {
+                    tracing::warn!(%run, %why, "the store is not available; trying again");
+                    self.settle(run, out);
+                }
+            }
+        }
+    }
+
+    fn durable(&mut self, run: RunId, out: &mut Vec<Output>) {
+        let Some(live) = self.runs.get_mut(&run) else { return };
+        let (released, update) = live.saved();
+        out.extend(released);
+        out.extend(live.starters.drain(..).map(|c| Output::Answer(c, Answer::Started(run))));
+        let (status, durable) = (live.status(), live.durable);
+        let (now_durable, still): (Vec<_>, Vec<_>) = live.commanders.drain(..).partition(|(seq, _)| *seq <= durable);
+        live.commanders = still;
+        out.extend(now_durable.into_iter().map(|(_, c)| Output::Answer(c, Answer::Taken(status))));
+        out.extend(update.map(Output::Publish));
+        let ended = live.outcome.clone().filter(|_| live.durable == live.seq && !live.dirty());
+        match ended {
+            Some(outcome) => self.ended(run, &outcome, out),
+            None if self.stopping => self.stop_run(run, out),
+            None if live.leaving && !live.dirty() => self.abandon(run, out),
+            None => self.settle(run, out),
+        }
+    }
+
+    fn ended(&mut self, run: RunId, outcome: &Outcome, out: &mut Vec<Output>) {
+        let waiters = self.waiters.remove(&run).unwrap_or_default();
+        out.extend(waiters.into_iter().map(|c| Output::Answer(c, Answer::Ended(outcome.clone()))));
+        self.abandon(run, out);
+    }
+
+    /// Gives up a run that this node may not or cannot drive any further, and tells who waits.
+    fn drop_run(&mut self, run: RunId, why: &str, out: &mut Vec<Output>) {
+        let clients = self.runs.get_mut(&run).map(|live| {
+            let mut clients = std::mem::take(&mut live.starters);
+            clients.extend(live.commanders.drain(..).map(|(_, c)| c));
+            clients
+        });
+        let waiters = self.waiters.remove(&run).unwrap_or_default();
+        for client in clients.into_iter().flatten().chain(waiters) {
+            out.push(Output::Answer(client, Answer::Failed(why.to_owned())));
+        }
+        self.abandon(run, out);
+    }
+
+    /// Takes a run out of memory.
+    fn abandon(&mut self, run: RunId, out: &mut Vec<Output>) {
+        let Some(live) = self.runs.remove(&run) else { return };
+        for (timer, at) in &live.timers {
+            self.timers.remove(&(*at, run, *timer));
+        }
+        if let Some(at) = live.linger {
+            self.lingering.remove(&(at, run));
+        }
+        self.idling.remove(&(live.quiet_since.after(self.config.evict_after), run));
+        out.extend(live.open_calls().map(|call| Output::CancelCall { run, call }));
+    }
+
+    /// Everything that time brings: timers, writes that lingered, runs that are idle, runs that go on.
+    fn turn(&mut self, out: &mut Vec<Output>) {
+        let now = self.now;
+        while let Some(&(at, run, timer)) = self.timers.first().filter(|t| t.0 <= now) {
+            self.timers.remove(&(at, run, timer));
+            self.consume(run, Event::TimerFired { timer }, out);
+        }
+        while let Some(&(at, run)) = self.lingering.first().filter(|t| t.0 <= now) {
+            self.lingering.remove(&(at, run));
+            if let Some(live) = self.runs.get_mut(&run) {
+                live.linger = None;
+                if live.dirty() && live.writing.is_none() {
+                    let save = live.save(now, self.stopping);
+                    out.push(Output::Save(Box::new(save)));
+                }
+            }
+        }
+        while let Some(&(at, run)) = self.idling.first().filter(|t| t.0 <= now) {
+            self.idling.remove(&(at, run));
+            self.evict(run, out);
+        }
+        // One slice a turn, so that a computation that never ends keeps nobody waiting.
+        if let Some(run) = self.ready.pop_front()
+            && let Some(live) = self.runs.get_mut(&run)
+        {
+            let wishes = live.proceed(now);
+            self.grant(run, wishes, out);
+            self.settle(run, out);
+        }
+        if !self.asking && !self.stopping && self.next_due.is_some_and(|at| at <= now) {
+            self.asking = true;
+            self.next_due = None;
+            out.push(Output::QueryDue { until: now, limit: self.config.wake_batch });
+        }
+        if self.stopping && self.runs.is_empty() && self.loading.is_empty() {
+            out.push(Output::Stopped);
+        }
+    }
+
+    fn evict(&mut self, run: RunId, out: &mut Vec<Output>) {
+        let Some(live) = self.runs.get(&run) else { return };
+        let quiet_until = live.quiet_since.after(self.config.evict_after);
+        if !live.idle() || live.outcome.is_some() {
+            return;
+        }
+        if quiet_until > self.now {
+            self.idling.insert((quiet_until, run));
+            return;
+        }
+        let wake = live.wake_at();
+        if wake.is_some_and(|at| at <= self.now.after(self.config.evict_after)) {
+            let at = self.now.after(self.config.evict_after);
+            self.idling.insert((at, run));
+            return;
+        }
+        self.abandon(run, out);
+        self.wake_by(wake);
+    }
+
+    fn wake_by(&mut self, at: Option<Timestamp>) {
+        self.next_due = self.next_due.into_iter().chain(at).min();
+    }
+
+    fn stop(&mut self, out: &mut Vec<Output>) {
+        self.stopping = true;
+        self.loading.clear();
+        let runs: Vec<RunId> = self.runs.keys().copied().collect();
+        for run in runs {
+            self.stop_run(run, out);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What goes into the core and what comes out of it.
+
+use std::sync::Arc;
+
+use potok_dsl::{Problem, RunId, TaskPath, Timestamp, WorkflowId};
+use potok_machine::{CallEffect, CallId, Definition, Entry, Outcome, Snapshot, Status, Trace};
+use serde_json::Value;
+
+/// Someone who waits for an answer; the shell knows who.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Client(pub u64);
+
+/// A definition as the core needs it: compiled, and the hash under which the store keeps it.
+#[derive(Clone)]
+pub struct Deployed {
+    /// The hash of text and lock.
+    pub hash: Arc<str>,
+    /// The compiled definition.
+    pub definition: Arc<Definition>,
+}
+
+/// A run that is to be started.
+#[derive(Clone)]
+pub struct StartRun {
+    /// Its id.
+    pub run: RunId,
+    /// What it runs.
+    pub deployed: Deployed,
+    /// Its input, as given.
+    pub input: Arc<Value>,
+    /// The trigger that started it, if one did.
+    pub trigger: Option<Arc<str>>,
+    /// The key under which its workflow starts it at most once.
+    pub idempotency_key: Option<String>,
+    /// Labels for people.
+    pub labels: Value,
+    /// Who wants to know that it is accepted (durable).
+    pub client: Option<Client>,
+}
+
+/// What people may ask of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// End it as cancelled.
+    Cancel(Option<String>),
+    /// Let it start nothing new.
+    Suspend(Option<String>),
+    /// Let it go on.
+    Resume,
+}
+
+/// A run as the store has it.
+pub struct Stored {
+    /// What it runs.
+    pub deployed: Deployed,
+    /// The newest snapshot and the number of the last entry in it.
+    pub snapshot: Option<(u64, Kept)>,
+    /// The entries after the snapshot.
+    pub entries: Vec<Entry>,
+    /// How many timeline rows are kept.
+    pub timeline: u64,
+    /// How often it was recovered without progress.
+    pub recoveries: u32,
+    /// What started it.
+    pub trigger: Option<Arc<str>>,
+}
+
+/// What a snapshot row keeps: the machine's state, and where its timeline stands.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub struct Kept {
+    /// The machine's state.
+    pub machine: Snapshot,
+    /// The number of traces before it.
+    pub traces: u64,
+}
+
+/// Why a run could not be loaded.
+#[derive(Debug, Clone)]
+pub enum LoadFailure {
+    /// There is none of that id.
+    Missing,
+    /// It has ended.
+    Ended(Status),
+    /// The store is not to be had; try later.
+    Unavailable(String),
+    /// What is stored cannot be run by this version.
+    Incompatible(String),
+}
+
+/// How a write ended.
+#[derive(Debug, Clone)]
+pub enum SaveFailure {
+    /// Another run of the workflow has the same idempotency key.
+    Duplicate(RunId),
+    /// Someone else has written to the run.
+    Fenced(String),
+    /// It can never be written.
+    Refused(String),
+    /// The store is not to be had; try later.
+    Unavailable(String),
+}
+
+/// What happens to the core.
+pub enum Input {
+    /// A run is wanted.
+    Start(StartRun),
+    /// Something is asked of a run.
+    Command {
+        /// The run.
+        run: RunId,
+        /// What is asked.
+        command: Command,
+        /// Who asks.
+        client: Client,
+    },
+    /// Someone wants to know how a run ends.
+    Wait {
+        /// The run.
+        run: RunId,
+        /// Who.
+        client: Client,
+    },
+    /// They no longer want to know.
+    Forget {
+        /// The run.
+        run: RunId,
+        /// Who.
+        client: Client,
+    },
+    /// A call has ended.
+    CallDone {
+        /// The run.
+        run: RunId,
+        /// The call.
+        call: CallId,
+        /// The task that made it.
+        path: TaskPath,
+        /// What was called.
+        digest: String,
+        /// How it ended.
+        outcome: Result<Arc<Value>, Problem>,
+    },
+    /// A write has ended.
+    Saved {
+        /// The run.
+        run: RunId,
+        /// How.
+        result: Result<(), SaveFailure>,
+    },
+    /// A run was read from the store.
+    Loaded {
+        /// The run.
+        run: RunId,
+        /// What was read.
+        result: Result<Box<Stored>, LoadFailure>,
+    },
+    /// The store was asked for runs that are due.
+    Due {
+        /// Runs to wake.
+        runs: Vec<RunId>,
+        /// When the next one after them is due.
+        next: Option<Timestamp>,
+    },
+    /// The node stops: everything that is loaded is written down.
+    Stop,
+    /// Time has passed, or there is work to go on with.
+    Tick,
+}
+
+/// What the core wants done.
+pub enum Output {
+    /// Write this; answer with [`Input::Saved`].
+    Save(Box<Save>),
+    /// Make this call; answer with [`Input::CallDone`].
+    StartCall {
+        /// The run.
+        run: RunId,
+        /// The call.
+        effect: Box<CallEffect>,
+    },
+    /// Nobody wants that call's result any more.
+    CancelCall {
+        /// The run.
+        run: RunId,
+        /// The call.
+        call: CallId,
+    },
+    /// Read a run; answer with [`Input::Loaded`].
+    Load(RunId),
+    /// Ask the store which runs are due; answer with [`Input::Due`].
+    QueryDue {
+        /// Due until then.
+        until: Timestamp,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Tell a client.
+    Answer(Client, Answer),
+    /// Tell whoever follows the run: what is in it is durable.
+    Publish(Update),
+    /// Everything is written down.
+    Stopped,
+}
+
+/// What a client is told.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The run is accepted: it will be there after a crash.
+    Started(RunId),
+    /// The run exists already, under the same idempotency key.
+    Exists(RunId),
+    /// The run has ended so.
+    Ended(Outcome),
+    /// The command has been taken; the run's status now.
+    Taken(Status),
+    /// There is no such run.
+    Missing,
+    /// It cannot be done in the run's status.
+    Refused(Status),
+    /// The store is not to be had.
+    Failed(String),
+}
+
+/// News of a run.
+#[derive(Clone)]
+pub struct Update {
+    /// The run.
+    pub run: RunId,
+    /// Its workflow.
+    pub workflow: WorkflowId,
+    /// Its status now.
+    pub status: Status,
+    /// The number of the first trace.
+    pub first: u64,
+    /// What its tasks did.
+    pub traces: Arc<Vec<Trace>>,
+    /// How it ended, if it has.
+    pub outcome: Option<Outcome>,
+    /// The trigger that had started it.
+    pub trigger: Option<Arc<str>>,
+}
+
+/// One write: a run's new entries, its row, and what is derived from them.
+#[derive(Clone)]
+pub struct Save {
+    /// The run.
+    pub run: RunId,
+    /// The number of entries that are durable already.
+    pub after: u64,
+    /// New entries.
+    pub entries: Vec<Entry>,
+    /// What a new run's row begins with.
+    pub opening: Option<Opening>,
+    /// Its status.
+    pub status: Status,
+    /// How it ended, if it has.
+    pub outcome: Option<Outcome>,
+    /// When it must be looked at again, at the latest; the beginning of time for as soon as a node is there.
+    pub wake_at: Option<Timestamp>,
+    /// The time of the write.
+    pub at: Timestamp,
+    /// How often it was recovered without progress.
+    pub recoveries: u32,
+    /// Its state after the last entry.
+    pub snapshot: Option<Arc<Kept>>,
+    /// The number of the first trace.
+    pub first_trace: u64,
+    /// What its tasks did.
+    pub traces: Arc<Vec<Trace>>,
+}
+
+/// The part of a run's row that never changes.
+#[derive(Clone)]
+pub struct Opening {
+    /// The definition's hash.
+    pub definition: Arc<str>,
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// The input, as given.
+    pub input: Arc<Value>,
+    /// The trigger that started it.
+    pub trigger: Option<Arc<str>>,
+    /// The key under which its workflow starts it at most once.
+    pub idempotency_key: Option<String>,
+    /// Labels for people.
+    pub labels: Value,
+}
