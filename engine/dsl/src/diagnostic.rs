@@ -28,7 +28,11 @@ impl Diagnostic {
     /// Something wrong, without advice.
     #[must_use]
     pub fn new(at: Location, message: impl Into<String>) -> Self {
-        Self { at, message: message.into(), help: None }
+        Self {
+            at,
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// The same with advice.
@@ -79,7 +83,11 @@ impl Diagnostics {
             let at = list.last().map(|last| last.at).unwrap_or_default();
             list.push(Diagnostic::new(at, format!("and {more} more, not shown here")));
         }
-        Self { file: file.into(), source: source.into(), list }
+        Self {
+            file: file.into(),
+            source: source.into(),
+            list,
+        }
     }
 }
 
@@ -101,7 +109,12 @@ impl fmt::Display for Diagnostics {
             diagnostic.sentence(f)?;
             let text = lines.get(line as usize - 1).copied().unwrap_or_default();
             let (shown, caret) = excerpt(text, column as usize);
-            write!(f, "\n{line:>5} | {shown}\n      | {caret:>width$}", caret = '^', width = caret)?;
+            write!(
+                f,
+                "\n{line:>5} | {shown}\n      | {caret:>width$}",
+                caret = '^',
+                width = caret
+            )?;
         }
         Ok(())
     }
@@ -111,14 +124,21 @@ impl std::error::Error for Diagnostics {}
 
 /// The lines as YAML counts them: they end with a line feed, a carriage return, or both.
 fn lines(text: &str) -> Vec<&str> {
-    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r')).collect()
+    text.split('\n')
+        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+        .collect()
 }
 
 /// The part of a line around a column, on one line of a terminal, and where in it the column is (from 1).
 fn excerpt(line: &str, column: usize) -> (String, usize) {
     let column = column.max(1);
     let start = if column > SHOWN - 20 { column - SHOWN / 2 } else { 0 };
-    let mut shown: String = line.chars().skip(start).take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut shown: String = line
+        .chars()
+        .skip(start)
+        .take(SHOWN)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     if line.chars().nth(start + SHOWN).is_some() {
         shown.push('…');
     }

@@ -7,11 +7,15 @@
 //! This crate does no IO, knows no engine and evaluates no expression: an expression is text with a place.
 
 mod diagnostic;
+mod duration;
 pub mod model;
 mod problem;
+mod read;
 mod words;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
+pub use duration::DurationError;
 pub use problem::{ErrorType, Problem};
+pub use read::{Parsed, parse, parse_bytes};
 pub use words::{FunctionName, Millis, NameError, RunId, TaskPath, Timestamp, WorkflowId};

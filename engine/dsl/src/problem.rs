@@ -66,7 +66,9 @@ impl ErrorType {
     /// The type that a URI names, in any of its accepted spellings; `None` for a type of someone's own.
     #[must_use]
     pub fn parse(uri: &str) -> Option<Self> {
-        let name = std::iter::once(STANDARD).chain(OLDER).find_map(|base| uri.strip_prefix(base))?;
+        let name = std::iter::once(STANDARD)
+            .chain(OLDER)
+            .find_map(|base| uri.strip_prefix(base))?;
         Self::ALL.iter().find(|entry| entry.1 == name).map(|entry| entry.0)
     }
 
@@ -173,6 +175,9 @@ mod tests {
         assert!(ErrorType::same(kit, &ErrorType::Communication.uri()));
         assert!(!ErrorType::same(kit, &ErrorType::Runtime.uri()));
         assert!(ErrorType::same("urn:mine", "urn:mine"));
-        assert_eq!(ErrorType::parse("https://serverlessworkflow.io/errors/not-implemented"), None);
+        assert_eq!(
+            ErrorType::parse("https://serverlessworkflow.io/errors/not-implemented"),
+            None
+        );
     }
 }

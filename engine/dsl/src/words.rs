@@ -138,7 +138,11 @@ impl FromStr for FunctionName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let bad = |why| NameError { what: "function name", text: text.to_owned(), why };
+        let bad = |why| NameError {
+            what: "function name",
+            text: text.to_owned(),
+            why,
+        };
         let (rest, catalog) = match text.split_once('@') {
             Some((rest, catalog)) => (rest, Some(catalog)),
             None => (text, None),
@@ -157,7 +161,11 @@ impl FromStr for FunctionName {
         if catalog.is_some_and(|c| !word(c)) {
             return Err(bad("a catalog's name is expected after '@'"));
         }
-        Ok(Self { name: name.to_owned(), version: version.map(str::to_owned), catalog: catalog.map(str::to_owned) })
+        Ok(Self {
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+            catalog: catalog.map(str::to_owned),
+        })
     }
 }
 
@@ -194,7 +202,10 @@ mod tests {
     #[test]
     fn function_names_have_three_parts() {
         let name: FunctionName = "book.extract:1.0.0@default".parse().unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!((name.name.as_str(), name.version.as_deref(), name.catalog.as_deref()), ("book.extract", Some("1.0.0"), Some("default")));
+        assert_eq!(
+            (name.name.as_str(), name.version.as_deref(), name.catalog.as_deref()),
+            ("book.extract", Some("1.0.0"), Some("default"))
+        );
         assert_eq!(name.to_string(), "book.extract:1.0.0@default");
         for bad in ["", ".", "a..b", "a:", "a:x", "a@", "https://example.com/f.yaml"] {
             assert!(bad.parse::<FunctionName>().is_err(), "{bad}");

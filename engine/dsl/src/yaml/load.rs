@@ -30,7 +30,11 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { members: Vec<Member>, lines: HashMap<String, u32>, key: Option<Key> },
+    Map {
+        members: Vec<Member>,
+        lines: HashMap<String, u32>,
+        key: Option<Key>,
+    },
 }
 
 /// A key that waits for its value.
@@ -68,7 +72,13 @@ struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     fn new(list: &'a mut Vec<Diagnostic>) -> Self {
-        Self { list, stack: Vec::new(), anchors: HashMap::new(), spent: Size::default(), root: None }
+        Self {
+            list,
+            stack: Vec::new(),
+            anchors: HashMap::new(),
+            spent: Size::default(),
+            root: None,
+        }
     }
 
     fn run(mut self, text: &str) -> Result<Node, Diagnostic> {
@@ -99,7 +109,15 @@ impl<'a> Loader<'a> {
                 }
                 Event::MappingStart(_, anchor, tag) => {
                     check_tag(tag.as_deref(), "map", at)?;
-                    self.open(at, anchor, Content::Map { members: Vec::new(), lines: HashMap::new(), key: None })?;
+                    self.open(
+                        at,
+                        anchor,
+                        Content::Map {
+                            members: Vec::new(),
+                            lines: HashMap::new(),
+                            key: None,
+                        },
+                    )?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.close()?,
                 Event::Alias(anchor) => self.alias(anchor, at, &span, text)?,
@@ -107,10 +125,19 @@ impl<'a> Loader<'a> {
                 _ => {}
             }
         }
-        self.root.ok_or_else(|| Diagnostic::new(end, "there is no document here").with_help("a workflow begins with 'document:'"))
+        self.root.ok_or_else(|| {
+            Diagnostic::new(end, "there is no document here").with_help("a workflow begins with 'document:'")
+        })
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, tag: Option<&Tag>, at: Location) -> Result<(), Diagnostic> {
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        at: Location,
+    ) -> Result<(), Diagnostic> {
         if self.expects_key() {
             return self.key(text, style, anchor, at);
         }
@@ -121,7 +148,11 @@ impl<'a> Loader<'a> {
                 Data::Null
             }
         };
-        let size = Size { nodes: 1, bytes: text.len(), depth: 0 };
+        let size = Size {
+            nodes: 1,
+            bytes: text.len(),
+            depth: 0,
+        };
         self.spend(size, at)?;
         self.value(Node { at, data }, size, anchor)
     }
@@ -134,9 +165,18 @@ impl<'a> Loader<'a> {
         if self.stack.len() >= MAX_DEPTH {
             return Err(too_deep(at));
         }
-        let size = Size { nodes: 1, bytes: 0, depth: 0 };
+        let size = Size {
+            nodes: 1,
+            bytes: 0,
+            depth: 0,
+        };
         self.spend(size, at)?;
-        self.stack.push(Open { at, anchor, content, size });
+        self.stack.push(Open {
+            at,
+            anchor,
+            content,
+            size,
+        });
         Ok(())
     }
 
@@ -152,12 +192,18 @@ impl<'a> Loader<'a> {
     fn alias(&mut self, anchor: usize, at: Location, span: &Span, text: &str) -> Result<(), Diagnostic> {
         let name = span.slice(text).unwrap_or("*");
         let Some((node, size)) = self.anchors.get(&anchor) else {
-            return Err(Diagnostic::new(at, format!("'{}' stands for something that contains it", clip(name))));
+            return Err(Diagnostic::new(
+                at,
+                format!("'{}' stands for something that contains it", clip(name)),
+            ));
         };
         let size = *size;
         if self.expects_key() {
             let Some(text) = node.text().map(str::to_owned) else {
-                return Err(Diagnostic::new(at, format!("a key must be text, and '{}' is not", clip(name))));
+                return Err(Diagnostic::new(
+                    at,
+                    format!("a key must be text, and '{}' is not", clip(name)),
+                ));
             };
             return self.key(&text, ScalarStyle::DoubleQuoted, 0, at);
         }
@@ -166,7 +212,10 @@ impl<'a> Loader<'a> {
         }
         // Paid before the copy is made: a few aliases of aliases would otherwise fill the memory.
         self.spend(size, at)?;
-        let data = self.anchors.get(&anchor).map_or(Data::Null, |(node, _)| node.data.clone());
+        let data = self
+            .anchors
+            .get(&anchor)
+            .map_or(Data::Null, |(node, _)| node.data.clone());
         self.value(Node { at, data }, size, 0)
     }
 
@@ -188,7 +237,11 @@ impl<'a> Loader<'a> {
                 if let Some(key) = key.take()
                     && key.keep
                 {
-                    members.push(Member { key: key.text, key_at: key.at, value: node });
+                    members.push(Member {
+                        key: key.text,
+                        key_at: key.at,
+                        value: node,
+                    });
                 }
             }
         }
@@ -196,18 +249,45 @@ impl<'a> Loader<'a> {
     }
 
     fn expects_key(&self) -> bool {
-        matches!(self.stack.last(), Some(Open { content: Content::Map { key: None, .. }, .. }))
+        matches!(
+            self.stack.last(),
+            Some(Open {
+                content: Content::Map { key: None, .. },
+                ..
+            })
+        )
     }
 
     fn key(&mut self, text: &str, style: ScalarStyle, anchor: usize, at: Location) -> Result<(), Diagnostic> {
         let plain = style == ScalarStyle::Plain;
         if plain && matches!(scalar::word(text), Some(Data::Null)) {
-            return Err(Diagnostic::new(at, "a key is missing before ':'").with_help("quote it if the key is meant to be text such as \"~\""));
+            return Err(Diagnostic::new(at, "a key is missing before ':'")
+                .with_help("quote it if the key is meant to be text such as \"~\""));
         }
-        self.spend(Size { nodes: 0, bytes: text.len(), depth: 0 }, at)?;
+        self.spend(
+            Size {
+                nodes: 0,
+                bytes: text.len(),
+                depth: 0,
+            },
+            at,
+        )?;
         if anchor != 0 {
-            let node = Node { at, data: Data::Text(text.to_owned()) };
-            self.anchors.insert(anchor, (node, Size { nodes: 1, bytes: text.len(), depth: 0 }));
+            let node = Node {
+                at,
+                data: Data::Text(text.to_owned()),
+            };
+            self.anchors.insert(
+                anchor,
+                (
+                    node,
+                    Size {
+                        nodes: 1,
+                        bytes: text.len(),
+                        depth: 0,
+                    },
+                ),
+            );
         }
         let mut keep = true;
         if plain && text == "<<" {
@@ -217,40 +297,68 @@ impl<'a> Loader<'a> {
             );
             keep = false;
         }
-        let Some(Open { content: Content::Map { lines, key, .. }, .. }) = self.stack.last_mut() else {
+        let Some(Open {
+            content: Content::Map { lines, key, .. },
+            ..
+        }) = self.stack.last_mut()
+        else {
             return Ok(());
         };
         if let Some(first) = lines.get(text) {
             self.list.push(
-                Diagnostic::new(at, format!("the key '{}' is already there, on line {first}", clip(text)))
-                    .with_help("remove one of the two"),
+                Diagnostic::new(
+                    at,
+                    format!("the key '{}' is already there, on line {first}", clip(text)),
+                )
+                .with_help("remove one of the two"),
             );
             keep = false;
         } else {
             lines.insert(text.to_owned(), at.line);
         }
-        *key = Some(Key { text: text.to_owned(), at, keep });
+        *key = Some(Key {
+            text: text.to_owned(),
+            at,
+            keep,
+        });
         Ok(())
     }
 
     fn spend(&mut self, size: Size, at: Location) -> Result<(), Diagnostic> {
         self.spent.add(size);
         if self.spent.nodes > MAX_NODES {
-            return Err(Diagnostic::new(at, format!("the document has more than {MAX_NODES} values here, aliases counted as what they stand for"))
-                .with_help("pass large data as the run's input or as a blob"));
+            return Err(Diagnostic::new(
+                at,
+                format!("the document has more than {MAX_NODES} values here, aliases counted as what they stand for"),
+            )
+            .with_help("pass large data as the run's input or as a blob"));
         }
         if self.spent.bytes > MAX_BYTES {
-            return Err(Diagnostic::new(at, format!("the document has more than {MAX_BYTES} bytes of text here, aliases counted as what they stand for"))
-                .with_help("pass large data as the run's input or as a blob"));
+            return Err(Diagnostic::new(
+                at,
+                format!(
+                    "the document has more than {MAX_BYTES} bytes of text here, aliases counted as what they stand for"
+                ),
+            )
+            .with_help("pass large data as the run's input or as a blob"));
         }
         Ok(())
     }
 }
 
 /// The value of a scalar, as its tag, its quotes or else the core schema say.
-fn typed_scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Location) -> Result<Result<Data, Unfit>, Diagnostic> {
+fn typed_scalar(
+    text: &str,
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+    at: Location,
+) -> Result<Result<Data, Unfit>, Diagnostic> {
     let Some(tag) = tag else {
-        return Ok(if style == ScalarStyle::Plain { scalar::resolve(text) } else { Ok(Data::Text(text.to_owned())) });
+        return Ok(if style == ScalarStyle::Plain {
+            scalar::resolve(text)
+        } else {
+            Ok(Data::Text(text.to_owned()))
+        });
     };
     let wrong = |what: &str| Diagnostic::new(at, format!("'{}' is not {what}, as its tag says", clip(text)));
     let is_number = |text: &str| matches!(scalar::number(text), Some(Some(_)));
@@ -295,7 +403,10 @@ fn too_deep(at: Location) -> Diagnostic {
 
 fn place(mark: &Marker) -> Location {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Location { line: number(mark.line()), column: number(mark.col() + 1) }
+    Location {
+        line: number(mark.line()),
+        column: number(mark.col() + 1),
+    }
 }
 
 /// Refuses text that is too long, and characters that YAML does not allow (section 5.1): some of them would end the text early.
@@ -303,7 +414,10 @@ fn check_text(text: &str) -> Result<(), Diagnostic> {
     if text.len() > MAX_TEXT {
         return Err(Diagnostic::new(
             Location { line: 1, column: 1 },
-            format!("the text has {} bytes, more than the {MAX_TEXT} that a workflow may have", text.len()),
+            format!(
+                "the text has {} bytes, more than the {MAX_TEXT} that a workflow may have",
+                text.len()
+            ),
         )
         .with_help("pass large data as the run's input or as a blob"));
     }
@@ -312,16 +426,25 @@ fn check_text(text: &str) -> Result<(), Diagnostic> {
         '\u{fffe}' | '\u{ffff}' => false,
         c => !c.is_control(),
     };
-    let Some((offset, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return Ok(()) };
-    let before = &text[..offset];
-    let line = before.replace("\r\n", "\n").matches(['\n', '\r']).count() + 1;
-    let column = before.rsplit(['\n', '\r']).next().map_or(0, |last| last.chars().count()) + 1;
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let Some((offset, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else {
+        return Ok(());
+    };
     Err(Diagnostic::new(
-        Location { line: number(line), column: number(column) },
+        end_of(&text[..offset]),
         format!("the character U+{:04X} is not allowed in YAML", u32::from(found)),
     )
     .with_help("is this a text file in UTF-8? Inside double quotes such a character is written as an escape, \"\\u…\""))
+}
+
+/// The place right after a text.
+pub(crate) fn end_of(text: &str) -> Location {
+    let line = text.replace("\r\n", "\n").matches(['\n', '\r']).count() + 1;
+    let column = text.rsplit(['\n', '\r']).next().map_or(0, |last| last.chars().count()) + 1;
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Location {
+        line: number(line),
+        column: number(column),
+    }
 }
 
 /// The parser's error in our words where its own say little to people.
@@ -330,7 +453,10 @@ fn syntax_error(error: &ScanError) -> Diagnostic {
     let (message, help) = match error.kind() {
         ErrorKind::TabInIndentation => ("a tab cannot be used as indentation".into(), Some("use spaces")),
         ErrorKind::UnclosedQuotedScalar => ("this quote is never closed".into(), Some("add the closing quote")),
-        ErrorKind::UnclosedFlowCollection { open } => (format!("this '{open}' is never closed"), Some("add the closing bracket")),
+        ErrorKind::UnclosedFlowCollection { open } => (
+            format!("this '{open}' is never closed"),
+            Some("add the closing bracket"),
+        ),
         ErrorKind::RecursionLimitExceeded => return too_deep(at),
         ErrorKind::MappingValueNotAllowed => (
             "a ':' is not allowed here".into(),

@@ -13,7 +13,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::{diagnostic::Diagnostic, model::Location};
 
-pub(crate) use scalar::is_plain_text;
+pub(crate) use load::end_of;
+pub(crate) use scalar::clip;
 
 /// The longest text, in bytes.
 pub(crate) const MAX_TEXT: usize = 1 << 20;
@@ -92,7 +93,19 @@ impl Node {
 
     /// The member of that name, when the value is an object that has one.
     pub fn get(&self, key: &str) -> Option<&Self> {
-        self.members()?.iter().find(|member| member.key == key).map(|member| &member.value)
+        self.members()?
+            .iter()
+            .find(|member| member.key == key)
+            .map(|member| &member.value)
+    }
+
+    /// How many values there are in this one, itself included.
+    pub fn count(&self) -> usize {
+        match &self.data {
+            Data::List(items) => items.iter().map(Self::count).sum::<usize>() + 1,
+            Data::Map(members) => members.iter().map(|member| member.value.count()).sum::<usize>() + 1,
+            _ => 1,
+        }
     }
 
     /// The value without places. Recursion ends at [`MAX_DEPTH`].
@@ -103,9 +116,12 @@ impl Node {
             Data::Number(value) => Value::Number(value.clone()),
             Data::Text(value) => Value::String(value.clone()),
             Data::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
-            Data::Map(members) => {
-                Value::Object(members.iter().map(|m| (m.key.clone(), m.value.to_value())).collect::<Map<_, _>>())
-            }
+            Data::Map(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|m| (m.key.clone(), m.value.to_value()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 }

@@ -31,11 +31,6 @@ pub(super) fn resolve(text: &str) -> Result<Data, Unfit> {
     }
 }
 
-/// Whether a text, written plain, would be read as text again (as far as the core schema is concerned).
-pub(crate) fn is_plain_text(text: &str) -> bool {
-    matches!(resolve(text), Ok(Data::Text(_)))
-}
-
 /// Null and the booleans.
 pub(super) fn word(text: &str) -> Option<Data> {
     match text {
@@ -68,7 +63,10 @@ pub(super) fn number(text: &str) -> Option<Option<Number>> {
 
 fn integer(text: &str) -> Option<Number> {
     let text = text.strip_prefix('+').unwrap_or(text);
-    text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from)).ok()
+    text.parse::<i64>()
+        .map(Number::from)
+        .or_else(|_| text.parse::<u64>().map(Number::from))
+        .ok()
 }
 
 fn radix(digits: &str, radix: u32) -> Option<Option<Number>> {
@@ -100,7 +98,7 @@ fn is_float(unsigned: &str) -> bool {
 }
 
 /// The beginning of a text that may be long.
-pub(super) fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     if text.chars().nth(40).is_none() {
         return text.to_owned();
     }
@@ -116,7 +114,11 @@ mod tests {
 
     fn value(text: &str) -> serde_json::Value {
         match resolve(text) {
-            Ok(data) => super::super::Node { at: Default::default(), data }.to_value(),
+            Ok(data) => super::super::Node {
+                at: Default::default(),
+                data,
+            }
+            .to_value(),
             Err(unfit) => panic!("{}", unfit.message),
         }
     }
@@ -147,16 +149,46 @@ mod tests {
 
     #[test]
     fn everything_else_is_text() {
-        for text in
-            ["yes", "no", "on", "off", "y", "tRue", "1_000", "1:30", "0b1", "0o8", "0x", ".", "e3", "1e", "+", "-", "1.2.3", "2024-01-01", "=", "<<", "+.e1", "0x-1"]
-        {
-            assert!(is_plain_text(text), "{text}");
+        for text in [
+            "yes",
+            "no",
+            "on",
+            "off",
+            "y",
+            "tRue",
+            "1_000",
+            "1:30",
+            "0b1",
+            "0o8",
+            "0x",
+            ".",
+            "e3",
+            "1e",
+            "+",
+            "-",
+            "1.2.3",
+            "2024-01-01",
+            "=",
+            "<<",
+            "+.e1",
+            "0x-1",
+        ] {
+            assert!(matches!(resolve(text), Ok(Data::Text(_))), "{text}");
         }
     }
 
     #[test]
     fn what_json_cannot_hold_is_refused() {
-        for text in [".inf", "-.INF", "+.Inf", ".nan", "18446744073709551616", "-9223372036854775809", "1e999", "0xfffffffffffffffff"] {
+        for text in [
+            ".inf",
+            "-.INF",
+            "+.Inf",
+            ".nan",
+            "18446744073709551616",
+            "-9223372036854775809",
+            "1e999",
+            "0xfffffffffffffffff",
+        ] {
             assert!(resolve(text).is_err(), "{text}");
         }
     }
