@@ -1,3 +1,4 @@
 //! Placeholder.
+pub mod summary;
 pub mod text;
 pub mod world;
