@@ -11,11 +11,14 @@ mod duration;
 pub mod model;
 mod problem;
 mod read;
+mod support;
 mod words;
+mod write;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
 pub use duration::DurationError;
 pub use problem::{ErrorType, Problem};
 pub use read::{Parsed, parse, parse_bytes};
+pub use support::unsupported;
 pub use words::{FunctionName, Millis, NameError, RunId, TaskPath, Timestamp, WorkflowId};

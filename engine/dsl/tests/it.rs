@@ -21,12 +21,35 @@ fn files(folder: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_example_is_read() {
+fn every_example_is_read_and_written_back() {
     let files = files("examples");
     assert_eq!(files.len(), 68);
     for (name, text) in files {
-        if let Err(diagnostics) = potok_dsl::parse(&name, &text) {
-            panic!("{diagnostics}");
+        let parsed = potok_dsl::parse(&name, &text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+        assert_eq!(parsed.workflow.to_value(), *parsed.document, "{name}");
+        for item in &parsed.workflow.tasks.0 {
+            assert_eq!(item.task.to_value(), item.task.source, "{name}: {}", item.name.value);
         }
     }
+}
+
+#[test]
+fn what_is_not_executed_is_named_with_its_line() {
+    let [(name, text)] = files("unsupported").try_into().unwrap();
+    let parsed = potok_dsl::parse(&name, &text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    let list: Vec<String> = potok_dsl::unsupported(&parsed.workflow)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    insta::assert_snapshot!(list.join("\n"));
+}
+
+#[test]
+fn examples_that_use_what_is_executed_are_supported() {
+    let supported: Vec<String> = files("examples")
+        .into_iter()
+        .filter(|(name, text)| potok_dsl::unsupported(&potok_dsl::parse(name, text).unwrap().workflow).is_empty())
+        .map(|(name, _)| name)
+        .collect();
+    insta::assert_snapshot!(supported.join("\n"));
 }

@@ -1,0 +1,259 @@
+//! What the language has and this engine does not execute yet. Whatever is on this list is refused before anything runs;
+//! what is not on it is executed. Nothing is read and then ignored.
+
+mod cycles;
+
+use crate::{
+    FunctionName,
+    diagnostic::Diagnostic,
+    model::{
+        At, Authentication, AuthenticationRef, AuthenticationScheme, Call, Duration, Endpoint, EvaluateMode, Json,
+        Location, RetryPolicy, RetryRef, Schema, SchemaSource, Task, TaskKind, TaskList, Text, TimeoutRef, Workflow,
+    },
+};
+
+/// What of a workflow is not executed yet, in the order of the places; empty when it can run.
+#[must_use]
+pub fn unsupported(workflow: &Workflow) -> Vec<Diagnostic> {
+    let mut survey = Survey {
+        list: Vec::new(),
+        workflow,
+    };
+    survey.workflow();
+    survey.list.sort_by_key(|diagnostic| diagnostic.at);
+    survey.list
+}
+
+struct Survey<'w> {
+    list: Vec<Diagnostic>,
+    workflow: &'w Workflow,
+}
+
+impl Survey<'_> {
+    fn not_yet(&mut self, at: Location, what: impl std::fmt::Display) {
+        self.list
+            .push(Diagnostic::new(at, format!("not supported yet: {what}")));
+    }
+
+    fn not_yet_help(&mut self, at: Location, what: impl std::fmt::Display, help: &str) {
+        self.list
+            .push(Diagnostic::new(at, format!("not supported yet: {what}")).with_help(help));
+    }
+
+    fn workflow(&mut self) {
+        let workflow = self.workflow;
+        if let Some(concurrency) = &workflow.document.potok.concurrency {
+            self.not_yet(concurrency.at, "metadata.potok.concurrency");
+        }
+        self.uses();
+        self.schemas(workflow.input.as_ref().and_then(|input| input.schema.as_ref()));
+        self.schemas(workflow.output.as_ref().and_then(|output| output.schema.as_ref()));
+        self.timeout(workflow.timeout.as_ref());
+        if let Some(schedule) = &workflow.schedule {
+            self.duration(schedule.every.as_ref());
+            self.duration(schedule.after.as_ref());
+            if let Some(on) = &schedule.on {
+                self.not_yet(on.at, "schedule.on");
+            }
+            for (name, duration) in [("every", &schedule.every), ("after", &schedule.after)] {
+                if let Some(At {
+                    value: Duration::Expression(_),
+                    at,
+                }) = duration
+                {
+                    self.not_yet_help(
+                        *at,
+                        format!("an expression in schedule.{name}"),
+                        "write a fixed duration such as PT1H",
+                    );
+                }
+            }
+        }
+        if let Some(mode) = workflow.evaluate.as_ref().and_then(|evaluate| evaluate.mode.as_ref())
+            && mode.value == EvaluateMode::Loose
+        {
+            self.not_yet_help(
+                mode.at,
+                "evaluate.mode loose",
+                "put expressions in ${ } and remove 'mode'",
+            );
+        }
+        self.tasks(&workflow.tasks);
+    }
+
+    fn uses(&mut self) {
+        let uses = &self.workflow.uses;
+        for policy in uses.authentications.values() {
+            self.authentication(&policy.value, policy.at);
+        }
+        for (name, extension) in &uses.extensions {
+            self.not_yet(extension.at, format!("extensions ('{name}')"));
+        }
+        for function in uses.functions.values() {
+            self.task(function);
+        }
+        for (function, way) in cycles::find(&uses.functions) {
+            self.not_yet(function.at, format!("functions that call themselves ({way})"));
+        }
+        for policy in uses.retries.values() {
+            self.retry(&policy.value);
+        }
+        for timeout in uses.timeouts.values() {
+            self.duration(Some(&timeout.value.after));
+        }
+        if let Some(secret) = uses.secrets.first() {
+            self.not_yet(secret.at, "secrets");
+        }
+        for (name, catalog) in &uses.catalogs {
+            self.not_yet(catalog.at, format!("catalogs ('{name}')"));
+        }
+    }
+
+    fn tasks(&mut self, tasks: &TaskList) {
+        for item in &tasks.0 {
+            self.task(&item.task);
+        }
+    }
+
+    fn task(&mut self, task: &Task) {
+        if let Some(rate) = &task.potok.rate {
+            self.not_yet(rate.at, "metadata.potok.rate");
+        }
+        if let Some(delivery) = &task.potok.delivery {
+            self.not_yet(delivery.at, "metadata.potok.delivery");
+        }
+        self.schemas(task.input.as_ref().and_then(|input| input.schema.as_ref()));
+        self.schemas(task.output.as_ref().and_then(|output| output.schema.as_ref()));
+        self.schemas(task.export.as_ref().and_then(|export| export.schema.as_ref()));
+        self.timeout(task.timeout.as_ref());
+        self.kind(task);
+    }
+
+    fn kind(&mut self, task: &Task) {
+        match &task.kind {
+            TaskKind::Call(call) => self.call(call, task.kind_at),
+            TaskKind::Do(tasks) => self.tasks(tasks),
+            TaskKind::Fork(fork) => {
+                self.not_yet(task.kind_at, "fork");
+                self.tasks(&fork.branches);
+            }
+            TaskKind::Emit(_) => self.not_yet(task.kind_at, "emit"),
+            TaskKind::For(each) => self.tasks(&each.tasks),
+            TaskKind::Listen(listen) => {
+                self.not_yet(task.kind_at, "listen");
+                listen.foreach_tasks.iter().for_each(|tasks| self.tasks(tasks));
+            }
+            TaskKind::Run(_) => self.not_yet(task.kind_at, "run"),
+            TaskKind::Try(attempt) => {
+                self.tasks(&attempt.tasks);
+                match &attempt.catch.retry {
+                    Some(RetryRef::Inline(policy)) => self.retry(&policy.value),
+                    Some(RetryRef::Use(_)) | None => {}
+                }
+                attempt.catch.tasks.iter().for_each(|tasks| self.tasks(tasks));
+            }
+            TaskKind::Wait(duration) => self.duration(Some(duration)),
+            TaskKind::Raise(_) | TaskKind::Set(_) | TaskKind::Switch(_) => {}
+        }
+    }
+
+    fn call(&mut self, call: &Call, at: Location) {
+        match call {
+            Call::Http(http) => self.endpoint(&http.endpoint),
+            Call::OpenApi(_) => self.not_yet(at, "call: openapi"),
+            Call::AsyncApi(_) => self.not_yet(at, "call: asyncapi"),
+            Call::Grpc(_) => self.not_yet(at, "call: grpc"),
+            Call::A2a(_) => self.not_yet(at, "call: a2a"),
+            Call::Mcp(_) => self.not_yet(at, "call: mcp"),
+            Call::Function { name, .. } => self.function(name),
+        }
+    }
+
+    fn function(&mut self, name: &Text) {
+        if self.workflow.uses.functions.contains_key(&name.value) {
+            return;
+        }
+        match name.value.parse::<FunctionName>() {
+            Ok(FunctionName {
+                catalog: Some(catalog), ..
+            }) if catalog != "default" => {
+                self.not_yet(name.at, format!("functions of the catalog '{catalog}'"));
+            }
+            Ok(_) => {}
+            Err(_) => self.not_yet(name.at, "functions behind a URI"),
+        }
+    }
+
+    fn endpoint(&mut self, endpoint: &Endpoint) {
+        match &endpoint.authentication {
+            Some(At {
+                value: AuthenticationRef::Inline(policy),
+                at,
+            }) => self.authentication(policy, *at),
+            // A policy under `use` is on the list where it stands.
+            Some(At {
+                value: AuthenticationRef::Use(_),
+                ..
+            })
+            | None => {}
+        }
+    }
+
+    fn authentication(&mut self, policy: &Authentication, at: Location) {
+        match policy.scheme {
+            AuthenticationScheme::Basic | AuthenticationScheme::Bearer => self.secret(&policy.properties),
+            AuthenticationScheme::Digest => self.not_yet(at, "digest authentication"),
+            AuthenticationScheme::OAuth2 => self.not_yet(at, "oauth2 authentication"),
+            AuthenticationScheme::Oidc => self.not_yet(at, "oidc authentication"),
+        }
+    }
+
+    fn secret(&mut self, properties: &Json) {
+        if properties.value.get("use").is_some() {
+            self.not_yet(properties.at, "authentication by a secret");
+        }
+    }
+
+    fn schemas(&mut self, schema: Option<&Schema>) {
+        let Some(schema) = schema else { return };
+        if let Some(format) = schema.format.as_ref().filter(|format| format.value != "json") {
+            self.not_yet(format.at, format!("schemas in the format '{}'", format.value));
+        }
+        if let SchemaSource::Resource(resource) = &schema.source {
+            self.not_yet_help(resource.at, "schemas kept elsewhere", "put the schema under 'document'");
+        }
+    }
+
+    fn timeout(&mut self, timeout: Option<&TimeoutRef>) {
+        if let Some(TimeoutRef::Inline(timeout)) = timeout {
+            self.duration(Some(&timeout.value.after));
+        }
+    }
+
+    fn duration(&mut self, duration: Option<&At<Duration>>) {
+        if let Some(duration) = duration.filter(|duration| duration.value.is_calendar()) {
+            self.not_yet_help(
+                duration.at,
+                "years and months in a duration",
+                "they have no fixed length; write days, such as P30D",
+            );
+        }
+    }
+
+    fn retry(&mut self, policy: &RetryPolicy) {
+        for duration in [
+            &policy.delay,
+            &policy.attempt_duration,
+            &policy.duration,
+            &policy.jitter_from,
+            &policy.jitter_to,
+        ] {
+            self.duration(duration.as_ref());
+        }
+        if let Some(properties) = &policy.backoff_properties
+            && properties.value.as_object().is_some_and(|members| !members.is_empty())
+        {
+            self.not_yet_help(properties.at, "members of a backoff", "leave it empty: {}");
+        }
+    }
+}
