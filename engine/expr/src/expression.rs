@@ -1,11 +1,17 @@
 //! One expression: parsed and checked once, evaluated many times.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{Evaluator, ExpressionError, Scope};
+use crate::check::check;
+use crate::native::{Program, Stop, normalize};
+use crate::syntax::{self, SyntaxError};
+use crate::{Evaluator, ExpressionError, MAX_DEPTH, Scope};
+
+const NO_FULL: &str = "this expression needs the full jq evaluator, and there is none here";
 
 /// A runtime expression. Cheap to clone; equal when the text is.
 #[derive(Clone)]
@@ -14,6 +20,16 @@ pub struct Expression(Arc<Compiled>);
 struct Compiled {
     text: String,
     variables: Vec<String>,
+    /// What the native evaluator runs; `None` when the full one must answer.
+    program: Option<Program>,
+}
+
+/// What the native evaluator has to say.
+enum Native<T> {
+    Answer(T),
+    Error(String),
+    /// The full evaluator must answer.
+    Beyond,
 }
 
 impl Expression {
@@ -24,15 +40,26 @@ impl Expression {
     /// evaluator that has nothing else.
     pub fn parse(text: &str, evaluator: &Evaluator) -> Result<Self, ExpressionError> {
         let text = unwrap(text);
-        let variables: Vec<String> = Vec::new();
         let error = |message: String| ExpressionError::new(text, message);
-        let jq = evaluator
-            .jq()
-            .ok_or_else(|| error("this needs the full jq evaluator".to_owned()))?;
-        jq.check(text, &[]).map_err(error)?;
+        if text.is_empty() {
+            return Err(error("the expression is empty".to_owned()));
+        }
+        let located = |at: SyntaxError| error(locate(text, &at));
+        let term = syntax::parse(text).map_err(located)?;
+        let variables = check(&term).map_err(located)?;
+        let program = Program::new(&term, &variables);
+        if program.is_none() {
+            let names: Vec<&str> = variables.iter().map(String::as_str).collect();
+            evaluator
+                .jq()
+                .ok_or_else(|| error(NO_FULL.to_owned()))?
+                .check(text, &names)
+                .map_err(error)?;
+        }
         Ok(Self(Arc::new(Compiled {
             text: text.to_owned(),
             variables,
+            program,
         })))
     }
 
@@ -48,10 +75,11 @@ impl Expression {
         &self.0.variables
     }
 
-    /// Whether the native evaluator answers it.
+    /// Whether the native evaluator answers it. It may still hand single values that lead beyond its subset (integers of
+    /// more than 64 bits, a division by zero, very large values) to the full one.
     #[must_use]
     pub fn is_native(&self) -> bool {
-        false
+        self.0.program.is_some()
     }
 
     /// The first output on `input`; null when there is none.
@@ -59,18 +87,12 @@ impl Expression {
     /// # Errors
     /// The expression failed on this value, or uses a variable that `scope` does not have.
     pub fn eval(&self, evaluator: &Evaluator, input: &Value, scope: &dyn Scope) -> Result<Value, ExpressionError> {
-        let error = |message: String| ExpressionError::new(self.text(), message);
-        let mut variables = Vec::with_capacity(self.0.variables.len());
-        for name in &self.0.variables {
-            let value = scope
-                .get(name)
-                .ok_or_else(|| error(format!("${name} is not defined here")))?;
-            variables.push((name.as_str(), value));
+        let variables = self.resolve(scope)?;
+        match self.native(|program| program.eval(input, &variables)) {
+            Native::Answer(value) => Ok(value.unwrap_or_default()),
+            Native::Error(message) => Err(self.error(message)),
+            Native::Beyond => self.full(evaluator, input, variables),
         }
-        let jq = evaluator
-            .jq()
-            .ok_or_else(|| error("this needs the full jq evaluator".to_owned()))?;
-        jq.eval(self.text(), input, &variables).map_err(error)
     }
 
     /// Whether the first output is true in jq's sense: neither null nor false.
@@ -78,8 +100,45 @@ impl Expression {
     /// # Errors
     /// As [`Self::eval`].
     pub fn test(&self, evaluator: &Evaluator, input: &Value, scope: &dyn Scope) -> Result<bool, ExpressionError> {
-        let value = self.eval(evaluator, input, scope)?;
-        Ok(!matches!(value, Value::Null | Value::Bool(false)))
+        let variables = self.resolve(scope)?;
+        match self.native(|program| program.test(input, &variables)) {
+            Native::Answer(truth) => Ok(truth),
+            Native::Error(message) => Err(self.error(message)),
+            Native::Beyond => {
+                let value = self.full(evaluator, input, variables)?;
+                Ok(!matches!(value, Value::Null | Value::Bool(false)))
+            }
+        }
+    }
+
+    fn resolve(&self, scope: &dyn Scope) -> Result<Vec<Arc<Value>>, ExpressionError> {
+        let resolve = |name: &String| {
+            scope
+                .get(name)
+                .ok_or_else(|| self.error(format!("${name} is not defined here")))
+        };
+        self.0.variables.iter().map(resolve).collect()
+    }
+
+    fn native<T>(&self, run: impl FnOnce(&Program) -> Result<T, Stop>) -> Native<T> {
+        match self.0.program.as_ref().map(run) {
+            Some(Ok(answer)) => Native::Answer(answer),
+            Some(Err(Stop::Error(message))) => Native::Error(message),
+            Some(Err(Stop::Beyond | Stop::Done)) | None => Native::Beyond,
+        }
+    }
+
+    fn full(&self, evaluator: &Evaluator, input: &Value, values: Vec<Arc<Value>>) -> Result<Value, ExpressionError> {
+        let jq = evaluator.jq().ok_or_else(|| self.error(NO_FULL))?;
+        let variables: Vec<(&str, Arc<Value>)> = self.0.variables.iter().map(String::as_str).zip(values).collect();
+        let value = jq
+            .eval(self.text(), input, &variables)
+            .map_err(|message| self.error(message))?;
+        normalize(Cow::Owned(value)).ok_or_else(|| self.error(format!("the result is nested deeper than {MAX_DEPTH}")))
+    }
+
+    fn error(&self, message: impl Into<String>) -> ExpressionError {
+        ExpressionError::new(self.text(), message)
     }
 }
 
@@ -103,5 +162,17 @@ fn unwrap(text: &str) -> &str {
     match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
         Some(inner) => inner.trim(),
         None => text,
+    }
+}
+
+/// The message with the place, when the text has more than one character to choose from.
+fn locate(text: &str, error: &SyntaxError) -> String {
+    let before = text.get(..error.at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    if text.contains('\n') {
+        format!("{} at line {line}, column {column}", error.message)
+    } else {
+        format!("{} at column {column}", error.message)
     }
 }

@@ -12,9 +12,14 @@
 //!
 //! This crate does no IO, knows no WebAssembly and no workflow.
 
+mod check;
 mod error;
 mod evaluator;
 mod expression;
+mod functions;
+mod native;
+mod number;
+mod syntax;
 mod template;
 
 pub use error::ExpressionError;

@@ -1,0 +1,172 @@
+//! What an expression refers to: every function must be one that it may call, every label must exist, and the variables
+//! that it does not bind itself come from outside.
+
+use std::collections::BTreeSet;
+
+use crate::functions;
+use crate::syntax::SyntaxError;
+use crate::syntax::tree::{Definition, Name, Part, Pattern, Piece, Step, Term};
+
+type Result<T> = std::result::Result<T, SyntaxError>;
+
+/// Checks every name; yields the variables from outside, sorted.
+pub(crate) fn check(term: &Term) -> Result<Vec<String>> {
+    let mut checker = Checker::default();
+    checker.term(term)?;
+    Ok(checker.outside.into_iter().collect())
+}
+
+/// The names in scope at a place, innermost last.
+#[derive(Default)]
+struct Checker {
+    functions: Vec<(String, usize)>,
+    variables: Vec<String>,
+    labels: Vec<String>,
+    outside: BTreeSet<String>,
+}
+
+impl Checker {
+    fn term(&mut self, term: &Term) -> Result<()> {
+        match term {
+            Term::Id | Term::Recurse | Term::Number(_) | Term::Array(None) => Ok(()),
+            Term::Text(format, pieces) => {
+                if let Some(format) = format {
+                    self.call(format, 0)?;
+                }
+                pieces.iter().try_for_each(|piece| match piece {
+                    Piece::Literal(_) => Ok(()),
+                    Piece::Interpolated(term) => self.term(term),
+                })
+            }
+            Term::Array(Some(inner)) | Term::Negate(inner) => self.term(inner),
+            Term::Object(entries) => entries.iter().try_for_each(|(key, value)| {
+                self.term(key)?;
+                value.iter().try_for_each(|value| self.term(value))
+            }),
+            Term::Pipe(left, right) | Term::Binary(_, left, right) => {
+                self.term(left)?;
+                self.term(right)
+            }
+            Term::Bind(source, pattern, body) => {
+                self.term(source)?;
+                self.binding(pattern, |checker| checker.term(body))
+            }
+            Term::Comma(terms) => terms.iter().try_for_each(|term| self.term(term)),
+            Term::Label(name, body) => {
+                self.labels.push(name.clone());
+                self.term(body)?;
+                self.labels.pop();
+                Ok(())
+            }
+            Term::Break(name) if self.labels.contains(&name.text) => Ok(()),
+            Term::Break(name) => Err(SyntaxError::new(name.at, format!("there is no label ${}", name.text))),
+            Term::Fold {
+                source,
+                pattern,
+                arguments,
+            } => {
+                self.term(source)?;
+                let (start, rest) = arguments.split_at(1.min(arguments.len()));
+                start.iter().try_for_each(|term| self.term(term))?;
+                self.binding(pattern, |checker| rest.iter().try_for_each(|term| checker.term(term)))
+            }
+            Term::Try(body, handler) => {
+                self.term(body)?;
+                handler.iter().try_for_each(|handler| self.term(handler))
+            }
+            Term::If(branches, otherwise) => {
+                for (condition, branch) in branches {
+                    self.term(condition)?;
+                    self.term(branch)?;
+                }
+                otherwise.iter().try_for_each(|term| self.term(term))
+            }
+            Term::Define(definitions, body) => {
+                let functions = self.functions.len();
+                for definition in definitions {
+                    self.definition(definition)?;
+                }
+                self.term(body)?;
+                self.functions.truncate(functions);
+                Ok(())
+            }
+            Term::Call(name, arguments) => {
+                self.call(name, arguments.len())?;
+                arguments.iter().try_for_each(|argument| self.term(argument))
+            }
+            Term::Variable(name) => self.variable(name),
+            Term::Path(base, steps) => {
+                self.term(base)?;
+                steps.iter().try_for_each(|step| self.step(step))
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<()> {
+        match &step.part {
+            Part::Index(index) => self.term(index),
+            Part::Slice(from, to) => from.iter().chain(to).try_for_each(|bound| self.term(bound)),
+            Part::Iterate => Ok(()),
+        }
+    }
+
+    fn definition(&mut self, definition: &Definition) -> Result<()> {
+        self.functions
+            .push((definition.name.clone(), definition.parameters.len()));
+        let (functions, variables) = (self.functions.len(), self.variables.len());
+        for parameter in &definition.parameters {
+            match parameter.strip_prefix('$') {
+                Some(variable) => self.variables.push(variable.to_owned()),
+                None => self.functions.push((parameter.clone(), 0)),
+            }
+        }
+        self.term(&definition.body)?;
+        self.functions.truncate(functions);
+        self.variables.truncate(variables);
+        Ok(())
+    }
+
+    fn binding(&mut self, pattern: &Pattern, inside: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let variables = self.variables.len();
+        self.pattern(pattern)?;
+        inside(self)?;
+        self.variables.truncate(variables);
+        Ok(())
+    }
+
+    fn pattern(&mut self, pattern: &Pattern) -> Result<()> {
+        match pattern {
+            Pattern::Variable(name) => {
+                self.variables.push(name.clone());
+                Ok(())
+            }
+            Pattern::Array(items) => items.iter().try_for_each(|item| self.pattern(item)),
+            Pattern::Object(entries) => entries.iter().try_for_each(|(key, item)| {
+                self.term(key)?;
+                self.pattern(item)
+            }),
+        }
+    }
+
+    fn call(&self, name: &Name, arguments: usize) -> Result<()> {
+        let own = self
+            .functions
+            .iter()
+            .any(|(function, arity)| *function == name.text && *arity == arguments);
+        if own {
+            return Ok(());
+        }
+        functions::check_call(&name.text, arguments).map_err(|message| SyntaxError::new(name.at, message))
+    }
+
+    fn variable(&mut self, name: &Name) -> Result<()> {
+        if self.variables.contains(&name.text) {
+            return Ok(());
+        }
+        if let Some(refusal) = functions::refusal(&format!("${}", name.text)) {
+            return Err(SyntaxError::new(name.at, refusal));
+        }
+        self.outside.insert(name.text.clone());
+        Ok(())
+    }
+}
