@@ -8,6 +8,7 @@
 
 mod diagnostic;
 mod duration;
+mod graph;
 pub mod model;
 mod problem;
 mod read;
@@ -18,6 +19,7 @@ mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
 pub use duration::DurationError;
+pub use graph::graph;
 pub use problem::{ErrorType, Problem};
 pub use read::{Parsed, parse, parse_bytes};
 pub use support::unsupported;

@@ -95,7 +95,7 @@ impl Reader {
             );
         }
         let endpoint = fields
-            .require(self, "endpoint")
+            .require("endpoint")
             .and_then(|node| self.endpoint(node, "endpoint"));
         let headers = fields
             .get("headers")

@@ -22,7 +22,7 @@ const RETURNS: [(&str, ()); 5] = [("stdout", ()), ("stderr", ()), ("code", ()), 
 impl Reader {
     pub fn fork(&mut self, node: &Node) -> Option<Fork> {
         let mut fields = Fields::of(self, node, "'fork'")?;
-        let branches = fields.require(self, "branches").and_then(|node| self.branches(node));
+        let branches = fields.require("branches").and_then(|node| self.branches(node));
         let compete = fields.boolean(self, "compete");
         fields.finish(self);
         Some(Fork {
@@ -34,10 +34,10 @@ impl Reader {
 
     pub fn for_each(&mut self, node: &Node, task: &mut Fields) -> Option<For> {
         let condition = task.text(self, "while");
-        let tasks = task.require(self, "do").and_then(|node| self.task_list(node, "do"));
+        let tasks = task.require("do").and_then(|node| self.task_list(node, "do"));
         let mut fields = Fields::of(self, node, "'for'")?;
         let each = fields.get("each").and_then(|node| self.variable(node, "each"));
-        let items = fields.require(self, "in").and_then(|node| self.items(node));
+        let items = fields.require("in").and_then(|node| self.items(node));
         let at = fields.get("at").and_then(|node| self.variable(node, "at"));
         fields.finish(self);
         let name = |given: &Option<At<String>>, default: &str| {
@@ -82,7 +82,7 @@ impl Reader {
             None => (None, None),
         };
         let mut fields = Fields::of(self, node, "'listen'")?;
-        let to = fields.require(self, "to").map(|node| {
+        let to = fields.require("to").map(|node| {
             self.check_events(node, "to", true);
             json(node)
         });
@@ -121,7 +121,7 @@ impl Reader {
 
     pub fn raise(&mut self, node: &Node) -> Option<At<ErrorRef>> {
         let mut fields = Fields::of(self, node, "'raise'")?;
-        let error = fields.require(self, "error");
+        let error = fields.require("error");
         fields.finish(self);
         let error = error?;
         Some(At {
@@ -171,7 +171,7 @@ impl Reader {
                 continue;
             };
             let when = fields.text(self, "when");
-            let then = fields.require(self, "then").and_then(|node| self.flow(node, scope));
+            let then = fields.require("then").and_then(|node| self.flow(node, scope));
             let unconditional = fields.peek("when").is_none();
             fields.finish(self);
             match default {
@@ -201,7 +201,7 @@ impl Reader {
 
     pub fn try_catch(&mut self, node: &Node, task: &mut Fields, scope: &Scope) -> Option<Try> {
         let tasks = self.task_list(node, "try");
-        let catch = task.require(self, "catch").and_then(|node| self.catch(node, scope));
+        let catch = task.require("catch").and_then(|node| self.catch(node, scope));
         Some(Try {
             tasks: tasks?,
             catch: catch?,

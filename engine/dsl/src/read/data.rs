@@ -77,7 +77,7 @@ impl Reader {
         let mut fields = Fields::of(self, node, format!("'{name}'"))?;
         let name = fields.text(self, "name");
         let endpoint = fields
-            .require(self, "endpoint")
+            .require("endpoint")
             .and_then(|node| self.endpoint(node, "endpoint"));
         fields.finish(self);
         Some(At {
@@ -105,7 +105,7 @@ impl Reader {
         }
         let mut fields = Fields::of(self, node, format!("'{name}'"))?;
         let uri = fields
-            .require(self, "uri")
+            .require("uri")
             .and_then(|node| self.uri_or_expression(node, "uri"));
         let authentication = fields
             .get("authentication")

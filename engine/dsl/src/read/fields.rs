@@ -17,6 +17,7 @@ pub(super) struct Fields<'n> {
     /// Present members by name: objects may be large.
     index: HashMap<&'n str, usize>,
     known: Vec<&'static str>,
+    missing: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -38,6 +39,7 @@ impl<'n> Fields<'n> {
             members,
             index,
             known: Vec::new(),
+            missing: Vec::new(),
         })
     }
 
@@ -66,10 +68,11 @@ impl<'n> Fields<'n> {
         self.member(key).map(|member| &member.value)
     }
 
-    pub fn require(&mut self, reader: &mut Reader, key: &'static str) -> Option<&'n Node> {
+    /// A member that must be there; [`Self::finish`] says so when it is not.
+    pub fn require(&mut self, key: &'static str) -> Option<&'n Node> {
         let node = self.get(key);
         if node.is_none() {
-            reader.wrong(self.at, format!("missing property '{key}' in {}", self.what));
+            self.missing.push(key);
         }
         node
     }
@@ -79,7 +82,7 @@ impl<'n> Fields<'n> {
     }
 
     pub fn require_text(&mut self, reader: &mut Reader, key: &'static str) -> Option<Text> {
-        self.require(reader, key).and_then(|node| reader.text(node, key))
+        self.require(key).and_then(|node| reader.text(node, key))
     }
 
     pub fn boolean(&mut self, reader: &mut Reader, key: &'static str) -> Option<At<bool>> {
@@ -120,27 +123,43 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Says what is not known here.
-    pub fn finish(self, reader: &mut Reader) {
-        let known = &self.known;
-        for member in self
+    /// Says what is not known here and what is missing.
+    pub fn finish(mut self, reader: &mut Reader) {
+        let unknown: Vec<&Member> = self
             .members
             .iter()
-            .filter(|member| !known.contains(&member.key.as_str()))
-        {
-            let message = format!("unknown property '{}' in {}", clip(&member.key), self.what);
-            // What is there already was not meant a second time.
-            let free = known.iter().copied().filter(|key| !self.index.contains_key(key));
-            let help = match (reader.suggest(&member.key, free), home_of(&member.key)) {
-                (Some(near), _) => Some(format!("did you mean '{near}'?")),
-                (None, Some(home)) => Some(home.to_owned()),
-                (None, None) if known.is_empty() || known.len() > 12 => None,
-                (None, None) => Some(format!("it knows {}", known.join(", "))),
-            };
-            match help {
-                Some(help) => reader.wrong_help(member.key_at, message, help),
-                None => reader.wrong(member.key_at, message),
+            .filter(|member| !self.known.contains(&member.key.as_str()))
+            .collect();
+        for member in unknown {
+            self.unknown(reader, member);
+        }
+        self.finish_open(reader);
+    }
+
+    /// Says what is missing; more is welcome here.
+    pub fn finish_open(self, reader: &mut Reader) {
+        for key in self.missing {
+            reader.wrong(self.at, format!("missing property '{key}' in {}", self.what));
+        }
+    }
+
+    fn unknown(&mut self, reader: &mut Reader, member: &Member) {
+        let message = format!("unknown property '{}' in {}", clip(&member.key), self.what);
+        // What is there already was not meant a second time.
+        let free = self.known.iter().copied().filter(|key| !self.index.contains_key(key));
+        let help = match (reader.suggest(&member.key, free), home_of(&member.key)) {
+            (Some(near), _) => {
+                // Misspelled is not missing.
+                self.missing.retain(|key| *key != near);
+                Some(format!("did you mean '{near}'?"))
             }
+            (None, Some(home)) => Some(home.to_owned()),
+            (None, None) if self.known.is_empty() || self.known.len() > 12 => None,
+            (None, None) => Some(format!("it knows {}", self.known.join(", "))),
+        };
+        match help {
+            Some(help) => reader.wrong_help(member.key_at, message, help),
+            None => reader.wrong(member.key_at, message),
         }
     }
 }
@@ -151,6 +170,7 @@ fn home_of(key: &str) -> Option<&'static str> {
         "while" => "'while' belongs beside 'for' and 'do'",
         "catch" => "'catch' belongs beside 'try'",
         "foreach" => "'foreach' belongs beside 'listen'",
+        "until" => "'until' belongs beside 'any'",
         "with" => "'with' belongs beside 'call'",
         "retry" => "'retry' belongs inside 'catch'",
         "parallel" | "collect" | "label" | "idempotencyKey" | "rate" | "delivery" | "concurrency" | "overlap"
@@ -231,7 +251,14 @@ impl Reader {
 
     pub fn integer(&mut self, node: &Node, name: &str, min: i64, max: i64) -> Option<At<i64>> {
         let crate::yaml::Data::Number(number) = &node.data else {
-            self.expected(node, &format!("'{name}'"), "an integer");
+            match node.text().map(|text| text.parse::<i64>().is_ok()) {
+                Some(true) => self.wrong_help(
+                    node.at,
+                    format!("'{name}' must be an integer, not text"),
+                    "remove the quotes",
+                ),
+                _ => self.expected(node, &format!("'{name}'"), "an integer"),
+            }
             return None;
         };
         let value = number.as_i64().or_else(|| number.as_u64().map(|_| i64::MAX));

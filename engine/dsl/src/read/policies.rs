@@ -89,9 +89,7 @@ impl Reader {
 
     pub fn timeout(&mut self, node: &Node) -> Option<At<Timeout>> {
         let mut fields = Fields::of(self, node, "'timeout'")?;
-        let after = fields
-            .require(self, "after")
-            .and_then(|node| self.duration(node, "after"));
+        let after = fields.require("after").and_then(|node| self.duration(node, "after"));
         fields.finish(self);
         Some(At {
             value: Timeout { after: after? },
@@ -186,10 +184,8 @@ impl Reader {
         let Some(mut fields) = Fields::of(self, node, "'jitter'") else {
             return;
         };
-        policy.jitter_from = fields
-            .require(self, "from")
-            .and_then(|node| self.duration(node, "from"));
-        policy.jitter_to = fields.require(self, "to").and_then(|node| self.duration(node, "to"));
+        policy.jitter_from = fields.require("from").and_then(|node| self.duration(node, "from"));
+        policy.jitter_to = fields.require("to").and_then(|node| self.duration(node, "to"));
         fields.finish(self);
         let fixed = |duration: &Option<At<Duration>>| duration.as_ref().and_then(|duration| duration.value.fixed());
         if let (Some(from), Some(to)) = (fixed(&policy.jitter_from), fixed(&policy.jitter_to))
@@ -212,7 +208,7 @@ impl Reader {
 
     pub fn error(&mut self, node: &Node) -> Option<At<ErrorDefinition>> {
         let mut fields = Fields::of(self, node, "'error'")?;
-        let kind = fields.require(self, "type").and_then(|node| {
+        let kind = fields.require("type").and_then(|node| {
             let text = self.text(node, "type")?;
             if format::is_expression(&text.value) {
                 Some(text)
@@ -220,7 +216,7 @@ impl Reader {
                 self.uri(node, "type")
             }
         });
-        let status = fields.require(self, "status").and_then(|node| self.status(node));
+        let status = fields.require("status").and_then(|node| self.status(node));
         let instance = fields.text(self, "instance");
         if let Some(text) = &instance
             && !format::is_expression(&text.value)

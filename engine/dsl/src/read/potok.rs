@@ -92,7 +92,7 @@ impl Reader {
         let mut fields = Fields::of(self, node, "'metadata.potok.concurrency'")?;
         let key = fields.text(self, "key");
         let limit = fields
-            .require(self, "limit")
+            .require("limit")
             .and_then(|node| self.count(node, "limit", i64::from(u32::MAX)));
         let on_conflict = fields
             .get("onConflict")
@@ -153,11 +153,9 @@ impl Reader {
     fn rate(&mut self, node: &Node) -> Option<At<Rate>> {
         let mut fields = Fields::of(self, node, "'metadata.potok.rate'")?;
         let limit = fields
-            .require(self, "limit")
+            .require("limit")
             .and_then(|node| self.count(node, "limit", i64::from(u32::MAX)));
-        let per = fields
-            .require(self, "per")
-            .and_then(|node| self.word(node, "per", &SPANS));
+        let per = fields.require("per").and_then(|node| self.word(node, "per", &SPANS));
         let key = fields.text(self, "key");
         fields.finish(self);
         Some(At {

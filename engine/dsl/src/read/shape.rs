@@ -135,7 +135,7 @@ impl Reader {
             }
         }
         for member in shape.required {
-            fields.require(self, member);
+            fields.require(member);
         }
         for group in shape.one_of {
             fields.one_of(self, group);
@@ -143,8 +143,10 @@ impl Reader {
         if node.members().is_some_and(|members| members.len() < shape.least) {
             self.wrong(node.at, format!("'{name}' is empty"));
         }
-        if !shape.open {
-            fields.finish(self);
+        if shape.open {
+            fields.finish_open(self)
+        } else {
+            fields.finish(self)
         }
     }
 

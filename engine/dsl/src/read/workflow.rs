@@ -47,11 +47,11 @@ impl Reader {
         let mut fields = Fields::of(self, node, "the workflow")?;
         let scheduled = fields.peek("schedule").is_some();
         let document = fields
-            .require(self, "document")
+            .require("document")
             .and_then(|node| self.document(node, scheduled));
         let input = fields.get("input").and_then(|node| self.input(node));
         let uses = fields.get("use").and_then(|node| self.uses(node));
-        let tasks = fields.require(self, "do").and_then(|node| self.task_list(node, "do"));
+        let tasks = fields.require("do").and_then(|node| self.task_list(node, "do"));
         let timeout = fields.get("timeout").and_then(|node| self.timeout_ref(node));
         let output = fields.get("output").and_then(|node| self.output(node));
         let schedule = fields.get("schedule").and_then(|node| self.schedule(node));
@@ -71,12 +71,12 @@ impl Reader {
 
     fn document(&mut self, node: &Node, scheduled: bool) -> Option<Document> {
         let mut fields = Fields::of(self, node, "'document'")?;
-        let dsl = fields.require(self, "dsl").and_then(|node| self.dsl(node));
+        let dsl = fields.require("dsl").and_then(|node| self.dsl(node));
         let namespace = fields
-            .require(self, "namespace")
+            .require("namespace")
             .and_then(|node| self.label(node, "namespace"));
-        let name = fields.require(self, "name").and_then(|node| self.label(node, "name"));
-        let version = fields.require(self, "version").and_then(|node| self.version(node));
+        let name = fields.require("name").and_then(|node| self.label(node, "name"));
+        let version = fields.require("version").and_then(|node| self.version(node));
         let title = fields.text(self, "title");
         let summary = fields.text(self, "summary");
         let tags = fields.object(self, "tags");
@@ -206,7 +206,7 @@ impl Reader {
             let Some(mut fields) = Fields::of(self, node, format!("extension '{}'", clip(key))) else {
                 continue;
             };
-            let extend = fields.require(self, "extend").and_then(|node| {
+            let extend = fields.require("extend").and_then(|node| {
                 self.word(node, "extend", &EXTENDED)?;
                 self.text(node, "extend")
             });
@@ -228,7 +228,7 @@ impl Reader {
     fn catalog(&mut self, node: &Node) -> Option<At<Catalog>> {
         let mut fields = Fields::of(self, node, "a catalog")?;
         let endpoint = fields
-            .require(self, "endpoint")
+            .require("endpoint")
             .and_then(|node| self.endpoint(node, "endpoint"));
         fields.finish(self);
         Some(At {
@@ -304,7 +304,9 @@ impl Reader {
         match parser.parse(&text.value) {
             Ok(_) => Some(text),
             Err(error) => {
-                self.wrong_help(text.at, message(), error.to_string());
+                let why = error.to_string();
+                let ranges = "minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7";
+                self.wrong_help(text.at, message(), format!("{} ({ranges})", why.trim_end_matches('.')));
                 None
             }
         }

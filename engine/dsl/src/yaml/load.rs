@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag, options};
 
 use super::{
     Data, MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_TEXT, Member, Node,
     scalar::{self, Unfit, clip},
+    syntax::syntax_error,
 };
 use crate::{diagnostic::Diagnostic, model::Location};
 
@@ -92,7 +93,7 @@ impl<'a> Loader<'a> {
         let mut documents = 0_usize;
         let mut end = Location { line: 1, column: 1 };
         for next in Parser::new_from_str_with_options(text, options) {
-            let (event, span) = next.map_err(|error| syntax_error(&error))?;
+            let (event, span) = next.map_err(|error| syntax_error(&error, text))?;
             let at = place(&span.start);
             match event {
                 Event::DocumentStart(..) => {
@@ -396,12 +397,12 @@ fn unknown_tag(tag: &Tag, at: Location) -> Diagnostic {
         .with_help("only the tags of YAML's core schema (!!str, !!int, …) are known; remove it")
 }
 
-fn too_deep(at: Location) -> Diagnostic {
+pub(super) fn too_deep(at: Location) -> Diagnostic {
     Diagnostic::new(at, format!("values nest deeper than {MAX_DEPTH} here"))
         .with_help("move inner tasks to 'use.functions', or flatten the data")
 }
 
-fn place(mark: &Marker) -> Location {
+pub(super) fn place(mark: &Marker) -> Location {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Location {
         line: number(mark.line()),
@@ -444,34 +445,5 @@ pub(crate) fn end_of(text: &str) -> Location {
     Location {
         line: number(line),
         column: number(column),
-    }
-}
-
-/// The parser's error in our words where its own say little to people.
-fn syntax_error(error: &ScanError) -> Diagnostic {
-    let at = place(error.marker());
-    let (message, help) = match error.kind() {
-        ErrorKind::TabInIndentation => ("a tab cannot be used as indentation".into(), Some("use spaces")),
-        ErrorKind::UnclosedQuotedScalar => ("this quote is never closed".into(), Some("add the closing quote")),
-        ErrorKind::UnclosedFlowCollection { open } => (
-            format!("this '{open}' is never closed"),
-            Some("add the closing bracket"),
-        ),
-        ErrorKind::RecursionLimitExceeded => return too_deep(at),
-        ErrorKind::MappingValueNotAllowed => (
-            "a ':' is not allowed here".into(),
-            Some("text that holds ': ' needs quotes; or the indentation is wrong"),
-        ),
-        ErrorKind::BlockSequenceEntryNotAllowed => ("a '-' is not allowed here".into(), Some("check the indentation")),
-        ErrorKind::UnknownQuotedScalarEscape => (
-            "unknown escape in a double-quoted text".into(),
-            Some("write '\\\\' for a backslash, or use single quotes"),
-        ),
-        other => (other.to_string(), None),
-    };
-    let diagnostic = Diagnostic::new(at, format!("not valid YAML: {message}"));
-    match help {
-        Some(help) => diagnostic.with_help(help),
-        None => diagnostic,
     }
 }

@@ -8,6 +8,7 @@
 
 mod load;
 mod scalar;
+mod syntax;
 
 use serde_json::{Map, Number, Value};
 
