@@ -29,8 +29,14 @@ impl Language {
         let sample: String = text.chars().take(SAMPLE).collect();
         let cyrillic = sample.chars().filter(|c| ('\u{400}'..='\u{4ff}').contains(c)).count();
         let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
-        let fallback = if cyrillic * 2 > letters { Self::Russian } else { Self::English };
-        let Some(detected) = whatlang::detect(&sample).filter(whatlang::Info::is_reliable) else { return fallback };
+        let fallback = if cyrillic * 2 > letters {
+            Self::Russian
+        } else {
+            Self::English
+        };
+        let Some(detected) = whatlang::detect(&sample).filter(whatlang::Info::is_reliable) else {
+            return fallback;
+        };
         match detected.lang() {
             Lang::Eng => Self::English,
             Lang::Rus => Self::Russian,

@@ -44,7 +44,10 @@ impl Summary {
     /// Title, empty line, paragraphs with an empty line between them.
     pub fn text(&self) -> String {
         let title = self.title.iter().map(String::as_str);
-        title.chain(self.paragraphs.iter().map(String::as_str)).collect::<Vec<_>>().join("\n\n")
+        title
+            .chain(self.paragraphs.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join("\n\n")
     }
 }
 
@@ -53,9 +56,19 @@ pub fn summarise(text: &str, order: &Order) -> Summary {
     let sentences = sentences::split(text);
     let language = Language::of(text);
     let mut vocabulary = Vocabulary::new(language);
-    let all: Vec<pick::Candidate> = sentences.into_iter().map(|s| pick::Candidate::new(s, &mut vocabulary)).collect();
-    let avoid: Vec<_> = order.avoid.iter().flat_map(|passage| sentences::split(passage)).collect();
-    let avoid: Vec<pick::Candidate> = avoid.into_iter().map(|s| pick::Candidate::new(s, &mut vocabulary)).collect();
+    let all: Vec<pick::Candidate> = sentences
+        .into_iter()
+        .map(|s| pick::Candidate::new(s, &mut vocabulary))
+        .collect();
+    let avoid: Vec<_> = order
+        .avoid
+        .iter()
+        .flat_map(|passage| sentences::split(passage))
+        .collect();
+    let avoid: Vec<pick::Candidate> = avoid
+        .into_iter()
+        .map(|s| pick::Candidate::new(s, &mut vocabulary))
+        .collect();
     let candidates = pick::worth_saying(all, &avoid);
     let scores = rank::scores(&candidates.iter().map(|candidate| &candidate.terms).collect::<Vec<_>>());
     pick::pick(&candidates, &scores, &avoid, order)

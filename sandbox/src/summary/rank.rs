@@ -78,14 +78,23 @@ fn walk(vectors: &[Vector]) -> Vec<f64> {
             }
         }
     }
-    let strength: Vec<f64> = edges.iter().map(|edges| edges.iter().map(|(_, weight)| weight).sum()).collect();
+    let strength: Vec<f64> = edges
+        .iter()
+        .map(|edges| edges.iter().map(|(_, weight)| weight).sum())
+        .collect();
     let mut score = vec![1.0; count];
     for _ in 0..MAX_STEPS {
         let lonely: f64 = (0..count).filter(|i| strength[*i] == 0.0).map(|i| score[i]).sum();
         let base = (1.0 - DAMPING) + DAMPING * lonely / count as f64;
         let next: Vec<f64> = edges
             .iter()
-            .map(|edges| base + DAMPING * edges.iter().map(|(j, weight)| score[*j] * weight / strength[*j]).sum::<f64>())
+            .map(|edges| {
+                base + DAMPING
+                    * edges
+                        .iter()
+                        .map(|(j, weight)| score[*j] * weight / strength[*j])
+                        .sum::<f64>()
+            })
             .collect();
         let moved: f64 = next.iter().zip(&score).map(|(a, b)| (a - b).abs()).sum();
         score = next;

@@ -27,7 +27,11 @@ pub fn split(text: &str) -> Vec<Sentence> {
     for (number, paragraph) in paragraphs(text).iter().enumerate() {
         for piece in split_paragraph(paragraph) {
             let terminated = ends_sentence(piece);
-            sentences.push(Sentence { text: piece.to_owned(), paragraph: number, terminated });
+            sentences.push(Sentence {
+                text: piece.to_owned(),
+                paragraph: number,
+                terminated,
+            });
         }
     }
     sentences
@@ -43,7 +47,10 @@ fn paragraphs(text: &str) -> Vec<String> {
         let begins_dialogue = line.starts_with(['—', '–']);
         let after_short_line = last_line_len > 0
             && last_line_len < 40
-            && line.chars().next().is_some_and(|c| c.is_uppercase() || "«“\"—".contains(c))
+            && line
+                .chars()
+                .next()
+                .is_some_and(|c| c.is_uppercase() || "«“\"—".contains(c))
             && !ends_with_comma(&current);
         if (line.is_empty() || begins_dialogue || after_short_line) && !current.is_empty() {
             done.push(std::mem::take(&mut current));
@@ -96,7 +103,11 @@ fn split_paragraph(paragraph: &str) -> Vec<&str> {
         }
         let mut end = at + c.len_utf8();
         while let Some((closing_at, closing)) = chars.next_if(|(_, next)| is_closing(*next)) {
-            marks.see(closing, &paragraph[..closing_at], &paragraph[closing_at + closing.len_utf8()..]);
+            marks.see(
+                closing,
+                &paragraph[..closing_at],
+                &paragraph[closing_at + closing.len_utf8()..],
+            );
             end = closing_at + closing.len_utf8();
         }
         let inside = marks.open() && end - begin < MAX_QUOTED;
@@ -179,9 +190,9 @@ fn is_end(before: &str, after: &str) -> bool {
 
 fn last_word(core: &str) -> &str {
     let trimmed = core.trim_end_matches('.');
-    let begin = trimmed.rfind(|c: char| c.is_whitespace() || is_opening(c) || c == '—').map_or(0, |at| {
-        at + trimmed[at..].chars().next().map_or(0, char::len_utf8)
-    });
+    let begin = trimmed
+        .rfind(|c: char| c.is_whitespace() || is_opening(c) || c == '—')
+        .map_or(0, |at| at + trimmed[at..].chars().next().map_or(0, char::len_utf8));
     &trimmed[begin..]
 }
 
@@ -193,10 +204,28 @@ fn begins_with_stop_word(text: &str) -> bool {
 /// `"Really?" Alice said.`: the words after the quotation name who speaks.
 fn names_speaker(next: &str) -> bool {
     const VERBS: [&str; 16] = [
-        "said", "asked", "cried", "replied", "answered", "shouted", "whispered", "thought", "exclaimed", "remarked",
-        "added", "began", "repeated", "continued", "growled", "muttered",
+        "said",
+        "asked",
+        "cried",
+        "replied",
+        "answered",
+        "shouted",
+        "whispered",
+        "thought",
+        "exclaimed",
+        "remarked",
+        "added",
+        "began",
+        "repeated",
+        "continued",
+        "growled",
+        "muttered",
     ];
-    let near: Vec<String> = next.split_whitespace().take(4).map(|word| word.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase()).collect();
+    let near: Vec<String> = next
+        .split_whitespace()
+        .take(4)
+        .map(|word| word.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase())
+        .collect();
     near.iter().skip(1).any(|word| VERBS.contains(&word.as_str()))
 }
 
@@ -236,7 +265,11 @@ fn abbreviation(word: &str, core: &str) -> Abbreviation {
     if let (Some(letter), None) = (first, second) {
         // An initial, or the one-letter words that end sentences.
         if letter.is_uppercase() {
-            return if matches!(letter, 'I' | 'Я') { Abbreviation::MayEnd } else { Abbreviation::Always };
+            return if matches!(letter, 'I' | 'Я') {
+                Abbreviation::MayEnd
+            } else {
+                Abbreviation::Always
+            };
         }
     }
     // `Дж.`, `Ю.А`: initials of more letters.

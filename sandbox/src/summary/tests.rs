@@ -46,35 +46,59 @@ const RUSSIAN: &str = "Из N., уездного города Z-ой губер�
 #[test]
 fn sentences_end_where_they_end() {
     for (text, expected) in [
-        ("Mr. Smith paid $3.50. He left at 5 p.m. It rained.", vec!["Mr. Smith paid $3.50.", "He left at 5 p.m.", "It rained."]),
-        ("J. R. R. Tolkien wrote it. So did I. He smiled.", vec!["J. R. R. Tolkien wrote it.", "So did I.", "He smiled."]),
-        ("Роман А. С. Пушкина, т. е. поэма, вышел в 1833 г. Он имел успех.", vec![
-            "Роман А. С. Пушкина, т. е. поэма, вышел в 1833 г.",
-            "Он имел успех.",
-        ]),
-        ("В 1905 г. Эйнштейн, Дж. Томсон и др. писали статьи, письма и т. д. Наука росла.", vec![
-            "В 1905 г. Эйнштейн, Дж. Томсон и др. писали статьи, письма и т. д.",
-            "Наука росла.",
-        ]),
-        ("— Привет! — сказал он. — Как дела?\n— Хорошо… только холодно. Идём!", vec![
-            "— Привет! — сказал он.",
-            "— Как дела?",
-            "— Хорошо… только холодно.",
-            "Идём!",
-        ]),
-        ("\"Really?\" she asked. \"Yes! Of course!\" Alice said. “What? No!” cried the King.", vec![
-            "\"Really?\" she asked.",
-            "\"Yes! Of course!\" Alice said.",
-            "“What? No!” cried the King.",
-        ]),
-        ("«Кто там? Войдите!» — крикнул он. Никто не вошёл...  Тишина?! Да.", vec![
-            "«Кто там? Войдите!» — крикнул он.",
-            "Никто не вошёл...",
-            "Тишина?!",
-            "Да.",
-        ]),
-        ("He ran (it was late. Very late.) home. Then he slept.", vec!["He ran (it was late. Very late.) home.", "Then he slept."]),
-        ("CHAPTER I\n\nIt was\na dark night.\n\n* * *\n\nThe end.", vec!["CHAPTER I", "It was a dark night.", "The end."]),
+        (
+            "Mr. Smith paid $3.50. He left at 5 p.m. It rained.",
+            vec!["Mr. Smith paid $3.50.", "He left at 5 p.m.", "It rained."],
+        ),
+        (
+            "J. R. R. Tolkien wrote it. So did I. He smiled.",
+            vec!["J. R. R. Tolkien wrote it.", "So did I.", "He smiled."],
+        ),
+        (
+            "Роман А. С. Пушкина, т. е. поэма, вышел в 1833 г. Он имел успех.",
+            vec!["Роман А. С. Пушкина, т. е. поэма, вышел в 1833 г.", "Он имел успех."],
+        ),
+        (
+            "В 1905 г. Эйнштейн, Дж. Томсон и др. писали статьи, письма и т. д. Наука росла.",
+            vec![
+                "В 1905 г. Эйнштейн, Дж. Томсон и др. писали статьи, письма и т. д.",
+                "Наука росла.",
+            ],
+        ),
+        (
+            "— Привет! — сказал он. — Как дела?\n— Хорошо… только холодно. Идём!",
+            vec![
+                "— Привет! — сказал он.",
+                "— Как дела?",
+                "— Хорошо… только холодно.",
+                "Идём!",
+            ],
+        ),
+        (
+            "\"Really?\" she asked. \"Yes! Of course!\" Alice said. “What? No!” cried the King.",
+            vec![
+                "\"Really?\" she asked.",
+                "\"Yes! Of course!\" Alice said.",
+                "“What? No!” cried the King.",
+            ],
+        ),
+        (
+            "«Кто там? Войдите!» — крикнул он. Никто не вошёл...  Тишина?! Да.",
+            vec![
+                "«Кто там? Войдите!» — крикнул он.",
+                "Никто не вошёл...",
+                "Тишина?!",
+                "Да.",
+            ],
+        ),
+        (
+            "He ran (it was late. Very late.) home. Then he slept.",
+            vec!["He ran (it was late. Very late.) home.", "Then he slept."],
+        ),
+        (
+            "CHAPTER I\n\nIt was\na dark night.\n\n* * *\n\nThe end.",
+            vec!["CHAPTER I", "It was a dark night.", "The end."],
+        ),
         ("", vec![]),
     ] {
         assert_eq!(pieces(text), expected, "{text}");
@@ -86,10 +110,19 @@ fn every_sentence_comes_from_the_text_in_its_order() {
     for text in [ENGLISH, RUSSIAN] {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for count in 1..=5 {
-            let summary = summarise(text, &Order { sentences: Some(count), ..Order::default() });
+            let summary = summarise(
+                text,
+                &Order {
+                    sentences: Some(count),
+                    ..Order::default()
+                },
+            );
             let said = pieces(&summary.text());
             assert_eq!(said.len(), count);
-            let places: Vec<usize> = said.iter().map(|sentence| flat.find(sentence.as_str()).unwrap()).collect();
+            let places: Vec<usize> = said
+                .iter()
+                .map(|sentence| flat.find(sentence.as_str()).unwrap())
+                .collect();
             assert!(places.is_sorted(), "{places:?}");
         }
     }
@@ -100,11 +133,25 @@ fn the_central_sentence_wins_over_the_aside() {
     let text = "The river floods the valley every spring. The flood of the river feeds the valley and its fields. \
                 My uncle once bought a red bicycle in Paris. Farmers of the valley wait for the river and its flood. \
                 The fields of the valley depend on the spring flood.";
-    let summary = summarise(text, &Order { sentences: Some(2), ..Order::default() }).text();
+    let summary = summarise(
+        text,
+        &Order {
+            sentences: Some(2),
+            ..Order::default()
+        },
+    )
+    .text();
     assert!(!summary.contains("bicycle"), "{summary}");
     let text = "Река каждую весну заливает долину. Разлив реки питает долину и её поля. Мой дядя однажды купил красный \
                 велосипед в Париже. Крестьяне долины ждут реку и её разлива. Поля долины зависят от весеннего разлива реки.";
-    let summary = summarise(text, &Order { sentences: Some(2), ..Order::default() }).text();
+    let summary = summarise(
+        text,
+        &Order {
+            sentences: Some(2),
+            ..Order::default()
+        },
+    )
+    .text();
     assert!(!summary.contains("велосипед"), "{summary}");
 }
 
@@ -112,7 +159,14 @@ fn the_central_sentence_wins_over_the_aside() {
 fn nothing_is_said_twice() {
     let text = "The old lighthouse keeper lit the lamp at dusk. The old keeper of the lighthouse lit the lamp at dusk! \
                 A storm broke the harbour wall during the night. The old lighthouse keeper lit the lamp at dusk.";
-    let summary = summarise(text, &Order { sentences: Some(3), ..Order::default() }).text();
+    let summary = summarise(
+        text,
+        &Order {
+            sentences: Some(3),
+            ..Order::default()
+        },
+    )
+    .text();
     assert_eq!(summary.matches("lamp").count(), 1, "{summary}");
     assert!(summary.contains("storm"));
 }
@@ -122,19 +176,29 @@ fn what_was_said_elsewhere_is_avoided() {
     for text in [ENGLISH, RUSSIAN] {
         let mut avoid: Vec<String> = Vec::new();
         for round in 0..3 {
-            let order = Order { sentences: Some(2), avoid: avoid.clone(), ..Order::default() };
+            let order = Order {
+                sentences: Some(2),
+                avoid: avoid.clone(),
+                ..Order::default()
+            };
             let summary = summarise(text, &order).text();
             assert!(!summary.is_empty());
             for sentence in pieces(&summary) {
-                assert!(!avoid.iter().any(|said| said.contains(&sentence)), "round {round}: {sentence}");
+                assert!(
+                    !avoid.iter().any(|said| said.contains(&sentence)),
+                    "round {round}: {sentence}"
+                );
             }
             avoid.push(summary);
         }
     }
-    let all = summarise("Only this one sentence is here, my friend.", &Order {
-        avoid: vec!["Only this one sentence is here, my friend.".to_owned()],
-        ..Order::default()
-    });
+    let all = summarise(
+        "Only this one sentence is here, my friend.",
+        &Order {
+            avoid: vec!["Only this one sentence is here, my friend.".to_owned()],
+            ..Order::default()
+        },
+    );
     assert_eq!(all.text(), "");
 }
 
@@ -143,12 +207,23 @@ fn limits_hold_for_characters_and_words() {
     for text in [ENGLISH, RUSSIAN] {
         for limit in [20, 80, 200, 500, 900, 5_000] {
             for title in [false, true] {
-                let order = Order { characters: Some(limit), title, ..Order::default() };
+                let order = Order {
+                    characters: Some(limit),
+                    title,
+                    ..Order::default()
+                };
                 let said = summarise(text, &order).text();
                 assert!(!said.is_empty() && said.chars().count() <= limit, "{limit}: {said}");
-                let order = Order { words: Some(limit), title, ..Order::default() };
+                let order = Order {
+                    words: Some(limit),
+                    title,
+                    ..Order::default()
+                };
                 let said = summarise(text, &order).text();
-                assert!(!said.is_empty() && words::words(&said).count() <= limit, "{limit}: {said}");
+                assert!(
+                    !said.is_empty() && words::words(&said).count() <= limit,
+                    "{limit}: {said}"
+                );
             }
         }
     }
@@ -157,7 +232,14 @@ fn limits_hold_for_characters_and_words() {
 #[test]
 fn a_title_is_short_and_stands_in_the_text() {
     for text in [ENGLISH, RUSSIAN] {
-        let summary = summarise(text, &Order { sentences: Some(3), title: true, ..Order::default() });
+        let summary = summarise(
+            text,
+            &Order {
+                sentences: Some(3),
+                title: true,
+                ..Order::default()
+            },
+        );
         let title = summary.title.clone().unwrap();
         assert!(title.chars().count() <= 90 && text.contains(&title), "{title}");
         assert!(!summary.paragraphs.concat().contains(&format!("{title}.")), "{title}");
@@ -167,8 +249,22 @@ fn a_title_is_short_and_stands_in_the_text() {
 
 #[test]
 fn long_texts_are_ranked_in_blocks() {
-    let text: String = (0..3_000).map(|i| format!("Sentence number {i} speaks about river {} and hill {}. ", i % 37, i % 11)).collect();
-    let summary = summarise(&text, &Order { sentences: Some(5), ..Order::default() });
+    let text: String = (0..3_000)
+        .map(|i| {
+            format!(
+                "Sentence number {i} speaks about river {} and hill {}. ",
+                i % 37,
+                i % 11
+            )
+        })
+        .collect();
+    let summary = summarise(
+        &text,
+        &Order {
+            sentences: Some(5),
+            ..Order::default()
+        },
+    );
     assert_eq!(pieces(&summary.text()).len(), 5);
 }
 

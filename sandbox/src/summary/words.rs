@@ -16,7 +16,10 @@ pub(super) struct Vocabulary {
 
 impl Vocabulary {
     pub(super) fn new(language: Language) -> Self {
-        Self { stemmer: language.stemmer(), numbers: HashMap::new() }
+        Self {
+            stemmer: language.stemmer(),
+            numbers: HashMap::new(),
+        }
     }
 
     /// The stems of the words that say something.

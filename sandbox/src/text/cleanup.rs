@@ -29,10 +29,17 @@ fn trim(message: &Formatted) -> Option<Formatted> {
         return None;
     }
     let leading = trimmed_end.chars().take_while(|c| is_space(*c)).count();
-    let first_entity = message.entities.iter().map(|entity| entity.offset).min().unwrap_or(usize::MAX);
+    let first_entity = message
+        .entities
+        .iter()
+        .map(|entity| entity.offset)
+        .min()
+        .unwrap_or(usize::MAX);
     let skip = leading.min(first_entity);
     let kept = trimmed_end.chars().count();
-    Some(rewrite(message, |index, c| (index >= skip && index < kept).then_some(c)))
+    Some(rewrite(message, |index, c| {
+        (index >= skip && index < kept).then_some(c)
+    }))
 }
 
 /// Keeps, replaces or drops each character (given with its index); entities shrink by what is dropped inside them.
@@ -55,7 +62,10 @@ fn rewrite(message: &Formatted, keep: impl Fn(usize, char) -> Option<char>) -> F
         let (begin, end) = (place(entity.offset), place(entity.end()));
         (end > begin).then(|| Entity::new(entity.kind.clone(), begin, end - begin))
     });
-    Formatted { entities: entities.collect(), text }
+    Formatted {
+        entities: entities.collect(),
+        text,
+    }
 }
 
 /// Entities given from outside may point anywhere.
@@ -68,7 +78,12 @@ fn check(parsed: &Formatted) -> Result<(), TextError> {
         units += c.len_utf16();
     }
     boundary[length] = true;
-    for Entity { offset, length: entity_length, .. } in &parsed.entities {
+    for Entity {
+        offset,
+        length: entity_length,
+        ..
+    } in &parsed.entities
+    {
         let end = offset.saturating_add(*entity_length);
         if *offset > length {
             return Err(TextError::Entity(format!(

@@ -53,7 +53,9 @@ impl<'a> Cursor<'a> {
     /// The opening of a ``` block: its language, if it has one, and the line break after it are stepped over.
     pub(super) fn code_block_language(&mut self) -> Option<String> {
         let rest = self.rest();
-        let length = rest.find(|c: char| c.is_ascii_whitespace() || c == '`').unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| c.is_ascii_whitespace() || c == '`')
+            .unwrap_or(rest.len());
         let language = &rest[..length];
         let is_language = length > 0 && rest[length..].chars().next().is_some_and(|c| c != '`');
         if is_language {
@@ -99,6 +101,9 @@ impl Output {
 
     pub(super) fn finish(mut self) -> Formatted {
         sort(&mut self.entities);
-        Formatted { text: self.text, entities: self.entities }
+        Formatted {
+            text: self.text,
+            entities: self.entities,
+        }
     }
 }

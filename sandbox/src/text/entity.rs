@@ -71,7 +71,10 @@ impl Entity {
 impl EntityKind {
     /// Styles that may be cut into pieces, so that everything nests.
     pub(super) fn is_style(&self) -> bool {
-        matches!(self, Self::Bold | Self::Italic | Self::Underline | Self::Strikethrough | Self::Spoiler)
+        matches!(
+            self,
+            Self::Bold | Self::Italic | Self::Underline | Self::Strikethrough | Self::Spoiler
+        )
     }
 
     pub(super) fn is_quote(&self) -> bool {

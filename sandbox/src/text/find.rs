@@ -34,7 +34,9 @@ fn at(rest: &str, c: char, before: char) -> Option<(EntityKind, usize)> {
             ((3..=32).contains(&name)).then_some((EntityKind::Mention, 1 + name))
         }
         '#' if !in_word => {
-            let tag = run(&rest[1..], |c| c.is_alphanumeric() || c == '_' || c == '\u{200c}' || c == '·');
+            let tag = run(&rest[1..], |c| {
+                c.is_alphanumeric() || c == '_' || c == '\u{200c}' || c == '·'
+            });
             let tag_text = &rest[1..=tag];
             let valid = tag_text.chars().any(|c| !c.is_numeric()) && tag_text.chars().count() <= 256;
             valid.then_some((EntityKind::Hashtag, 1 + tag))
@@ -59,9 +61,10 @@ fn run(text: &str, pleases: impl Fn(char) -> bool) -> usize {
 }
 
 fn web_address(rest: &str) -> Option<(EntityKind, usize)> {
-    let scheme = ["https://", "http://"]
-        .into_iter()
-        .find(|scheme| rest.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| {
+        rest.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })?;
     let end = run(rest, |c| !c.is_whitespace() && !"<>\"«»".contains(c));
     let address = rest[..end].trim_end_matches(['.', ',', ':', ';', '!', '?', '\'', '…', '—']);
     let address = trim_unopened(address);

@@ -47,7 +47,12 @@ pub(super) fn parse(source: &str) -> Result<Formatted, String> {
                     end_tag(&mut cursor, &mut output, &mut open, begin)?;
                 } else {
                     let (tag, argument) = start_tag(&mut cursor, begin)?;
-                    open.push(Open { tag, argument, units: output.units(), text_byte: output.text.len() });
+                    open.push(Open {
+                        tag,
+                        argument,
+                        units: output.units(),
+                        text_byte: output.text.len(),
+                    });
                 }
             }
             other => {
@@ -57,7 +62,10 @@ pub(super) fn parse(source: &str) -> Result<Formatted, String> {
         }
     }
     match open.last() {
-        Some(open) => Err(format!("Can't find end tag corresponding to start tag \"{}\"", open.tag)),
+        Some(open) => Err(format!(
+            "Can't find end tag corresponding to start tag \"{}\"",
+            open.tag
+        )),
         None => Ok(output.finish()),
     }
 }
@@ -83,7 +91,9 @@ fn character_reference(cursor: &mut Cursor<'_>) -> Result<char, String> {
         (named.map(u32::from), letters)
     };
     cursor.next();
-    let Some(code) = decoded.filter(|_| length < 9) else { return Ok('&') };
+    let Some(code) = decoded.filter(|_| length < 9) else {
+        return Ok('&');
+    };
     let c = char::from_u32(code).ok_or_else(|| {
         "Text contains invalid Unicode characters after decoding HTML entities, check for unmatched surrogate code units"
             .to_owned()
@@ -96,12 +106,16 @@ fn character_reference(cursor: &mut Cursor<'_>) -> Result<char, String> {
 }
 
 fn numeric(digits: &str, radix: u32) -> Option<u32> {
-    u32::from_str_radix(digits, radix).ok().filter(|code| (1..0x10_ffff).contains(code))
+    u32::from_str_radix(digits, radix)
+        .ok()
+        .filter(|code| (1..0x10_ffff).contains(code))
 }
 
 /// After `<`: the tag's name and the argument that matters.
 fn start_tag(cursor: &mut Cursor<'_>, begin: usize) -> Result<(String, String), String> {
-    let tag = cursor.take_while(|c| !c.is_ascii_whitespace() && c != '>').to_lowercase();
+    let tag = cursor
+        .take_while(|c| !c.is_ascii_whitespace() && c != '>')
+        .to_lowercase();
     if cursor.peek().is_none() {
         return Err(format!("Unclosed start tag at byte offset {begin}"));
     }
@@ -130,14 +144,18 @@ fn start_tag(cursor: &mut Cursor<'_>, begin: usize) -> Result<(String, String), 
         }
     }
     if tag == "span" && argument != "spoiler" {
-        return Err(format!("Tag \"span\" must have class \"tg-spoiler\" at byte offset {begin}"));
+        return Err(format!(
+            "Tag \"span\" must have class \"tg-spoiler\" at byte offset {begin}"
+        ));
     }
     Ok((tag, argument))
 }
 
 /// One attribute; those without a value have none.
 fn attribute(cursor: &mut Cursor<'_>, tag: &str, begin: usize) -> Result<(String, Option<String>), String> {
-    let name = cursor.take_while(|c| !c.is_ascii_whitespace() && !"=>/\"'".contains(c)).to_owned();
+    let name = cursor
+        .take_while(|c| !c.is_ascii_whitespace() && !"=>/\"'".contains(c))
+        .to_owned();
     if name.is_empty() {
         return Err(match cursor.peek() {
             None => format!("Unclosed start tag \"{tag}\" at byte offset {begin}"),
@@ -160,7 +178,9 @@ fn attribute(cursor: &mut Cursor<'_>, tag: &str, begin: usize) -> Result<(String
             quoted(cursor, quote)?
         }
         Some(_) => {
-            let token = cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-').to_lowercase();
+            let token = cursor
+                .take_while(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+                .to_lowercase();
             if cursor.peek().is_some_and(|c| !c.is_ascii_whitespace() && c != '>') {
                 return Err(format!("Unexpected end of name token at byte offset {value_begin}"));
             }
@@ -195,7 +215,9 @@ fn end_tag(cursor: &mut Cursor<'_>, output: &mut Output, open: &mut Vec<Open>, b
     let Some(opened) = open.pop() else {
         return Err(format!("Unexpected end tag at byte offset {begin}"));
     };
-    let name = cursor.take_while(|c| !c.is_ascii_whitespace() && c != '>').to_lowercase();
+    let name = cursor
+        .take_while(|c| !c.is_ascii_whitespace() && c != '>')
+        .to_lowercase();
     cursor.take_while(|c| c.is_ascii_whitespace());
     if !cursor.eat(">") {
         return Err(format!("Unclosed end tag at byte offset {begin}"));
@@ -218,7 +240,9 @@ fn end_tag(cursor: &mut Cursor<'_>, output: &mut Output, open: &mut Vec<Open>, b
         "tg-emoji" => {
             let id = opened.argument.parse::<u64>().ok().filter(|id| *id > 0);
             let id = id.ok_or_else(|| "Invalid custom emoji identifier specified".to_owned())?;
-            Some(EntityKind::CustomEmoji { custom_emoji_id: id.to_string() })
+            Some(EntityKind::CustomEmoji {
+                custom_emoji_id: id.to_string(),
+            })
         }
         "a" if opened.argument.is_empty() => links::link(&output.text[opened.text_byte..]),
         "a" => links::link(&opened.argument),
@@ -236,9 +260,14 @@ fn end_tag(cursor: &mut Cursor<'_>, output: &mut Output, open: &mut Vec<Open>, b
 fn code(output: &mut Output, opened: &Open) {
     let (units, language) = (opened.units, &opened.argument);
     let length = output.units() - units;
-    if let Some(inner) = output.last_mark().filter(|inner| inner.offset == units && inner.length == length) {
+    if let Some(inner) = output
+        .last_mark()
+        .filter(|inner| inner.offset == units && inner.length == length)
+    {
         if opened.tag == "code" && inner.kind == (EntityKind::Pre { language: None }) && !language.is_empty() {
-            inner.kind = EntityKind::Pre { language: Some(language.clone()) };
+            inner.kind = EntityKind::Pre {
+                language: Some(language.clone()),
+            };
             return;
         }
         if opened.tag == "pre" && matches!(&inner.kind, EntityKind::Pre { language: Some(_) }) {
@@ -248,7 +277,9 @@ fn code(output: &mut Output, opened: &Open) {
     let kind = match opened.tag.as_str() {
         "pre" => EntityKind::Pre { language: None },
         // Until its `</pre>` comes, a `<code>` that names a language is kept as what it will become.
-        _ if !language.is_empty() => EntityKind::Pre { language: Some(language.clone()) },
+        _ if !language.is_empty() => EntityKind::Pre {
+            language: Some(language.clone()),
+        },
         _ => EntityKind::Code,
     };
     output.mark(kind, units);

@@ -28,7 +28,9 @@ fn query_value(address: &str, host: &str, key: &str) -> Option<String> {
     let rest = rest.strip_prefix(host)?;
     let query = rest.strip_prefix('/').unwrap_or(rest).strip_prefix('?')?;
     let query = query.split('#').next().unwrap_or_default();
-    query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=').map(str::to_owned))
 }
 
 /// `tg:`, `http:` and `https:` addresses; without a scheme `http:` is meant, and the host needs a dot.
@@ -52,15 +54,23 @@ fn checked(address: &str) -> Option<String> {
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, _) = rest.split_at(authority_end);
     let host = authority.rsplit('@').next().unwrap_or_default();
-    let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
+    let (host, port) = host
+        .split_once(':')
+        .map_or((host, None), |(host, port)| (host, Some(port)));
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return None;
     }
     let valid = host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains("..");
-    if !valid || !host.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '-' || c == '_') {
+    if !valid
+        || !host
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '.' || c == '-' || c == '_')
+    {
         return None;
     }
-    let path = address.get(address.len() - (rest.len() - authority_end)..).unwrap_or_default();
+    let path = address
+        .get(address.len() - (rest.len() - authority_end)..)
+        .unwrap_or_default();
     let slash = if path.starts_with('/') { "" } else { "/" };
     Some(format!("{scheme}://{authority}{slash}{path}"))
 }
@@ -88,6 +98,9 @@ mod tests {
             assert_eq!(link(address), expected, "{address}");
         }
         assert_eq!(link("tg://user?id=42"), Some(EntityKind::TextMention { user_id: 42 }));
-        assert_eq!(custom_emoji("tg://emoji?id=5368324170671202286").as_deref(), Some("5368324170671202286"));
+        assert_eq!(
+            custom_emoji("tg://emoji?id=5368324170671202286").as_deref(),
+            Some("5368324170671202286")
+        );
     }
 }

@@ -34,13 +34,7 @@ pub(super) fn parse(source: &str) -> Result<Formatted, String> {
 }
 
 /// Everything up to `end` is `kind`.
-fn span(
-    cursor: &mut Cursor<'_>,
-    output: &mut Output,
-    end: &str,
-    kind: EntityKind,
-    begin: usize,
-) -> Result<(), String> {
+fn span(cursor: &mut Cursor<'_>, output: &mut Output, end: &str, kind: EntityKind, begin: usize) -> Result<(), String> {
     let offset = output.units();
     while !cursor.eat(end) {
         let Some(c) = cursor.next() else {

@@ -68,8 +68,12 @@ impl Kind {
 
 /// Parses a source; the error says what is wrong and at which byte.
 pub(super) fn parse(source: &str) -> Result<Formatted, String> {
-    let mut parser =
-        Parser { cursor: Cursor::new(source), output: Output::default(), open: Vec::new(), line_start: true };
+    let mut parser = Parser {
+        cursor: Cursor::new(source),
+        output: Output::default(),
+        open: Vec::new(),
+        line_start: true,
+    };
     while parser.cursor.peek().is_some() {
         parser.step()?;
     }
@@ -88,7 +92,12 @@ impl Parser<'_> {
     fn step(&mut self) -> Result<(), String> {
         let rest = self.cursor.rest();
         let Some(c) = self.cursor.peek() else { return Ok(()) };
-        if c == '\\' && rest[1..].chars().next().is_some_and(|next| next.is_ascii() && next != '\0' && next != '\x7f') {
+        if c == '\\'
+            && rest[1..]
+                .chars()
+                .next()
+                .is_some_and(|next| next.is_ascii() && next != '\0' && next != '\x7f')
+        {
             self.cursor.next();
             if let Some(escaped) = self.cursor.next() {
                 self.write(escaped);
@@ -146,9 +155,18 @@ impl Parser<'_> {
             '!' if self.cursor.eat("![") => Kind::Emoji,
             '`' if self.cursor.eat("```") => Kind::Pre(self.cursor.code_block_language()),
             '`' if self.cursor.eat("`") => Kind::Code,
-            _ => return Err(format!("Character '{c}' is reserved and must be escaped with the preceding '\\'")),
+            _ => {
+                return Err(format!(
+                    "Character '{c}' is reserved and must be escaped with the preceding '\\'"
+                ));
+            }
         };
-        self.open.push(Open { kind, byte, units: self.output.units(), text_byte: self.output.text.len() });
+        self.open.push(Open {
+            kind,
+            byte,
+            units: self.output.units(),
+            text_byte: self.output.text.len(),
+        });
         Ok(())
     }
 
@@ -253,9 +271,17 @@ impl Parser<'_> {
 }
 
 fn quote(expandable: bool) -> EntityKind {
-    if expandable { EntityKind::ExpandableBlockquote } else { EntityKind::Blockquote }
+    if expandable {
+        EntityKind::ExpandableBlockquote
+    } else {
+        EntityKind::Blockquote
+    }
 }
 
 fn unclosed(open: &Open) -> String {
-    format!("Can't find end of {} entity at byte offset {}", open.kind.name(), open.byte)
+    format!(
+        "Can't find end of {} entity at byte offset {}",
+        open.kind.name(),
+        open.byte
+    )
 }

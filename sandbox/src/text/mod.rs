@@ -90,7 +90,10 @@ pub fn format(source: &str, mode: ParseMode, explicit: Vec<Entity>) -> Result<Fo
         return Err(TextError::SourceTooLong);
     }
     let parsed = match mode {
-        ParseMode::Plain => Formatted { text: source.to_owned(), entities: explicit },
+        ParseMode::Plain => Formatted {
+            text: source.to_owned(),
+            entities: explicit,
+        },
         ParseMode::Markdown => markdown::parse(source).map_err(TextError::Markup)?,
         ParseMode::MarkdownV2 => markdown_v2::parse(source).map_err(TextError::Markup)?,
         ParseMode::Html => html::parse(source).map_err(TextError::Markup)?,

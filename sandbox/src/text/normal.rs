@@ -17,7 +17,12 @@ pub(super) fn normalise(given: Vec<Entity>, found: Vec<Entity>) -> Vec<Entity> {
     }
     drop_overlaps(&mut solid);
     drop_overlaps(&mut quotes);
-    solid.extend(found.into_iter().filter(|entity| !solid.iter().any(|other| overlap(entity, other))).collect::<Vec<_>>());
+    solid.extend(
+        found
+            .into_iter()
+            .filter(|entity| !solid.iter().any(|other| overlap(entity, other)))
+            .collect::<Vec<_>>(),
+    );
     solid.retain(|entity| !quotes.iter().any(|quote| crosses(entity, quote)));
     solid.append(&mut quotes);
     sort(&mut solid);
@@ -74,7 +79,10 @@ fn cut(styles: Vec<Entity>, solid: &[Entity]) -> Vec<Entity> {
     let mut pieces = Vec::with_capacity(styles.len());
     for style in styles {
         let first = borders.partition_point(|border| *border <= style.offset);
-        let inner = borders[first..].iter().copied().take_while(|border| *border < style.end());
+        let inner = borders[first..]
+            .iter()
+            .copied()
+            .take_while(|border| *border < style.end());
         let mut begin = style.offset;
         for end in inner.chain([style.end()]) {
             let piece = Entity::new(style.kind.clone(), begin, end - begin);
@@ -86,4 +94,3 @@ fn cut(styles: Vec<Entity>, solid: &[Entity]) -> Vec<Entity> {
     }
     pieces
 }
-

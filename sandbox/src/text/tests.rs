@@ -5,7 +5,11 @@ use EntityKind::*;
 
 fn parsed(source: &str, mode: ParseMode) -> (String, Vec<(EntityKind, usize, usize)>) {
     let message = format(source, mode, Vec::new()).unwrap();
-    let entities = message.entities.into_iter().map(|entity| (entity.kind, entity.offset, entity.length)).collect();
+    let entities = message
+        .entities
+        .into_iter()
+        .map(|entity| (entity.kind, entity.offset, entity.length))
+        .collect();
     (message.text, entities)
 }
 
@@ -32,9 +36,16 @@ fn markdown_v2_knows_its_markup() {
     let (text, entities) = parsed(source, ParseMode::MarkdownV2);
     assert_eq!(text, "b i u s h c t x");
     let kinds: Vec<_> = entities.into_iter().map(|(kind, ..)| kind).collect();
-    let link = TextLink { url: "http://example.com/".to_owned() };
-    let emoji = CustomEmoji { custom_emoji_id: "5".to_owned() };
-    assert_eq!(kinds, [Bold, Italic, Underline, Strikethrough, Spoiler, Code, link, emoji]);
+    let link = TextLink {
+        url: "http://example.com/".to_owned(),
+    };
+    let emoji = CustomEmoji {
+        custom_emoji_id: "5".to_owned(),
+    };
+    assert_eq!(
+        kinds,
+        [Bold, Italic, Underline, Strikethrough, Spoiler, Code, link, emoji]
+    );
 }
 
 #[test]
@@ -50,7 +61,16 @@ fn markdown_v2_nests_and_styles_are_cut_at_borders() {
 fn markdown_v2_code_blocks_and_quotations() {
     let (text, entities) = parsed("```rust\nfn a() {}\n```", ParseMode::MarkdownV2);
     assert_eq!(text, "fn a() {}");
-    assert_eq!(entities, [(Pre { language: Some("rust".to_owned()) }, 0, 9)]);
+    assert_eq!(
+        entities,
+        [(
+            Pre {
+                language: Some("rust".to_owned())
+            },
+            0,
+            9
+        )]
+    );
     let (text, entities) = parsed(">one\n>two\nthree", ParseMode::MarkdownV2);
     assert_eq!(text, "one\ntwo\nthree");
     assert_eq!(entities, [(Blockquote, 0, 8)]);
@@ -74,7 +94,10 @@ fn markdown_v2_refuses_what_is_not_escaped() {
     );
     for reserved in "_*[]()~`>#+-=|{}.!".chars() {
         let source = format!("a{reserved}b");
-        assert!(format(&source, ParseMode::MarkdownV2, Vec::new()).is_err(), "{reserved}");
+        assert!(
+            format(&source, ParseMode::MarkdownV2, Vec::new()).is_err(),
+            "{reserved}"
+        );
         let (text, entities) = parsed(&format!("a\\{reserved}b"), ParseMode::MarkdownV2);
         assert_eq!((text, entities.len()), (source, 0));
     }
@@ -84,7 +107,9 @@ fn markdown_v2_refuses_what_is_not_escaped() {
 fn markdown_is_lenient_but_not_endless() {
     let (text, entities) = parsed("2 \\* 2 is 4. *b* [t](example.com)", ParseMode::Markdown);
     assert_eq!(text, "2 * 2 is 4. b t");
-    let link = TextLink { url: "http://example.com/".to_owned() };
+    let link = TextLink {
+        url: "http://example.com/".to_owned(),
+    };
     assert_eq!(entities, [(Bold, 12, 1), (link, 14, 1)]);
     assert_eq!(
         refused("a _b", ParseMode::Markdown),
@@ -96,22 +121,49 @@ fn markdown_is_lenient_but_not_endless() {
 fn html_is_strict() {
     let (text, entities) = parsed("<pre><code class=\"language-c\">a &lt; b</code></pre>", ParseMode::Html);
     assert_eq!(text, "a < b");
-    assert_eq!(entities, [(Pre { language: Some("c".to_owned()) }, 0, 5)]);
+    assert_eq!(
+        entities,
+        [(
+            Pre {
+                language: Some("c".to_owned())
+            },
+            0,
+            5
+        )]
+    );
     let (text, entities) = parsed("<blockquote expandable>q&#8212;&nbsp;</blockquote>", ParseMode::Html);
     assert_eq!(text, "q—&nbsp;");
     assert_eq!(entities, [(ExpandableBlockquote, 0, 8)]);
     let (_, entities) = parsed("<a href='https://example.com/?a=1&amp;b=2'>x</a>", ParseMode::Html);
-    assert_eq!(entities, [(TextLink { url: "https://example.com/?a=1&b=2".to_owned() }, 0, 1)]);
+    assert_eq!(
+        entities,
+        [(
+            TextLink {
+                url: "https://example.com/?a=1&b=2".to_owned()
+            },
+            0,
+            1
+        )]
+    );
     for (source, expected) in [
         ("<h1>x</h1>", "Unsupported start tag \"h1\" at byte offset 0"),
         ("<b>x", "Can't find end tag corresponding to start tag \"b\""),
-        ("<b>x</i>", "Unmatched end tag at byte offset 4, expected \"</b>\", found \"</i>\""),
+        (
+            "<b>x</i>",
+            "Unmatched end tag at byte offset 4, expected \"</b>\", found \"</i>\"",
+        ),
         ("x</b>", "Unexpected end tag at byte offset 1"),
         ("2 < 3", "Unsupported start tag \"\" at byte offset 2"),
-        ("<span>x</span>", "Tag \"span\" must have class \"tg-spoiler\" at byte offset 0"),
+        (
+            "<span>x</span>",
+            "Tag \"span\" must have class \"tg-spoiler\" at byte offset 0",
+        ),
         ("<a href=\"x", "Unclosed start tag at byte offset 0"),
     ] {
-        assert_eq!(refused(source, ParseMode::Html), format!("can't parse entities: {expected}"));
+        assert_eq!(
+            refused(source, ParseMode::Html),
+            format!("can't parse entities: {expected}")
+        );
     }
 }
 
@@ -134,7 +186,12 @@ fn what_telegram_finds_by_itself() {
     let found: Vec<_> = message
         .entities
         .iter()
-        .map(|e| (e.kind.clone(), String::from_utf16(&units[e.offset..e.offset + e.length]).unwrap()))
+        .map(|e| {
+            (
+                e.kind.clone(),
+                String::from_utf16(&units[e.offset..e.offset + e.length]).unwrap(),
+            )
+        })
         .collect();
     let expected = [
         (Email, "a.b@example.org"),
@@ -149,13 +206,41 @@ fn what_telegram_finds_by_itself() {
 
 #[test]
 fn explicit_entities_are_checked_and_follow_the_trimming() {
-    let entities = vec![Entity { offset: 2, length: 4, kind: Bold }];
+    let entities = vec![Entity {
+        offset: 2,
+        length: 4,
+        kind: Bold,
+    }];
     let message = format("  bold \r\n", ParseMode::Plain, entities).unwrap();
-    assert_eq!((message.text.as_str(), &message.entities[0]), ("bold", &Entity { offset: 0, length: 4, kind: Bold }));
-    let split = vec![Entity { offset: 1, length: 1, kind: Bold }];
-    assert!(matches!(format("🙂", ParseMode::Plain, split), Err(TextError::Entity(_))));
-    let beyond = vec![Entity { offset: 0, length: 9, kind: Bold }];
-    assert!(matches!(format("abc", ParseMode::Plain, beyond), Err(TextError::Entity(_))));
+    assert_eq!(
+        (message.text.as_str(), &message.entities[0]),
+        (
+            "bold",
+            &Entity {
+                offset: 0,
+                length: 4,
+                kind: Bold
+            }
+        )
+    );
+    let split = vec![Entity {
+        offset: 1,
+        length: 1,
+        kind: Bold,
+    }];
+    assert!(matches!(
+        format("🙂", ParseMode::Plain, split),
+        Err(TextError::Entity(_))
+    ));
+    let beyond = vec![Entity {
+        offset: 0,
+        length: 9,
+        kind: Bold,
+    }];
+    assert!(matches!(
+        format("abc", ParseMode::Plain, beyond),
+        Err(TextError::Entity(_))
+    ));
 }
 
 mod properties {

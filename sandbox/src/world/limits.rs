@@ -37,9 +37,18 @@ impl RateLimits {
     /// 30 a second in all.
     pub fn documented() -> Self {
         Self {
-            chat: Some(Bucket { burst: 5, per_ms: 5_000 }),
-            group: Some(Bucket { burst: 20, per_ms: 60_000 }),
-            bot: Some(Bucket { burst: 30, per_ms: 1_000 }),
+            chat: Some(Bucket {
+                burst: 5,
+                per_ms: 5_000,
+            }),
+            group: Some(Bucket {
+                burst: 20,
+                per_ms: 60_000,
+            }),
+            bot: Some(Bucket {
+                burst: 30,
+                per_ms: 1_000,
+            }),
         }
     }
 }
@@ -67,7 +76,10 @@ struct Level {
 
 impl Limiter {
     pub(super) fn new(limits: RateLimits) -> Self {
-        Self { limits, levels: HashMap::new() }
+        Self {
+            limits,
+            levels: HashMap::new(),
+        }
     }
 
     /// Takes one message out of every bucket that holds for it, or out of none and says how long to wait.
@@ -83,12 +95,17 @@ impl Limiter {
         .collect();
         let mut wait_ms = 0;
         for (bucket, key) in &buckets {
-            let level = self.levels.entry(*key).or_insert(Level { milli_messages: full(*bucket), at: now });
+            let level = self.levels.entry(*key).or_insert(Level {
+                milli_messages: full(*bucket),
+                at: now,
+            });
             level.refill(*bucket, now);
             wait_ms = wait_ms.max(level.wait_ms(*bucket));
         }
         if wait_ms > 0 {
-            return Err(Refusal::TooFast { seconds: wait_ms.div_ceil(1_000) });
+            return Err(Refusal::TooFast {
+                seconds: wait_ms.div_ceil(1_000),
+            });
         }
         for (_, key) in &buckets {
             if let Some(level) = self.levels.get_mut(key) {

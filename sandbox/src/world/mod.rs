@@ -12,7 +12,9 @@ mod seed;
 mod updates;
 
 pub use limits::{Bucket, RateLimits};
-pub use model::{AdminRights, Bot, Chat, ChatId, ChatKind, ForwardOrigin, Membership, Message, MessageId, User, UserId};
+pub use model::{
+    AdminRights, Bot, Chat, ChatId, ChatKind, ForwardOrigin, Membership, Message, MessageId, User, UserId,
+};
 pub use refusal::Refusal;
 pub use rules::{Post, World};
 pub use seed::{ChatSeed, DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL, ELSEWHERE_CHANNEL, READ_ONLY_CHANNEL, WorldSeed};

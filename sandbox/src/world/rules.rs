@@ -43,7 +43,11 @@ pub struct World {
 impl World {
     /// A world as seeded, without messages.
     pub fn new(seed: WorldSeed, limits: RateLimits, now: i64) -> Self {
-        let queues = seed.bots.iter().map(|bot| (bot.user.id, Queue::new(now / 1_000))).collect();
+        let queues = seed
+            .bots
+            .iter()
+            .map(|bot| (bot.user.id, Queue::new(now / 1_000)))
+            .collect();
         let chats = seed.chats.into_iter().map(|chat| {
             let (messages, next_message) = (BTreeMap::new(), 1);
             let chat = Chat {
@@ -90,10 +94,11 @@ impl World {
     /// A chat by what an operator calls it: its id or its `@name`.
     pub fn find_chat(&self, reference: &str) -> Option<&Chat> {
         match reference.strip_prefix('@') {
-            Some(name) => self
-                .chats
-                .values()
-                .find(|chat| chat.username.as_ref().is_some_and(|username| username.eq_ignore_ascii_case(name))),
+            Some(name) => self.chats.values().find(|chat| {
+                chat.username
+                    .as_ref()
+                    .is_some_and(|username| username.eq_ignore_ascii_case(name))
+            }),
             None => self.chats.get(&reference.parse().ok()?),
         }
     }
@@ -111,14 +116,22 @@ impl World {
     /// A chat that `asker` is in.
     pub fn joined_chat(&self, asker: UserId, reference: &str) -> Result<&Chat, Refusal> {
         let chat = self.visible_chat(asker, reference)?;
-        if chat.membership(asker).is_present() { Ok(chat) } else { Err(Refusal::NotMember(chat.kind)) }
+        if chat.membership(asker).is_present() {
+            Ok(chat)
+        } else {
+            Err(Refusal::NotMember(chat.kind))
+        }
     }
 
     /// A chat whose member list `asker` may read.
     pub fn chat_with_members(&self, asker: UserId, reference: &str) -> Result<&Chat, Refusal> {
         let chat = self.joined_chat(asker, reference)?;
         let readable = chat.kind == ChatKind::Supergroup || chat.membership(asker).is_administrator();
-        if readable { Ok(chat) } else { Err(Refusal::MembersHidden) }
+        if readable {
+            Ok(chat)
+        } else {
+            Err(Refusal::MembersHidden)
+        }
     }
 
     /// Posts a message in the asker's name, within the limits of speed.
@@ -143,9 +156,16 @@ impl World {
         if !source.membership(asker).is_present() {
             return Err(Refusal::MessageNotFound(wanted));
         }
-        let message = source.messages.get(&message_id).ok_or(Refusal::MessageNotFound(wanted))?;
+        let message = source
+            .messages
+            .get(&message_id)
+            .ok_or(Refusal::MessageNotFound(wanted))?;
         if message.protected {
-            return Err(if forward { Refusal::CannotForward } else { Refusal::CannotCopy });
+            return Err(if forward {
+                Refusal::CannotForward
+            } else {
+                Refusal::CannotCopy
+            });
         }
         let origin = message.forwarded.clone().unwrap_or(ForwardOrigin {
             chat: source.id,
@@ -154,7 +174,11 @@ impl World {
             sent_at: message.sent_at,
         });
         let link_preview = message.link_preview.clone();
-        let post = Post { content: message.content.clone(), protected, link_preview };
+        let post = Post {
+            content: message.content.clone(),
+            protected,
+            link_preview,
+        };
         let (chat, kind) = self.writable_chat(asker, to)?;
         self.limiter.take(asker, chat, kind, now)?;
         self.append(asker, chat, post, forward.then_some(origin), now)
@@ -174,8 +198,16 @@ impl World {
         if message.content == content && message.link_preview == post.link_preview {
             return Err(Refusal::NotModified);
         }
-        let edited = Message { content, link_preview: post.link_preview, edited_at: Some(now), ..message.clone() };
-        let chat = self.find_chat(reference).map(|chat| chat.id).ok_or(Refusal::ChatNotFound)?;
+        let edited = Message {
+            content,
+            link_preview: post.link_preview,
+            edited_at: Some(now),
+            ..message.clone()
+        };
+        let chat = self
+            .find_chat(reference)
+            .map(|chat| chat.id)
+            .ok_or(Refusal::ChatNotFound)?;
         self.put(chat, edited.clone());
         self.tell(asker, chat, true, &edited);
         Ok(edited)
@@ -188,13 +220,20 @@ impl World {
         let rights = chat.membership(asker).rights();
         let own = message.author == asker && (chat.kind == ChatKind::Supergroup || rights.can_post_messages);
         let allowed = own || (chat.kind == ChatKind::Channel && rights.can_edit_messages);
-        if allowed && message.forwarded.is_none() { Ok(message) } else { Err(Refusal::CannotEdit) }
+        if allowed && message.forwarded.is_none() {
+            Ok(message)
+        } else {
+            Err(Refusal::CannotEdit)
+        }
     }
 
     /// Takes a message away for everyone.
     pub fn delete(&mut self, asker: UserId, reference: &str, message_id: MessageId, now: i64) -> Result<(), Refusal> {
         let chat = self.joined_chat(asker, reference)?;
-        let message = chat.messages.get(&message_id).ok_or(Refusal::MessageNotFound("delete"))?;
+        let message = chat
+            .messages
+            .get(&message_id)
+            .ok_or(Refusal::MessageNotFound("delete"))?;
         let rights = chat.membership(asker).rights();
         let own = message.author == asker && (chat.kind == ChatKind::Supergroup || rights.can_post_messages);
         if !rights.can_delete_messages && !(own && now - message.sent_at < DELETE_OWN_FOR) {
@@ -210,7 +249,9 @@ impl World {
 
     /// Reads a bot's updates; `allowed` names the kinds that it wants from now on.
     pub fn updates(&mut self, bot: UserId, offset: i64, limit: usize, allowed: Option<Vec<String>>) -> Vec<Update> {
-        let Some(queue) = self.queues.get_mut(&bot) else { return Vec::new() };
+        let Some(queue) = self.queues.get_mut(&bot) else {
+            return Vec::new();
+        };
         if let Some(allowed) = allowed {
             queue.allow(allowed);
         }
@@ -232,6 +273,23 @@ impl World {
     /// What changed since the last time.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// The changes that make this world out of an empty one.
+    pub fn everything(&self) -> Vec<Change> {
+        let of_chat = |chat: &Chat| {
+            let id = chat.id;
+            let mut changes = vec![Change::NextMessage {
+                chat: id,
+                message_id: chat.next_message,
+            }];
+            changes.extend(chat.messages.values().map(|message| Change::Message {
+                chat: id,
+                message: message.clone(),
+            }));
+            changes
+        };
+        self.chats.values().flat_map(of_chat).collect()
     }
 
     /// Does again what was kept.
@@ -290,7 +348,9 @@ impl World {
     }
 
     fn put(&mut self, chat_id: ChatId, message: Message) {
-        let Some(chat) = self.chats.get_mut(&chat_id) else { return };
+        let Some(chat) = self.chats.get_mut(&chat_id) else {
+            return;
+        };
         chat.next_message = chat.next_message.max(message.id.saturating_add(1));
         chat.messages.insert(message.id, message.clone());
         if chat.messages.len() > MAX_MESSAGES {

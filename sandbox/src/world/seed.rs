@@ -67,7 +67,11 @@ impl Default for WorldSeed {
             ..AdminRights::default()
         };
         let readers = |bot: Membership| {
-            let mut members = BTreeMap::from([(11, Membership::Creator), (12, Membership::Member), (13, Membership::Member)]);
+            let mut members = BTreeMap::from([
+                (11, Membership::Creator),
+                (12, Membership::Member),
+                (13, Membership::Member),
+            ]);
             if bot != Membership::Left {
                 members.insert(1_000_001, bot);
             }
@@ -82,10 +86,23 @@ impl Default for WorldSeed {
         };
         let channel = ChatKind::Channel;
         Self {
-            people: vec![person(11, "Olga", "olga_sandbox"), person(12, "Pavel", "pavel_sandbox"), person(13, "Vera", "vera_sandbox")],
-            bots: vec![Bot { user: bot, token: DEFAULT_BOT_TOKEN.to_owned() }],
+            people: vec![
+                person(11, "Olga", "olga_sandbox"),
+                person(12, "Pavel", "pavel_sandbox"),
+                person(13, "Vera", "vera_sandbox"),
+            ],
+            bots: vec![Bot {
+                user: bot,
+                token: DEFAULT_BOT_TOKEN.to_owned(),
+            }],
             chats: vec![
-                chat(-1_001_000_000_001, channel, "Potok sandbox", Some(DEFAULT_CHANNEL), Membership::Administrator(posting)),
+                chat(
+                    -1_001_000_000_001,
+                    channel,
+                    "Potok sandbox",
+                    Some(DEFAULT_CHANNEL),
+                    Membership::Administrator(posting),
+                ),
                 chat(
                     -1_001_000_000_002,
                     channel,
@@ -93,9 +110,27 @@ impl Default for WorldSeed {
                     Some(READ_ONLY_CHANNEL),
                     Membership::Administrator(AdminRights::default()),
                 ),
-                chat(-1_001_000_000_003, channel, "Elsewhere", Some(ELSEWHERE_CHANNEL), Membership::Left),
-                chat(-1_001_000_000_004, channel, "Private notes", None, Membership::Administrator(posting)),
-                chat(-1_001_000_000_005, ChatKind::Supergroup, "Potok group", Some("@potok_group"), Membership::Member),
+                chat(
+                    -1_001_000_000_003,
+                    channel,
+                    "Elsewhere",
+                    Some(ELSEWHERE_CHANNEL),
+                    Membership::Left,
+                ),
+                chat(
+                    -1_001_000_000_004,
+                    channel,
+                    "Private notes",
+                    None,
+                    Membership::Administrator(posting),
+                ),
+                chat(
+                    -1_001_000_000_005,
+                    ChatKind::Supergroup,
+                    "Potok group",
+                    Some("@potok_group"),
+                    Membership::Member,
+                ),
             ],
         }
     }

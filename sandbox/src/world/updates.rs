@@ -54,7 +54,11 @@ pub(super) struct Queue {
 impl Queue {
     /// `first_id` should be larger than any id given before a restart; the time in seconds is.
     pub(super) fn new(first_id: i64) -> Self {
-        Self { waiting: VecDeque::new(), next_id: first_id.max(1), allowed: Vec::new() }
+        Self {
+            waiting: VecDeque::new(),
+            next_id: first_id.max(1),
+            allowed: Vec::new(),
+        }
     }
 
     /// Says which kinds are wanted from now on.
@@ -69,7 +73,12 @@ impl Queue {
         if self.waiting.len() == MAX_WAITING {
             self.waiting.pop_front();
         }
-        self.waiting.push_back(Update { id: self.next_id, kind, chat, message });
+        self.waiting.push_back(Update {
+            id: self.next_id,
+            kind,
+            chat,
+            message,
+        });
         self.next_id += 1;
     }
 

@@ -1,0 +1,207 @@
+//! Starting and stopping: one port on loopback behind which everything is.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::{EndpointExt, Route, Server};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::admin;
+use crate::ai;
+use crate::bot_api;
+use crate::connections::{Connections, Door};
+use crate::faults::Fault;
+use crate::state::{Shared, now_ms};
+use crate::store::Store;
+use crate::world::{Message, RateLimits, World, WorldSeed};
+
+/// Requests that are being answered get so long after the sign to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+
+/// The name of the built-in model.
+pub const DEFAULT_MODEL: &str = "potok-extractive";
+
+/// How the sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// On 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// Where messages are kept; without it they are gone with the process.
+    pub state_dir: Option<PathBuf>,
+    /// People, bots and chats.
+    pub world: WorldSeed,
+    /// How fast bots may write.
+    pub limits: RateLimits,
+    /// The names under which the built-in model answers.
+    pub models: Vec<String>,
+    /// The bearer key that model requests need; without it any will do, or none.
+    pub api_key: Option<String>,
+}
+
+impl Default for SandboxConfig {
+    /// A free port, nothing kept, the default world, no limits, [`DEFAULT_MODEL`], no key.
+    fn default() -> Self {
+        Self {
+            port: 0,
+            state_dir: None,
+            world: WorldSeed::default(),
+            limits: RateLimits::off(),
+            models: vec![DEFAULT_MODEL.to_owned()],
+            api_key: None,
+        }
+    }
+}
+
+/// Why the sandbox does not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// The port is taken, or loopback is not there.
+    #[error("the sandbox cannot listen on {address}: {source}; choose another port")]
+    Bind {
+        /// What was tried.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The state cannot be read or written.
+    #[error("the sandbox cannot use its state at {}: {source}", path.display())]
+    State {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another sandbox runs on the same state.
+    #[error("another sandbox is running on the state in {}: stop it, or choose another directory", path.display())]
+    StateInUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The state is not what a sandbox writes.
+    #[error("the sandbox's state is damaged at {}:{line}: {reason}; remove the file to begin anew", path.display())]
+    StateDamaged {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The HTTP server ended with an error.
+    #[error("the sandbox's server failed: {0}")]
+    Server(std::io::Error),
+}
+
+/// The stand-ins.
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Binds the port, reads the state, and serves until [`RunningSandbox::shutdown`] or until the handle is dropped.
+    /// Needs a tokio runtime.
+    pub async fn start(config: SandboxConfig) -> Result<RunningSandbox, SandboxError> {
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
+        let bind = |source| SandboxError::Bind {
+            address: wanted,
+            source,
+        };
+        let listener = TcpListener::bind(wanted).await.map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let mut world = World::new(config.world, config.limits, now_ms());
+        let store = match &config.state_dir {
+            Some(directory) => Some(Store::open(directory, &mut world).await?),
+            None => None,
+        };
+        let connections = Connections::default();
+        let shared = Arc::new(Shared::new(
+            world,
+            store,
+            connections.clone(),
+            config.models,
+            config.api_key,
+        ));
+        let routes = Route::new()
+            .nest("/v1", ai::routes())
+            .nest("/sandbox", admin::routes())
+            .at("/*path", bot_api::endpoint)
+            .data(shared.clone());
+        let door = Door::new(listener, address, connections);
+        let stopping = shared.clone();
+        let serving = tokio::spawn(async move {
+            let stop = async move { stopping.stopped().await };
+            Server::new_with_acceptor(door)
+                .run_with_graceful_shutdown(routes, stop, Some(STOP_WITHIN))
+                .await
+        });
+        tracing::info!(%address, "sandbox started");
+        Ok(RunningSandbox {
+            address,
+            shared,
+            serving: Some(serving),
+        })
+    }
+}
+
+/// A running sandbox. Dropping it stops it without waiting.
+pub struct RunningSandbox {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl RunningSandbox {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stands for `https://api.telegram.org`: methods are under `{this}/bot{token}/`.
+    pub fn bot_api_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What stands for `https://api.openai.com/v1`.
+    pub fn openai_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// The root of the endpoints that only the sandbox has.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}/sandbox", self.address)
+    }
+
+    /// Scripts a fault, as `POST /sandbox/faults` does; `false` when there are too many.
+    pub fn inject(&self, fault: Fault) -> bool {
+        self.shared.faults.add(fault)
+    }
+
+    /// The messages of a chat (its id or its `@name`), oldest first; none if there is no such chat.
+    pub fn messages(&self, chat: &str) -> Vec<Message> {
+        let world = self.shared.world();
+        world
+            .find_chat(chat)
+            .map(|chat| chat.messages.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Stops: no new connections, hanging requests are dropped, the others get three seconds.
+    pub async fn shutdown(mut self) -> Result<(), SandboxError> {
+        self.shared.stop();
+        let Some(serving) = self.serving.take() else {
+            return Ok(());
+        };
+        match serving.await {
+            Ok(ended) => ended.map_err(SandboxError::Server),
+            Err(error) => Err(SandboxError::Server(std::io::Error::other(error))),
+        }
+    }
+}
+
+impl Drop for RunningSandbox {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
