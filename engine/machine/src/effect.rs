@@ -78,9 +78,6 @@ pub struct CallEffect {
     pub request: Request,
     /// Whether nothing outside can tell that it was made.
     pub pure: bool,
-    /// Whether, after a crash in its middle, it faults instead of being repeated (`metadata.potok.delivery`).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub at_most_once: bool,
 }
 
 /// What is called. All expressions in it have been evaluated.

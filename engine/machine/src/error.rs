@@ -42,7 +42,9 @@ pub enum Mismatch {
         expected_digest: String,
     },
     /// A timer that was never started.
-    #[error("the journal holds timer {timer}, but this machine has started only {started} timers: the run was journaled by another version")]
+    #[error(
+        "the journal holds timer {timer}, but this machine has started only {started} timers: the run was journaled by another version"
+    )]
     UnknownTimer {
         /// The timer.
         timer: TimerId,
@@ -61,7 +63,9 @@ pub enum Mismatch {
         machine: u64,
     },
     /// A run of another version.
-    #[error("the run was started with semantics {run}, this machine knows {machine}: run it with the version that started it")]
+    #[error(
+        "the run was started with semantics {run}, this machine knows {machine}: run it with the version that started it"
+    )]
     Semantics {
         /// What the run was started with.
         run: u32,

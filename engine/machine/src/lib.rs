@@ -1,16 +1,53 @@
 //! The run state machine: a workflow's definition and the events of a run in, effects out.
+//!
+//! [`Definition::compile`] makes of a workflow what [`Machine`] runs. A machine is moved by events alone ([`Machine::apply`]) and
+//! answers with [`Effect`]s: calls to make, timers to start, the run's end. The same start and the same events give the same
+//! effects, wherever and whenever they are applied; so a journal of events is all that a run needs to survive. A [`Snapshot`]
+//! saves the replaying, an [`Observer`] is told what people want to see.
+//!
+//! Absent on purpose: input and output, clocks, randomness, threads, async. The only time is that of the last event; jitter and
+//! keys are hashes of run, path and attempt. The crate knows the language and its expressions, and nothing of plugins, stores or
+//! networks.
+//!
+//! # What the language leaves open
+//! - A skipped task (`if`) leads to the next one in its list, whatever its `then` says; its export does not happen.
+//! - `exit` ends the innermost list: a `do`, an iteration (the next one follows), what is tried, what a `catch` does. `end` ends
+//!   the workflow with that task's output and the context as that task sees it; the tasks around it end with the same output,
+//!   theirs is not shaped or exported.
+//! - A `catch` with a retry policy and neither `do` nor `then` lets the error through when the policy gives up; one without all
+//!   three swallows it, and the `try` gives its input. What `catch.do` begins with is the input of the `try`.
+//! - `limit.attempt.count` counts retries: 5 means six attempts. An attempt that takes longer than `limit.attempt.duration` ends
+//!   with a timeout error that goes through the `catch` like any other.
+//! - A `call` of a task in `use.functions` gives it the evaluated `with` (an empty object when there is none) as raw input; it
+//!   sees `$context`, but no variable of the loops and catches around the call.
+//! - `$runtime.version` is the version of the semantics, so that it stays the same when the program is upgraded.
+//! - What happens to the workflow as a whole has the instance `/input`, `/output` or `/timeout`.
 
+mod definition;
+mod digest;
 mod effect;
 mod error;
 mod event;
+mod frame;
 mod lock;
+mod machine;
+mod merge;
 mod observer;
+mod retry;
+mod scope;
+mod slab;
+mod snapshot;
+mod state;
+mod step;
 
+pub use definition::Definition;
 pub use effect::{CallEffect, CallId, Effect, HttpOutput, HttpRequest, Outcome, Request, Status, TimerId};
 pub use error::{Incompatible, Mismatch};
 pub use event::{Entry, Event, Recorded, Start};
 pub use lock::{Lock, LockedFunction};
+pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};
+pub use snapshot::Snapshot;
 
 /// The version of machine and expressions: what a run does with the same events. Each run pins it in its [`Start`].
 pub const SEMANTICS: u32 = 1;

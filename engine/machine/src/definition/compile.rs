@@ -1,0 +1,440 @@
+//! From the language's model to the arena. Task lists wait in a queue, so nesting costs no native stack.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use potok_dsl::{
+    Diagnostic, WorkflowId,
+    model::{self, Location, Task, TaskKind, TaskList, Workflow},
+};
+use potok_expr::Evaluator;
+use serde_json::Value;
+
+use super::{
+    Definition, Intake, Kind, List, ListId, Next, Node, NodeId, Shaping, escape,
+    variables::{Place, Variables, is_argument},
+};
+use crate::{digest, lock::Lock};
+
+/// Compiles a workflow; see [`Definition::compile`].
+pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -> Result<Definition, Vec<Diagnostic>> {
+    let unsupported = potok_dsl::unsupported(workflow);
+    if !unsupported.is_empty() {
+        return Err(unsupported);
+    }
+    let mut compiler = Compiler {
+        workflow,
+        lock,
+        evaluator,
+        diagnostics: Vec::new(),
+        nodes: Vec::new(),
+        lists: Vec::new(),
+        pending: VecDeque::new(),
+        calls: Vec::new(),
+    };
+    compiler.functions();
+    let root = compiler.list("/do", &workflow.tasks, "/do".to_owned(), &Scope::default());
+    compiler.drain();
+    compiler.refuse_recursion();
+    let scope = Scope::default();
+    let input = compiler.intake(workflow.input.as_ref(), Place::WorkflowInput, &scope);
+    let output = match &workflow.output {
+        Some(output) => compiler.shaping(
+            output.shape.as_ref(),
+            output.schema.as_ref(),
+            Place::WorkflowOutput,
+            &scope,
+        ),
+        None => Shaping::default(),
+    };
+    let timeout = compiler.timeout(workflow.timeout.as_ref(), Place::WorkflowOutput, &scope);
+    if !compiler.diagnostics.is_empty() {
+        compiler.diagnostics.sort_by_key(|diagnostic| diagnostic.at);
+        return Err(compiler.diagnostics);
+    }
+    let source = workflow.to_value();
+    let mut text = Vec::new();
+    digest::canonical(&source, &mut text);
+    let fingerprint = digest::short([text.as_slice()]);
+    let document = &workflow.document;
+    Ok(Definition {
+        id: WorkflowId {
+            namespace: document.namespace.value.clone(),
+            name: document.name.value.clone(),
+            version: document.version.value.clone(),
+        },
+        fingerprint,
+        nodes: compiler.nodes,
+        lists: compiler.lists,
+        root,
+        input,
+        output,
+        timeout,
+        source: Arc::new(source),
+    })
+}
+
+/// What surrounds a piece of the definition.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// The variables of the loops and catches around it.
+    pub(super) variables: Variables,
+    /// The function of `use.functions` that it belongs to, by position.
+    pub(super) function: Option<usize>,
+}
+
+impl Scope {
+    /// The inside of something that adds variables.
+    pub(super) fn inside(&self, names: Vec<String>) -> Self {
+        Self {
+            variables: self.variables.with(names),
+            function: self.function,
+        }
+    }
+}
+
+/// A list that has its number but not yet its tasks.
+struct Pending<'a> {
+    id: ListId,
+    tasks: &'a TaskList,
+    /// The reference of the list: `/do/0/outer/do`.
+    reference: String,
+    scope: Scope,
+}
+
+/// The work in progress. On an error a diagnostic is noted and compiling goes on, so that all errors are found at once;
+/// what was built is thrown away then.
+pub(super) struct Compiler<'a> {
+    pub(super) workflow: &'a Workflow,
+    pub(super) lock: &'a Lock,
+    pub(super) evaluator: &'a Evaluator,
+    diagnostics: Vec<Diagnostic>,
+    nodes: Vec<Node>,
+    lists: Vec<List>,
+    pending: VecDeque<Pending<'a>>,
+    /// Which function of `use.functions` calls which, and where.
+    calls: Vec<(usize, usize, Location)>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn complain(&mut self, at: Location, message: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::new(at, message));
+    }
+
+    pub(super) fn complain_with(&mut self, at: Location, message: impl Into<String>, help: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::new(at, message).with_help(help));
+    }
+
+    /// Compiles `use.functions`: the task of the function at position `i` is node `i`, so that calls can refer to it before.
+    fn functions(&mut self) {
+        let functions = &self.workflow.uses.functions;
+        for (position, (name, task)) in functions.iter().enumerate() {
+            let scope = Scope {
+                variables: Variables::default(),
+                function: Some(position),
+            };
+            let place = Position {
+                siblings: &HashMap::new(),
+                index: 0,
+            };
+            let name: Arc<str> = Arc::from(name.as_str());
+            let reference = format!("/use/functions/{}", escape(&name));
+            let segment = format!("/{}", escape(&name));
+            let node = self.node(task, name, segment, reference, &place, &scope).0;
+            self.nodes.push(node);
+        }
+    }
+
+    /// Gives a list its number and puts it in the queue.
+    pub(super) fn list(
+        &mut self,
+        segment: &'static str,
+        tasks: &'a TaskList,
+        reference: String,
+        scope: &Scope,
+    ) -> ListId {
+        let id = ListId(u32::try_from(self.lists.len()).unwrap_or(u32::MAX));
+        self.lists.push(List {
+            segment,
+            nodes: Vec::new(),
+            revisits: false,
+        });
+        self.pending.push_back(Pending {
+            id,
+            tasks,
+            reference,
+            scope: scope.clone(),
+        });
+        id
+    }
+
+    fn drain(&mut self) {
+        while let Some(Pending {
+            id,
+            tasks,
+            reference,
+            scope,
+        }) = self.pending.pop_front()
+        {
+            let mut siblings = HashMap::new();
+            for (index, item) in (0u32..).zip(&tasks.0) {
+                siblings.entry(item.name.value.as_str()).or_insert(index);
+            }
+            let mut nodes = Vec::with_capacity(tasks.0.len());
+            let mut revisits = false;
+            for (index, item) in (0u32..).zip(&tasks.0) {
+                let name: Arc<str> = Arc::from(item.name.value.as_str());
+                let segment = format!("/{index}/{}", escape(&name));
+                let reference = format!("{reference}{segment}");
+                let place = Position {
+                    siblings: &siblings,
+                    index,
+                };
+                let (node, back) = self.node(&item.task, name, segment, reference, &place, &scope);
+                revisits |= back;
+                nodes.push(NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)));
+                self.nodes.push(node);
+            }
+            let list = &mut self.lists[id.0 as usize];
+            list.nodes = nodes;
+            list.revisits = revisits;
+        }
+    }
+
+    /// Compiles a task; also whether one of its directives leads back in its list.
+    fn node(
+        &mut self,
+        task: &'a Task,
+        name: Arc<str>,
+        segment: String,
+        reference: String,
+        place: &Position<'_>,
+        scope: &Scope,
+    ) -> (Node, bool) {
+        let mut flow = FlowReader { place, back: false };
+        let then = task.then.as_ref().map_or(Next::Continue, |then| flow.read(self, then));
+        let kind = self.kind(task, &reference, &mut flow, scope);
+        let node = Node {
+            name,
+            segment,
+            condition: task
+                .condition
+                .as_ref()
+                .and_then(|text| self.expression(text, Place::If, scope)),
+            input: self.intake(task.input.as_ref(), Place::InputFrom, scope),
+            output: match &task.output {
+                Some(output) => self.shaping(output.shape.as_ref(), output.schema.as_ref(), Place::OutputAs, scope),
+                None => Shaping::default(),
+            },
+            export: match &task.export {
+                Some(export) => self.shaping(export.shape.as_ref(), export.schema.as_ref(), Place::ExportAs, scope),
+                None => Shaping::default(),
+            },
+            timeout: self.timeout(task.timeout.as_ref(), Place::Task, scope),
+            then,
+            label: task
+                .potok
+                .label
+                .as_ref()
+                .and_then(|label| self.text(label, Place::If, scope)),
+            // Without a kind there is a diagnostic, and the definition is thrown away.
+            kind: kind.unwrap_or(Kind::Do(ListId(0))),
+            source: Arc::new(task.source.clone()),
+            reference: Arc::from(reference),
+        };
+        (node, flow.back)
+    }
+
+    fn kind(&mut self, task: &'a Task, reference: &str, flow: &mut FlowReader<'_>, scope: &Scope) -> Option<Kind> {
+        let unsupported = |what: &str| format!("not supported yet: {what}");
+        match &task.kind {
+            TaskKind::Do(tasks) => Some(Kind::Do(self.list("/do", tasks, format!("{reference}/do"), scope))),
+            TaskKind::For(each) => self.for_each(each, task, reference, scope),
+            TaskKind::Set(value) => self.shape(value, Place::Task, scope).map(Kind::Set),
+            TaskKind::Switch(cases) => self.switch(cases, flow, scope),
+            TaskKind::Try(tried) => self.try_catch(tried, reference, flow, scope),
+            TaskKind::Raise(error) => self.raise(error, scope),
+            TaskKind::Wait(duration) => self.span(duration, Place::Task, scope).map(Kind::Wait),
+            TaskKind::Call(call) => self.call(call, task, scope).map(|call| Kind::Call(Box::new(call))),
+            TaskKind::Fork(_) => self.refuse(task.kind_at, unsupported("fork")),
+            TaskKind::Emit(_) => self.refuse(task.kind_at, unsupported("emit")),
+            TaskKind::Listen(_) => self.refuse(task.kind_at, unsupported("listen")),
+            TaskKind::Run(_) => self.refuse(task.kind_at, unsupported("run")),
+        }
+    }
+
+    pub(super) fn refuse<T>(&mut self, at: Location, message: String) -> Option<T> {
+        self.complain(at, message);
+        None
+    }
+
+    fn switch(&mut self, cases: &'a [model::SwitchCase], flow: &mut FlowReader<'_>, scope: &Scope) -> Option<Kind> {
+        let mut compiled = Vec::with_capacity(cases.len());
+        let mut default = None;
+        for case in cases {
+            let then = flow.read(self, &case.then);
+            match &case.when {
+                Some(when) => compiled.push((self.expression(when, Place::Task, scope)?, then)),
+                None if default.is_none() => default = Some(then),
+                None => self.complain(case.name.at, "a switch has at most one case without 'when'"),
+            }
+        }
+        Some(Kind::Switch {
+            cases: compiled,
+            default,
+        })
+    }
+
+    /// The variable that a `for` or a `catch` adds.
+    pub(super) fn variable(&mut self, name: Option<&model::Text>, default: &str) -> String {
+        let Some(name) = name else { return default.to_owned() };
+        if is_argument(&name.value) {
+            self.complain_with(
+                name.at,
+                format!(
+                    "'{}' cannot be a variable's name: ${} means something else already",
+                    name.value, name.value
+                ),
+                "choose another name",
+            );
+        }
+        name.value.clone()
+    }
+
+    /// Notes that a function calls another.
+    pub(super) fn note_call(&mut self, scope: &Scope, callee: usize, at: Location) {
+        if let Some(caller) = scope.function {
+            self.calls.push((caller, callee, at));
+        }
+    }
+
+    /// Functions that call themselves, directly or through others, would nest without end.
+    fn refuse_recursion(&mut self) {
+        let count = self.workflow.uses.functions.len();
+        let mut reaches = vec![vec![false; count]; count];
+        for &(caller, callee, _) in &self.calls {
+            reaches[caller][callee] = true;
+        }
+        for through in 0..count {
+            let onward = reaches[through].clone();
+            for row in &mut reaches {
+                if row[through] {
+                    row.iter_mut().zip(&onward).for_each(|(known, more)| *known |= more);
+                }
+            }
+        }
+        for (caller, callee, at) in std::mem::take(&mut self.calls) {
+            if callee == caller || reaches[callee][caller] {
+                let name = self
+                    .workflow
+                    .uses
+                    .functions
+                    .get_index(callee)
+                    .map_or("", |(name, _)| name);
+                self.complain(at, format!("the function '{name}' calls itself here"));
+            }
+        }
+    }
+
+    /// Which function of `use.functions` has that name.
+    pub(super) fn function(&self, name: &str) -> Option<usize> {
+        self.workflow.uses.functions.get_index_of(name)
+    }
+
+    pub(super) fn intake(&mut self, input: Option<&model::Input>, place: Place, scope: &Scope) -> Intake {
+        let Some(input) = input else { return Intake::default() };
+        Intake {
+            schema: input.schema.as_ref().and_then(|schema| self.schema(schema)),
+            from: input.from.as_ref().and_then(|from| self.shape(from, place, scope)),
+        }
+    }
+
+    fn shaping(
+        &mut self,
+        shape: Option<&model::Json>,
+        schema: Option<&model::Schema>,
+        place: Place,
+        scope: &Scope,
+    ) -> Shaping {
+        Shaping {
+            shape: shape.and_then(|shape| self.shape(shape, place, scope)),
+            schema: schema.and_then(|schema| self.schema(schema)),
+        }
+    }
+
+    fn schema(&mut self, schema: &model::Schema) -> Option<super::Schema> {
+        if let Some(format) = schema
+            .format
+            .as_ref()
+            .filter(|format| !matches!(format.value.as_str(), "json" | "json:2020-12"))
+        {
+            let message = format!("not supported yet: schemas in the format '{}'", format.value);
+            self.complain_with(format.at, message, "the format 'json' is supported");
+        }
+        match &schema.source {
+            model::SchemaSource::Document(document) => match super::Schema::compile(&document.value) {
+                Ok(schema) => Some(schema),
+                Err(message) => self.refuse(document.at, message),
+            },
+            model::SchemaSource::Resource(resource) => {
+                self.refuse(resource.at, "not supported yet: schemas kept elsewhere".to_owned())
+            }
+        }
+    }
+}
+
+/// Where a task stands in its list.
+struct Position<'p> {
+    siblings: &'p HashMap<&'p str, u32>,
+    index: u32,
+}
+
+/// Resolves the directives of one task.
+pub(super) struct FlowReader<'p> {
+    place: &'p Position<'p>,
+    /// Whether one of them leads back.
+    back: bool,
+}
+
+impl FlowReader<'_> {
+    pub(super) fn read(&mut self, compiler: &mut Compiler<'_>, flow: &model::At<model::Flow>) -> Next {
+        match &flow.value {
+            model::Flow::Continue => Next::Continue,
+            model::Flow::Exit => Next::Exit,
+            model::Flow::End => Next::End,
+            model::Flow::To(name) => match self.place.siblings.get(name.as_str()) {
+                Some(&position) => {
+                    self.back |= position <= self.place.index;
+                    Next::To(position)
+                }
+                None => {
+                    let mut known: Vec<_> = self.place.siblings.iter().collect();
+                    known.sort_by_key(|(_, position)| **position);
+                    let known: Vec<String> = known.iter().map(|(name, _)| format!("'{name}'")).collect();
+                    let message = format!("there is no task '{name}' in this list");
+                    if known.is_empty() {
+                        compiler.complain(flow.at, message);
+                    } else {
+                        compiler.complain_with(flow.at, message, format!("its tasks are {}", known.join(", ")));
+                    }
+                    Next::Continue
+                }
+            },
+        }
+    }
+}
+
+/// Calls `f` for every string in a value.
+pub(super) fn for_each_string<'v>(value: &'v Value, f: &mut dyn FnMut(&'v str)) {
+    let mut stack = vec![value];
+    while let Some(value) = stack.pop() {
+        match value {
+            Value::String(text) => f(text),
+            Value::Array(items) => stack.extend(items),
+            Value::Object(map) => stack.extend(map.values()),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The kinds of tasks that take some compiling: `for`, `try`, `raise`, `call`.
+
+use potok_dsl::model::{self, At, Json, Task};
+
+use super::{
+    Kind, Loop, NodeId, Raise, Retry, TextTemplate, Try,
+    call::{Authentication, Call, HttpTemplate, Uri},
+    compile::{Compiler, FlowReader, Scope},
+    variables::Place,
+};
+
+impl<'a> Compiler<'a> {
+    pub(super) fn for_each(
+        &mut self,
+        each: &'a model::For,
+        task: &'a Task,
+        reference: &str,
+        scope: &Scope,
+    ) -> Option<Kind> {
+        let item = self.variable(each.each.as_ref(), "item");
+        let index = self.variable(each.at.as_ref(), "index");
+        let inside = scope.inside(vec![item.clone(), index.clone()]);
+        let parallel = task.potok.parallel.as_ref();
+        if let (Some(condition), Some(_)) = (&each.condition, parallel) {
+            self.complain_with(
+                condition.at,
+                "'while' and metadata.potok.parallel exclude each other",
+                "iterations that run at once have no order in which a condition could end them",
+            );
+        }
+        if let Some(parallel) = parallel.filter(|parallel| parallel.value == 0) {
+            self.complain(parallel.at, "metadata.potok.parallel is at least 1");
+        }
+        let items = self.shape(&each.items, Place::Task, scope);
+        let condition = each
+            .condition
+            .as_ref()
+            .map(|text| self.expression(text, Place::Task, &inside));
+        let list = self.list("/do", &each.tasks, format!("{reference}/do"), &inside);
+        Some(Kind::For(Box::new(Loop {
+            items: items?,
+            each: item,
+            at: index,
+            condition: match condition {
+                Some(condition) => Some(condition?),
+                None => None,
+            },
+            list,
+            parallel: parallel.map(|parallel| parallel.value),
+            collect: task.potok.collect.as_ref().is_some_and(|collect| collect.value),
+        })))
+    }
+
+    pub(super) fn try_catch(
+        &mut self,
+        tried: &'a model::Try,
+        reference: &str,
+        flow: &mut FlowReader<'_>,
+        scope: &Scope,
+    ) -> Option<Kind> {
+        let catch = &tried.catch;
+        let variable = self.variable(catch.variable.as_ref(), "error");
+        let inside = scope.inside(vec![variable.clone()]);
+        let list = self.list("/try", &tried.tasks, format!("{reference}/try"), scope);
+        let handler = catch
+            .tasks
+            .as_ref()
+            .map(|tasks| self.list("/catch/do", tasks, format!("{reference}/catch/do"), &inside));
+        let retry = match &catch.retry {
+            None => None,
+            Some(model::RetryRef::Inline(policy)) => Some(self.retry(&policy.value, scope, &inside)),
+            Some(model::RetryRef::Use(name)) => {
+                let workflow = self.workflow;
+                let policy = self.named(name, "retries", &workflow.uses.retries);
+                policy.map(|policy| self.retry(&policy.value, scope, &inside))
+            }
+        };
+        Some(Kind::Try(Box::new(Try {
+            list,
+            filter: catch.errors.clone().unwrap_or_default(),
+            when: catch
+                .when
+                .as_ref()
+                .and_then(|text| self.expression(text, Place::Task, &inside)),
+            except_when: catch
+                .except_when
+                .as_ref()
+                .and_then(|text| self.expression(text, Place::Task, &inside)),
+            variable,
+            retry,
+            handler,
+            then: catch.then.as_ref().map(|then| flow.read(self, then)),
+        })))
+    }
+
+    /// A policy sees the error, except where it is about an attempt that is yet to be made.
+    fn retry(&mut self, policy: &'a model::RetryPolicy, outside: &Scope, scope: &Scope) -> Retry {
+        let mut span = |duration: &Option<At<model::Duration>>, scope: &Scope| {
+            duration
+                .as_ref()
+                .and_then(|duration| self.span(duration, Place::Task, scope))
+        };
+        let delay = span(&policy.delay, scope);
+        let attempt_duration = span(&policy.attempt_duration, outside);
+        let duration = span(&policy.duration, scope);
+        let jitter_from = span(&policy.jitter_from, scope);
+        let jitter_to = span(&policy.jitter_to, scope);
+        Retry {
+            when: policy
+                .when
+                .as_ref()
+                .and_then(|text| self.expression(text, Place::Task, scope)),
+            except_when: policy
+                .except_when
+                .as_ref()
+                .and_then(|text| self.expression(text, Place::Task, scope)),
+            delay,
+            backoff: policy.backoff,
+            attempts: policy.attempts,
+            attempt_duration,
+            duration,
+            jitter_from,
+            jitter_to,
+        }
+    }
+
+    pub(super) fn raise(&mut self, error: &'a At<model::ErrorRef>, scope: &Scope) -> Option<Kind> {
+        let workflow = self.workflow;
+        let error = match &error.value {
+            model::ErrorRef::Inline(error) => error,
+            model::ErrorRef::Use(name) => &self.named(name, "errors", &workflow.uses.errors)?.value,
+        };
+        let kind = self.text(&error.kind, Place::Task, scope);
+        let status = self.template(&error.status, Place::Task, scope);
+        let mut text = |text: &Option<model::Text>| text.as_ref().and_then(|text| self.text(text, Place::Task, scope));
+        let (instance, title, detail) = (text(&error.instance), text(&error.title), text(&error.detail));
+        Some(Kind::Raise(Box::new(Raise {
+            kind: kind?,
+            status: status?,
+            instance,
+            title,
+            detail,
+        })))
+    }
+
+    pub(super) fn call(&mut self, call: &'a model::Call, task: &'a Task, scope: &Scope) -> Option<Call> {
+        let unsupported = match call {
+            model::Call::Http(http) => {
+                let request = Box::new(self.http(http, scope)?);
+                return Some(Call::Http {
+                    request,
+                    key: self.key(task, scope),
+                });
+            }
+            model::Call::Function { name, with } => return self.function_call(name, with.as_ref(), task, scope),
+            model::Call::OpenApi(_) => "openapi",
+            model::Call::AsyncApi(_) => "asyncapi",
+            model::Call::Grpc(_) => "grpc",
+            model::Call::A2a(_) => "a2a",
+            model::Call::Mcp(_) => "mcp",
+        };
+        self.refuse(task.kind_at, format!("not supported yet: call: {unsupported}"))
+    }
+
+    fn function_call(
+        &mut self,
+        name: &model::Text,
+        with: Option<&'a Json>,
+        task: &'a Task,
+        scope: &Scope,
+    ) -> Option<Call> {
+        let with = match with {
+            Some(with) => Some(self.template(with, Place::Task, scope)?),
+            None => None,
+        };
+        if let Some(position) = self.function(&name.value) {
+            self.note_call(scope, position, name.at);
+            return Some(Call::Task {
+                node: NodeId(u32::try_from(position).unwrap_or(u32::MAX)),
+                with,
+            });
+        }
+        let lock = self.lock;
+        match lock.functions.get(&name.value) {
+            Some(function) => Some(Call::Function {
+                function: function.clone(),
+                with,
+                key: self.key(task, scope),
+            }),
+            None => {
+                self.complain_with(
+                    name.at,
+                    format!("the function '{}' is not known", name.value),
+                    "define it under use.functions, or install a plugin that has it",
+                );
+                None
+            }
+        }
+    }
+
+    fn key(&mut self, task: &'a Task, scope: &Scope) -> Option<TextTemplate> {
+        task.potok
+            .idempotency_key
+            .as_ref()
+            .and_then(|key| self.text(key, Place::Task, scope))
+    }
+
+    fn http(&mut self, http: &'a model::HttpCall, scope: &Scope) -> Option<HttpTemplate> {
+        let uri = &http.endpoint.uri;
+        let uri = if potok_expr::is_expression(&uri.value) {
+            self.expression(uri, Place::Task, scope).map(Uri::Expression)
+        } else {
+            match Uri::parse_template(&uri.value) {
+                Ok(parts) => Some(Uri::Template(parts)),
+                Err(message) => self.refuse(uri.at, message),
+            }
+        };
+        let mut template = |json: &Option<Json>| json.as_ref().and_then(|json| self.template(json, Place::Task, scope));
+        let (headers, query, body) = (template(&http.headers), template(&http.query), template(&http.body));
+        let authentication = match &http.endpoint.authentication {
+            Some(reference) => Some(self.authentication(&reference.value, scope)?),
+            None => None,
+        };
+        Some(HttpTemplate {
+            method: self.text(&http.method, Place::Task, scope)?,
+            uri: uri?,
+            headers,
+            query,
+            body,
+            output: http.output.into(),
+            redirect: http.redirect,
+            authentication,
+        })
+    }
+
+    fn authentication(&mut self, reference: &'a model::AuthenticationRef, scope: &Scope) -> Option<Authentication> {
+        let workflow = self.workflow;
+        let policy = match reference {
+            model::AuthenticationRef::Inline(policy) => policy,
+            model::AuthenticationRef::Use(name) => {
+                &self
+                    .named(name, "authentications", &workflow.uses.authentications)?
+                    .value
+            }
+        };
+        let scheme = match policy.scheme {
+            model::AuthenticationScheme::Basic => "basic",
+            model::AuthenticationScheme::Bearer => "bearer",
+            model::AuthenticationScheme::Digest => "digest",
+            model::AuthenticationScheme::OAuth2 => "oauth2",
+            model::AuthenticationScheme::Oidc => "oidc",
+        };
+        let properties = self.template(&policy.properties, Place::Task, scope)?;
+        Some(Authentication { scheme, properties })
+    }
+}

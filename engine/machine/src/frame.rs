@@ -1,0 +1,231 @@
+//! What is open: one frame for each task that has begun and not ended, one for each task list that is being done.
+//!
+//! Frames form a tree by their parents: a *block* does a list of tasks for the task above it (the outermost for the workflow),
+//! a *task* is in a block, or under the `call` that runs it as a function. Tasks that end where they begin (`set`, `switch`,
+//! `raise`) never become frames.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use potok_dsl::{TaskPath, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    definition::{ListId, NodeId},
+    effect::{CallId, TimerId},
+    merge::Merge,
+    slab::pairs,
+};
+
+/// Names a frame for ever: its place, and a number that no other frame in the run ever has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct FrameId {
+    pub(crate) index: u32,
+    pub(crate) serial: u64,
+}
+
+/// A frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "camelCase")]
+pub(crate) enum Frame<V> {
+    Block(Block<V>),
+    Task(Task<V>),
+}
+
+impl<V> Frame<V> {
+    pub(crate) fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Frame<U>, E> {
+        Ok(match self {
+            Self::Block(block) => Frame::Block(block.map(f)?),
+            Self::Task(task) => Frame::Task(task.map(f)?),
+        })
+    }
+}
+
+/// A task list that is being done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Block<V> {
+    /// The task that it is done for; `None` for the workflow's own.
+    pub(crate) parent: Option<FrameId>,
+    pub(crate) list: ListId,
+    /// The path that its tasks' segments are appended to.
+    pub(crate) path: Arc<str>,
+    /// Which task of the list is next or under way.
+    pub(crate) position: u32,
+    /// How often each task of the list was visited; kept only where a `then` can lead back.
+    #[serde(with = "pairs", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) visits: BTreeMap<u32, u64>,
+    /// The task that is under way.
+    pub(crate) child: Option<FrameId>,
+    pub(crate) role: Role<V>,
+    /// `$context` of a parallel iteration.
+    pub(crate) context: Option<V>,
+}
+
+impl<V> Block<V> {
+    fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Block<U>, E> {
+        Ok(Block {
+            parent: self.parent,
+            list: self.list,
+            path: self.path,
+            position: self.position,
+            visits: self.visits,
+            child: self.child,
+            role: match self.role {
+                Role::Plain => Role::Plain,
+                Role::Iteration { index, item } => Role::Iteration { index, item: f(item)? },
+                Role::Handler { error } => Role::Handler { error: f(error)? },
+            },
+            context: option(self.context, f)?,
+        })
+    }
+}
+
+/// What a block is to the task above it, and so what variables it adds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "camelCase")]
+pub(crate) enum Role<V> {
+    /// The list of a `do`, of a `try`, of the workflow.
+    Plain,
+    /// An iteration of a `for`.
+    Iteration { index: u64, item: V },
+    /// What a `catch` does.
+    Handler { error: V },
+}
+
+/// A task that has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Task<V> {
+    pub(crate) parent: FrameId,
+    pub(crate) node: NodeId,
+    pub(crate) path: TaskPath,
+    /// What people see, evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) label: Option<String>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) raw_input: V,
+    pub(crate) input: V,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout: Option<TimerId>,
+    pub(crate) body: Body<V>,
+}
+
+impl<V> Task<V> {
+    fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Task<U>, E> {
+        Ok(Task {
+            parent: self.parent,
+            node: self.node,
+            path: self.path,
+            label: self.label,
+            started_at: self.started_at,
+            raw_input: f(self.raw_input)?,
+            input: f(self.input)?,
+            timeout: self.timeout,
+            body: self.body.map(f)?,
+        })
+    }
+}
+
+/// What a task is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "doing", rename_all = "camelCase")]
+pub(crate) enum Body<V> {
+    /// Nothing yet, or nothing that lasts.
+    Instant,
+    /// `do`, or a `call` of a task in `use.functions`.
+    Child {
+        child: Option<FrameId>,
+    },
+    /// `call`: waits for a call.
+    Call {
+        call: CallId,
+    },
+    /// `wait`: waits for a timer.
+    Wait {
+        timer: TimerId,
+    },
+    For(Looping<V>),
+    Try(Trying),
+}
+
+impl<V> Body<V> {
+    fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Body<U>, E> {
+        Ok(match self {
+            Self::Instant => Body::Instant,
+            Self::Child { child } => Body::Child { child },
+            Self::Call { call } => Body::Call { call },
+            Self::Wait { timer } => Body::Wait { timer },
+            Self::For(looping) => Body::For(looping.map(f)?),
+            Self::Try(trying) => Body::Try(trying),
+        })
+    }
+}
+
+/// The state of a `for`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Looping<V> {
+    /// The array that it iterates.
+    pub(crate) items: V,
+    /// The iteration to begin next.
+    pub(crate) next: u64,
+    /// The iterations under way.
+    #[serde(with = "pairs")]
+    pub(crate) running: BTreeMap<u64, FrameId>,
+    /// Whether the next iteration is in the queue.
+    pub(crate) queued: bool,
+    /// The output of the last iteration that has ended (of the one with the highest index, when they run at once) and its index;
+    /// the loop's input before.
+    pub(crate) last: V,
+    pub(crate) last_index: u64,
+    /// What `collect` has collected, by index.
+    pub(crate) collected: Vec<Option<V>>,
+    /// What parallel iterations have done to `$context`.
+    pub(crate) merge: Merge<V>,
+}
+
+impl<V> Looping<V> {
+    fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Looping<U>, E> {
+        Ok(Looping {
+            items: f(self.items)?,
+            next: self.next,
+            running: self.running,
+            queued: self.queued,
+            last: f(self.last)?,
+            last_index: self.last_index,
+            collected: self
+                .collected
+                .into_iter()
+                .map(|value| option(value, f))
+                .collect::<Result<_, E>>()?,
+            merge: self.merge.map(f)?,
+        })
+    }
+}
+
+/// The state of a `try`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Trying {
+    /// Which attempt this is, from 1.
+    pub(crate) attempt: u64,
+    pub(crate) phase: Phase,
+    pub(crate) child: Option<FrameId>,
+    /// The timer of this attempt, or of the pause before the next.
+    pub(crate) timer: Option<TimerId>,
+}
+
+pub(crate) fn option<V, U, E>(value: Option<V>, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Option<U>, E> {
+    value.map(f).transpose()
+}
+
+/// Where a `try` stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Phase {
+    /// It does what is tried.
+    Trying,
+    /// It waits before it tries again.
+    Pausing,
+    /// It does what `catch` says.
+    Catching,
+}

@@ -1,0 +1,140 @@
+//! `call`: what leaves the run, and what comes back.
+
+use std::sync::Arc;
+
+use potok_dsl::{Problem, TaskPath};
+use serde_json::Value;
+
+use super::{
+    Signal, Step, Taken,
+    values::{brief, wrong},
+};
+use crate::{
+    definition::{Call, Node, Place, TextTemplate},
+    digest,
+    effect::{CallEffect, CallId, Effect, Request},
+    frame::{Body, FrameId},
+    state::{OpenCall, Work},
+};
+
+impl Step<'_> {
+    pub(super) fn perform_call(&mut self, task: Taken, node: &Node, call: &Call) -> Option<Signal> {
+        let (path, reference) = (task.path.clone(), node.reference.to_string());
+        let (request, pure, key) = match self.request(&task, call) {
+            Ok(request) => request,
+            Err(problem) => return Some(self.faulted(task, problem)),
+        };
+        let idempotency_key = match self.idempotency_key(&task, &path, key) {
+            Ok(key) => key,
+            Err(problem) => return Some(self.faulted(task, problem)),
+        };
+        let id = match self.open(task, node, Body::Instant) {
+            Ok(id) => id,
+            Err(signal) => return Some(signal),
+        };
+        self.state.calls_made += 1;
+        let call = CallId(self.state.calls_made);
+        if let Some(task) = self.state.frames.task_mut(id) {
+            task.body = Body::Call { call };
+        }
+        let digest = digest_of(&request);
+        let effect = CallEffect {
+            call,
+            path,
+            reference,
+            digest,
+            idempotency_key,
+            request,
+            pure,
+        };
+        self.effects.push(Effect::Call(effect.clone()));
+        self.state.calls.insert(call, OpenCall { frame: id, effect });
+        None
+    }
+
+    /// What is called, whether that is pure, and the template of its idempotency key.
+    fn request<'c>(&self, task: &Taken, call: &'c Call) -> Result<(Request, bool, Option<&'c TextTemplate>), Problem> {
+        match call {
+            Call::Function { function, with, key } => {
+                let args = self.arguments(task, with.as_ref())?;
+                if !args.is_object() {
+                    return Err(wrong(format!(
+                        "the arguments of a function are an object, not {}",
+                        brief(&args)
+                    )));
+                }
+                Ok((
+                    Request::Function {
+                        function: function.clone(),
+                        args,
+                    },
+                    function.pure,
+                    key.as_ref(),
+                ))
+            }
+            Call::Http { request, key } => Ok((Request::Http(self.http(task, request)?), false, key.as_ref())),
+            Call::Task { .. } => Err(wrong("a task of use.functions is no request".to_owned())),
+        }
+    }
+
+    fn idempotency_key(&self, task: &Taken, path: &TaskPath, key: Option<&TextTemplate>) -> Result<String, Problem> {
+        let Some(template) = key else {
+            return Ok(digest::long([self.state.run.bytes().as_slice(), path.0.as_bytes()]));
+        };
+        let what = "metadata.potok.idempotencyKey";
+        let key = self.text(template, task, Place::Task, what)?;
+        key.filter(|key| !key.is_empty())
+            .ok_or_else(|| wrong(format!("{what} must give text, not nothing")))
+    }
+
+    /// A call has ended. Nobody may be waiting for it any more.
+    pub(crate) fn call_ended(&mut self, call: CallId, frame: FrameId, outcome: Result<Arc<Value>, Problem>) {
+        let waiting = |task: &Taken| matches!(task.body, Body::Call { call: waiting } if waiting == call);
+        if !self.state.frames.task(frame).is_some_and(waiting) {
+            return;
+        }
+        let Some(task) = self.state.frames.take_task(frame) else {
+            return;
+        };
+        let signal = match outcome {
+            Ok(output) => self.finish(task, output, None),
+            Err(problem) => self.faulted(task, problem),
+        };
+        self.settle(signal);
+    }
+
+    /// Takes a completed call off the list; halted, the run keeps the outcome for later.
+    pub(crate) fn complete_call(&mut self, call: CallId, outcome: Result<Arc<Value>, Problem>) {
+        let Some(open) = self.state.calls.remove(&call) else {
+            return;
+        };
+        if self.state.suspended {
+            self.state.queue.push_back(Work::Ended {
+                call,
+                frame: open.frame,
+                outcome,
+            });
+        } else {
+            self.call_ended(call, open.frame, outcome);
+        }
+    }
+}
+
+fn digest_of(request: &Request) -> String {
+    let mut text = Vec::new();
+    match request {
+        Request::Function { function, args } => {
+            digest::canonical(args, &mut text);
+            digest::short([
+                b"function".as_slice(),
+                function.component.as_bytes(),
+                function.function.as_bytes(),
+                &text,
+            ])
+        }
+        Request::Http(request) => {
+            digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
+            digest::short([b"http".as_slice(), &text])
+        }
+    }
+}
