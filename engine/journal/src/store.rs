@@ -1,0 +1,124 @@
+//! The store as the rest of the engine sees it: it speaks of runs, definitions and values, not of SQL.
+
+use async_trait::async_trait;
+use potok_dsl::{RunId, WorkflowId};
+use serde_json::Value;
+
+use crate::error::StoreError;
+use crate::metrics::Metrics;
+use crate::rows::{
+    BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,
+    RunPage, RunRow, SqlRow, SqlStatement, TimelineRow, TriggerRow,
+};
+use crate::write::{Write, Written};
+
+/// A durable store.
+///
+/// Writes that are pending together share one transaction, and each is answered when that is durable; one that is refused
+/// fails alone. A write that was handed over happens even when its future is dropped. Reads see what is durable, and everything whose
+/// write was answered before the read began.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Writes; durable when it returns. Waits while the writer has too much before it.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] of a write; nothing of the write stays, except as said there of `Unavailable`.
+    async fn commit(&self, write: Write) -> Result<Written, StoreError>;
+
+    /// Brings tables of providers up to date: the migrations that were not applied before, in the order of their versions, each in a
+    /// transaction. Every owner's migrations must be given whole.
+    ///
+    /// # Errors
+    /// `Newer` when the tables are ahead of what is given; `Refused` when a migration fails, or was changed after it was applied.
+    async fn apply_migrations(&self, migrations: &[ProviderMigration]) -> Result<(), StoreError>;
+
+    /// What a node needs to go on with a run; `None` when there is none of that id.
+    async fn load_run(&self, run: RunId) -> Result<Option<LoadedRun>, StoreError>;
+
+    /// A run's row, its values whole.
+    async fn run_row(&self, run: RunId) -> Result<Option<RunRow>, StoreError>;
+
+    /// Up to `limit` entries of a run after the one numbered `after`, each with its number. A page may be shorter than asked, not
+    /// empty, when its values are large.
+    async fn journal_page(&self, run: RunId, after: u64, limit: usize) -> Result<Vec<(u64, Value)>, StoreError>;
+
+    /// All entries of a run, in order.
+    async fn journal(&self, run: RunId) -> Result<Vec<Value>, StoreError> {
+        let mut entries = Vec::new();
+        loop {
+            let page = self.journal_page(run, entries.len() as u64, 10_000).await?;
+            if page.is_empty() {
+                return Ok(entries);
+            }
+            entries.extend(page.into_iter().map(|(_, entry)| entry));
+        }
+    }
+
+    /// Up to `limit` runs, newest first, after where another page ended.
+    async fn list_runs(
+        &self,
+        filter: &RunFilter,
+        after: Option<RunCursor>,
+        limit: usize,
+    ) -> Result<RunPage, StoreError>;
+
+    /// Up to `limit` rows of a run's timeline with an ordinal over `after`. A page may be shorter than asked, not empty, when its
+    /// values are large.
+    async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError>;
+
+    /// Unfinished runs whose `wake_at` is at or before a time, the longest overdue first.
+    async fn due(&self, before: i64, limit: usize) -> Result<Vec<RunId>, StoreError>;
+
+    /// The earliest `wake_at` of all unfinished runs.
+    async fn next_wake(&self) -> Result<Option<i64>, StoreError>;
+
+    /// A definition by its hash.
+    async fn definition(&self, hash: &str) -> Result<Option<DefinitionRow>, StoreError>;
+
+    /// A definition by its id; never a draft.
+    async fn definition_by_id(&self, id: &WorkflowId) -> Result<Option<DefinitionRow>, StoreError>;
+
+    /// The active version of a workflow: the one that was chosen, else the newest by semantic version.
+    async fn active_definition(&self, namespace: &str, name: &str) -> Result<Option<DefinitionRow>, StoreError>;
+
+    /// The active version of every workflow.
+    async fn active_definitions(&self) -> Result<Vec<DefinitionRow>, StoreError>;
+
+    /// Up to `limit` definitions, by namespace, name, version and hash, after another one.
+    async fn definitions(
+        &self,
+        filter: &DefinitionFilter,
+        after: Option<&DefinitionRow>,
+        limit: usize,
+    ) -> Result<Vec<DefinitionRow>, StoreError>;
+
+    /// How many unfinished runs use a definition.
+    async fn unfinished_runs(&self, definition: &str) -> Result<u64, StoreError>;
+
+    /// All plugins, without their bytes, in the order in which they were installed.
+    async fn plugins(&self) -> Result<Vec<PluginRow>, StoreError>;
+
+    /// A plugin with its component.
+    async fn plugin(&self, hash: &str) -> Result<Option<(PluginRow, Vec<u8>)>, StoreError>;
+
+    /// All triggers.
+    async fn triggers(&self) -> Result<Vec<TriggerRow>, StoreError>;
+
+    /// The bytes of a value or blob.
+    async fn value(&self, hash: &Hash) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// What is known of a blob.
+    async fn blob(&self, hash: &Hash) -> Result<Option<BlobRow>, StoreError>;
+
+    /// Up to `limit` blobs, newest first, after another one.
+    async fn blobs(&self, after: Option<&BlobRow>, limit: usize) -> Result<Vec<BlobRow>, StoreError>;
+
+    /// Rows of a provider's tables.
+    ///
+    /// # Errors
+    /// `Refused` for a statement that is wrong, that writes, or whose answer is over 64 MiB.
+    async fn read_rows(&self, statement: SqlStatement) -> Result<Vec<SqlRow>, StoreError>;
+
+    /// What the store has done since it was opened.
+    fn metrics(&self) -> Metrics;
+}

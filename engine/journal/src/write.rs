@@ -1,0 +1,181 @@
+//! What can be written. Each [`Write`] stands or falls as a whole, and alone.
+
+use std::sync::Arc;
+
+use potok_dsl::RunId;
+use serde_json::Value;
+
+use crate::rows::{DefinitionRow, Hash, PluginRow, RunRow, SqlRow, SqlStatement, StoredValue, TimelineRow, TriggerRow};
+
+/// One write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// New entries of one run, and what goes with them. Gives [`Written::Run`].
+    Run(Box<RunWrite>),
+    /// Stores a definition. The same text under a known id is no error: [`Written::Definition`] names the one that is there.
+    Definition(Box<DefinitionRow>),
+    /// Chooses the active version of a workflow; `None` goes back to the newest.
+    Activate {
+        /// The workflow's namespace.
+        namespace: String,
+        /// The workflow's name.
+        name: String,
+        /// The version.
+        version: Option<String>,
+    },
+    /// Removes a definition and its triggers; refused while unfinished runs use it.
+    RemoveDefinition {
+        /// Its hash.
+        hash: String,
+    },
+    /// Stores a plugin; the same hash again changes its grants.
+    Plugin {
+        /// What is known of it.
+        row: Box<PluginRow>,
+        /// Its component.
+        bytes: Arc<[u8]>,
+    },
+    /// Removes a plugin. Whether anything has it locked is the node's business.
+    RemovePlugin {
+        /// Its hash.
+        hash: String,
+    },
+    /// Sets the state of a trigger.
+    Trigger(TriggerRow),
+    /// Removes all triggers of a definition.
+    RemoveTriggers {
+        /// The definition's hash.
+        definition: String,
+    },
+    /// Stores bytes by their content. Gives [`Written::Value`].
+    Value {
+        /// The bytes.
+        bytes: Arc<[u8]>,
+    },
+    /// Stores bytes by their content and lists them as a blob. Gives [`Written::Value`].
+    Blob {
+        /// The bytes.
+        bytes: Arc<[u8]>,
+        /// A name for people; a later one replaces it.
+        name: Option<String>,
+        /// The media type; a later one replaces it.
+        media_type: Option<String>,
+        /// The time.
+        created_at: i64,
+    },
+    /// Executes statements on a provider's tables. Gives [`Written::Rows`].
+    Tables(Vec<SqlStatement>),
+    /// Several writes of which all stand or none, such as the run that a trigger starts and the trigger's new state. They cannot be nested.
+    /// Gives [`Written::All`].
+    All(Vec<Write>),
+}
+
+/// What a write gives back once it is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// Nothing.
+    Done,
+    /// The run's entries are durable.
+    Run {
+        /// The number of the last one; the `expect_seq` of the run's next write.
+        last_seq: u64,
+    },
+    /// The definition is stored.
+    Definition {
+        /// The hash of the one that is there: another than the given one when the same text was stored before under another lock.
+        hash: String,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// The bytes are stored.
+    Value {
+        /// Their hash.
+        hash: Hash,
+    },
+    /// The rows of each statement.
+    Rows(Vec<Vec<SqlRow>>),
+    /// What each write of a [`Write::All`] gives.
+    All(Vec<Written>),
+}
+
+/// New entries of one run: one row of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunWrite {
+    /// The run.
+    pub run: RunId,
+    /// The number of the last entry that is durable, 0 for a new run. Anything else gives a conflict.
+    pub expect_seq: u64,
+    /// The new entries; may be empty.
+    pub entries: Vec<Value>,
+    /// Values that must be durable with the entries.
+    pub values: Vec<StoredValue>,
+    /// What becomes of the run's row. A new run needs [`RowChange::Open`].
+    pub row: Option<RowChange>,
+    /// The state after the last entry; replaces the older one.
+    pub snapshot: Option<Value>,
+    /// New rows of the timeline, in order.
+    pub timeline: Vec<TimelineRow>,
+    /// The run has ended: it takes no more entries, and its snapshot goes.
+    pub finished: bool,
+}
+
+impl RunWrite {
+    /// A write of nothing yet.
+    #[must_use]
+    pub fn new(run: RunId, expect_seq: u64) -> Self {
+        Self {
+            run,
+            expect_seq,
+            entries: Vec::new(),
+            values: Vec::new(),
+            row: None,
+            snapshot: None,
+            timeline: Vec::new(),
+            finished: false,
+        }
+    }
+}
+
+/// What becomes of a run's row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowChange {
+    /// It begins.
+    Open(Box<RunRow>),
+    /// Its changing columns are set.
+    Update(RunUpdate),
+}
+
+impl From<RunRow> for RowChange {
+    fn from(row: RunRow) -> Self {
+        Self::Open(Box::new(row))
+    }
+}
+
+impl From<RunUpdate> for RowChange {
+    fn from(update: RunUpdate) -> Self {
+        Self::Update(update)
+    }
+}
+
+/// The columns of a run's row that change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunUpdate {
+    /// The status.
+    pub status: String,
+    /// The output; `None` leaves what is there.
+    pub output: Option<Value>,
+    /// The problem; `None` leaves what is there.
+    pub error: Option<Value>,
+    /// When a node must look at the run again; `None` for never.
+    pub wake_at: Option<i64>,
+    /// When its first task started; `None` leaves what is there.
+    pub started_at: Option<i64>,
+    /// The time of the write.
+    pub updated_at: i64,
+    /// When it ended; `None` leaves what is there.
+    pub ended_at: Option<i64>,
+    /// Labels; `None` leaves what is there.
+    pub labels: Option<Value>,
+    /// How often it was recovered without progress.
+    pub recoveries: u32,
+}
