@@ -1,1 +1,20 @@
-//! Placeholder.
+//! A node: it drives runs.
+//!
+//! [`core`] decides, without IO; [`schedule`] decides what time starts; the shell around them owns the clock, the store, the calls and the
+//! clients. [`deploy`] turns texts into definitions that are bound to what steers them. [`Node`] is the handle that servers and commands use.
+
+pub mod core;
+pub mod deploy;
+mod metrics;
+mod news;
+mod node;
+pub mod schedule;
+mod shell;
+mod tables;
+mod view;
+
+pub use metrics::{Metrics, Reading};
+pub use news::{Following, RunNews};
+pub use node::{Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started};
+pub use shell::Stopped;
+pub use view::{RunView, TaskEvent, WorkflowView};

@@ -6,21 +6,62 @@ use potok_dsl::{Millis, RunId, Timestamp};
 use potok_machine::{Effect, Entry, Event, Machine};
 
 use super::{
-    Answer, Core, LoadFailure, Output, Stored,
+    Answer, Core, DueRuns, LoadFailure, Output, Stored,
     live::{Live, Traces},
 };
 
+/// How long the store is left alone after it was not to be had.
+const RETRY: Millis = Millis(1_000);
+
 impl Core {
     /// The store has said which runs are due.
-    pub(super) fn due(&mut self, runs: Vec<RunId>, next: Option<Timestamp>, out: &mut Vec<Output>) {
+    pub(super) fn due(&mut self, due: Result<DueRuns, String>, out: &mut Vec<Output>) {
         self.asking = false;
-        for run in runs {
-            if !self.runs.contains_key(&run) && !self.loading.contains_key(&run) && !self.stopping {
-                self.loading.insert(run, Vec::new());
-                out.push(Output::Load(run));
-            }
+        if self.stopping {
+            return;
         }
-        self.wake_by(next);
+        let due = match due {
+            Ok(due) => due,
+            Err(why) => {
+                tracing::warn!(%why, "the store did not say which runs are due; asking again");
+                return self.wake_by(Some(self.now.after(RETRY)));
+            }
+        };
+        for (_, run) in &due.runs {
+            self.load(*run, out);
+        }
+        // The first answers tell of every run that was under way when the last node stopped; later ones only of runs that slept.
+        self.due_after = due.runs.last().copied().filter(|_| due.more);
+        if self.due_after.is_some() {
+            self.ask(out);
+        } else {
+            self.recovered = true;
+            self.wake_by(due.next);
+        }
+    }
+
+    /// Asks the store which runs are due.
+    pub(super) fn ask(&mut self, out: &mut Vec<Output>) {
+        self.asking = true;
+        self.next_due = None;
+        let slept = (Timestamp(0), RunId::from_bytes([0xff; 16]));
+        let after = self.due_after.or(self.recovered.then_some(slept));
+        out.push(Output::QueryDue { until: self.now, after, limit: self.config.wake_batch });
+    }
+
+    /// Has a run read, unless it is here or on its way.
+    pub(super) fn load(&mut self, run: RunId, out: &mut Vec<Output>) {
+        if !self.runs.contains_key(&run) && !self.loading.contains_key(&run) {
+            self.loading.insert(run, Vec::new());
+            out.push(Output::Load(run));
+        }
+    }
+
+    /// Has a run read a little later: what is durable of it decides how it goes on.
+    pub(super) fn reload(&mut self, run: RunId) {
+        if !self.stopping {
+            self.reloads.insert((self.now.after(RETRY), run));
+        }
     }
 
     /// A run was read.
@@ -30,7 +71,7 @@ impl Core {
             Ok(stored) => stored,
             Err(failure) => {
                 if let LoadFailure::Unavailable(_) = failure {
-                    self.wake_by(Some(self.now.after(Millis(1_000))));
+                    self.reload(run);
                 }
                 for (_, client) in waiting {
                     out.push(Output::Answer(client, refusal(&failure)));

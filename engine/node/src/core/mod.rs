@@ -59,6 +59,12 @@ pub struct Core {
     ready: VecDeque<RunId>,
     /// When the store must be asked for due runs.
     next_due: Option<Timestamp>,
+    /// Where the store's last answer about due runs broke off.
+    due_after: Option<(Timestamp, RunId)>,
+    /// Whether everything that was under way at the start is known.
+    recovered: bool,
+    /// Runs to be read again.
+    reloads: BTreeSet<(Timestamp, RunId)>,
     asking: bool,
     stopping: bool,
 }
@@ -79,6 +85,9 @@ impl Core {
             idling: BTreeSet::new(),
             ready: VecDeque::new(),
             next_due: Some(Timestamp(0)),
+            due_after: None,
+            recovered: false,
+            reloads: BTreeSet::new(),
             asking: false,
             stopping: false,
         }
@@ -100,7 +109,7 @@ impl Core {
             }
             Input::Saved { run, result } => self.saved(run, result, out),
             Input::Loaded { run, result } => self.loaded(run, result, out),
-            Input::Due { runs, next } => self.due(runs, next, out),
+            Input::Due(due) => self.due(due, out),
             Input::Stop => self.stop(out),
             Input::Tick => {}
         }
@@ -118,6 +127,7 @@ impl Core {
             self.timers.first().map(|t| t.0),
             self.lingering.first().map(|t| t.0),
             self.idling.first().map(|t| t.0),
+            self.reloads.first().map(|t| t.0),
             due,
         ]
         .into_iter()
@@ -166,6 +176,7 @@ impl Core {
             trigger,
             idempotency_key,
             labels,
+            at: self.now,
         };
         let mut live = Live::begin(machine, deployed, opening, Entry::Start(entry), self.now);
         live.adopt_traces(traces, 0);
@@ -287,12 +298,19 @@ impl Core {
                 self.abandon(run, out);
                 out.extend(clients.into_iter().map(|c| Output::Answer(c, Answer::Exists(existing))));
             }
-            Err(SaveFailure::Fenced(why) | SaveFailure::Refused(why)) => self.drop_run(run, &why, out),
+            Err(SaveFailure::Refused(why)) => self.drop_run(run, &why, out),
+            Err(SaveFailure::Fenced(why)) => {
+                // Either another owner writes to it now, or a write of ours had arrived and its acknowledgement had not.
+                self.drop_run(run, &why, out);
+                self.reload(run);
+            }
             Err(SaveFailure::Unavailable(why)) => {
                 live.unsave();
                 if live.durable == 0 {
                     // Nobody was told that it exists: better a clear refusal now than a promise that may never be kept.
+                    // Should it have arrived all the same, it is found and run.
                     self.drop_run(run, &why, out);
+                    self.reload(run);
                 } else {
                     tracing::warn!(%run, %why, "the store is not available; trying again");
                     self.settle(run, out);
@@ -382,10 +400,12 @@ impl Core {
             self.grant(run, wishes, out);
             self.settle(run, out);
         }
+        while let Some(&(at, run)) = self.reloads.first().filter(|t| t.0 <= now) {
+            self.reloads.remove(&(at, run));
+            self.load(run, out);
+        }
         if !self.asking && !self.stopping && self.next_due.is_some_and(|at| at <= now) {
-            self.asking = true;
-            self.next_due = None;
-            out.push(Output::QueryDue { until: now, limit: self.config.wake_batch });
+            self.ask(out);
         }
         if self.stopping && self.runs.is_empty() && self.loading.is_empty() {
             out.push(Output::Stopped);
@@ -419,6 +439,7 @@ impl Core {
     fn stop(&mut self, out: &mut Vec<Output>) {
         self.stopping = true;
         self.loading.clear();
+        self.reloads.clear();
         let runs: Vec<RunId> = self.runs.keys().copied().collect();
         for run in runs {
             self.stop_run(run, out);

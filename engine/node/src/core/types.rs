@@ -87,6 +87,17 @@ pub enum LoadFailure {
     Incompatible(String),
 }
 
+/// Runs that are due.
+#[derive(Debug, Clone, Default)]
+pub struct DueRuns {
+    /// The runs, in the order of their times and ids.
+    pub runs: Vec<(Timestamp, RunId)>,
+    /// Whether there are more of them.
+    pub more: bool,
+    /// When the next one after the time asked for is due.
+    pub next: Option<Timestamp>,
+}
+
 /// How a write ended.
 #[derive(Debug, Clone)]
 pub enum SaveFailure {
@@ -155,12 +166,7 @@ pub enum Input {
         result: Result<Box<Stored>, LoadFailure>,
     },
     /// The store was asked for runs that are due.
-    Due {
-        /// Runs to wake.
-        runs: Vec<RunId>,
-        /// When the next one after them is due.
-        next: Option<Timestamp>,
-    },
+    Due(Result<DueRuns, String>),
     /// The node stops: everything that is loaded is written down.
     Stop,
     /// Time has passed, or there is work to go on with.
@@ -187,10 +193,12 @@ pub enum Output {
     },
     /// Read a run; answer with [`Input::Loaded`].
     Load(RunId),
-    /// Ask the store which runs are due; answer with [`Input::Due`].
+    /// Ask the store which runs are due, in the order of their times and ids; answer with [`Input::Due`].
     QueryDue {
         /// Due until then.
         until: Timestamp,
+        /// Those after this one.
+        after: Option<(Timestamp, RunId)>,
         /// How many at most.
         limit: u32,
     },
@@ -284,4 +292,6 @@ pub struct Opening {
     pub idempotency_key: Option<String>,
     /// Labels for people.
     pub labels: Value,
+    /// When it was accepted.
+    pub at: Timestamp,
 }

@@ -116,5 +116,8 @@ impl Plan {
 }
 
 fn fixed(duration: &Duration) -> Result<Millis, PlanError> {
-    duration.fixed().filter(|span| span.0 > 0).ok_or(PlanError::Interval)
+    match duration {
+        Duration::Fixed { span, .. } if span.0 > 0 => Ok(*span),
+        _ => Err(PlanError::Interval),
+    }
 }

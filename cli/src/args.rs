@@ -1,0 +1,164 @@
+//! What can be typed: commands and their flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Durable YAML workflows whose steps are WebAssembly functions.
+#[derive(Debug, Parser)]
+#[command(name = "potok", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration file [default: potok.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: deployed workflows, their schedules, the HTTP API
+    Serve(ServeArgs),
+    /// Run a workflow file to its end; its output goes to stdout as JSON
+    Run(RunArgs),
+    /// Call one function; its output goes to stdout as JSON
+    Call(CallArgs),
+    /// Check workflow files without running them
+    Validate(ValidateArgs),
+    /// Draw a workflow as a Mermaid flowchart
+    Graph {
+        /// The workflow file
+        file: PathBuf,
+    },
+    /// Look at, add and list plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// List the functions that workflows can call
+    Functions(FunctionsArgs),
+    /// Run the local stand-ins for Telegram's Bot API and a language model
+    Sandbox(SandboxArgs),
+    /// Measure this machine and this build
+    Bench(BenchArgs),
+    /// Print the configuration in force, and where each value comes from
+    Config,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct EngineArgs {
+    /// Where everything durable is kept
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Use the local stand-ins instead of the configured language model and Telegram
+    #[arg(long)]
+    pub sandbox: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Deploy the workflow files of this directory as drafts, again whenever they change
+    #[arg(long, value_name = "DIR")]
+    pub dev: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// The workflow file
+    pub file: PathBuf,
+    /// The input: JSON, or @FILE (@- for standard input)
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub input: Option<String>,
+    /// Store a file as a blob and put its id into the input under this name
+    #[arg(long = "file", value_name = "NAME=PATH")]
+    pub files: Vec<String>,
+    /// Write a JSON line for each task event
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// The function, such as book.extract or book.extract:1.0.0
+    pub function: String,
+    /// The arguments: JSON, or @FILE (@- for standard input)
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub input: Option<String>,
+    /// Store a file as a blob and put its id into the input under this name
+    #[arg(long = "file", value_name = "NAME=PATH")]
+    pub files: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// The workflow files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Show what a component exports, imports and would need to be granted
+    Inspect {
+        /// The component
+        file: PathBuf,
+        /// Its WIT, if the component does not carry it
+        #[arg(long, value_name = "FILE")]
+        wit: Option<PathBuf>,
+    },
+    /// Install a component
+    Add {
+        #[command(flatten)]
+        engine: EngineArgs,
+        /// The component
+        file: PathBuf,
+        /// Its WIT, if the component does not carry it
+        #[arg(long, value_name = "FILE")]
+        wit: Option<PathBuf>,
+        /// A capability that it may use, such as ai; may be given several times
+        #[arg(long = "grant", value_name = "CAPABILITY")]
+        grants: Vec<String>,
+    },
+    /// List what is installed
+    List(FunctionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct FunctionsArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Print JSON, with the schemas
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// Where to listen (loopback only; port 0 takes a free one)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub listen: String,
+    /// Keep the world in this directory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Only these: pure, b1, b2, b3, b4, start
+    pub only: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The number of sleeping workflows of B4
+    #[arg(long, default_value_t = 10_000)]
+    pub sleepers: u32,
+}

@@ -1,0 +1,120 @@
+//! Puts the engine together: the one place that knows every room and every provider.
+
+use std::{path::Path, sync::Arc};
+
+use potok_ai::{AiConfig, AiProvider};
+use potok_blob::BlobProvider;
+use potok_bus::InProcess;
+use potok_calls::HttpCaller;
+use potok_content::ContentProvider;
+use potok_journal::SqliteStore;
+use potok_node::{Node, NodeConfig, NodeParts};
+use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig};
+use potok_telegram::{TelegramConfig, TelegramProvider};
+use potok_wasm::{Grants, Host, HostConfig, Provider};
+
+use crate::{args::EngineArgs, config::Config, exit::Failure};
+
+/// A node with what belongs to it.
+pub struct Engine {
+    pub node: Node,
+    sandbox: Option<RunningSandbox>,
+    /// Removed when the engine goes, for runs that nobody asked to keep.
+    _scratch: Option<tempfile::TempDir>,
+}
+
+impl Engine {
+    /// Starts a node on a data directory; on one that vanishes with it when `keep` is false and none was named.
+    pub async fn start(config: &Config, args: &EngineArgs, keep: bool) -> Result<Self, Failure> {
+        let scratch = if keep || args.data_dir.is_some() { None } else { Some(tempfile::tempdir()?) };
+        let directory = scratch.as_ref().map_or(config.data_dir.as_path(), tempfile::TempDir::path);
+        let sandbox = if args.sandbox { Some(start_sandbox(directory).await?) } else { None };
+        let store = SqliteStore::open(&directory.join("potok.db"), potok_journal::SqliteConfig::default())
+            .map_err(|e| Failure::Other(e.to_string()))?;
+        let store: Arc<dyn potok_journal::Store> = Arc::new(store);
+        let host = host(config)?;
+        for provider in providers(config, sandbox.as_ref())? {
+            store
+                .apply_migrations(&migrations(&*provider))
+                .await
+                .map_err(|e| Failure::Other(format!("a provider's tables cannot be made: {e}")))?;
+            host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
+        }
+        install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
+        let http = HttpCaller::new().map_err(|e| Failure::Other(e.to_string()))?;
+        let parts = NodeParts { store, host, http, bus: Arc::new(InProcess::default()) };
+        let settings = NodeConfig {
+            call_timeout: config.call_timeout(),
+            calls: config.node.calls,
+            triggers: keep,
+            ..NodeConfig::default()
+        };
+        let node = Node::start(parts, settings).await?;
+        Ok(Self { node, sandbox, _scratch: scratch })
+    }
+
+    /// The local stand-ins, if they were asked for.
+    pub fn sandbox(&self) -> Option<&RunningSandbox> {
+        self.sandbox.as_ref()
+    }
+
+    /// Writes everything down and stops.
+    pub async fn stop(self) {
+        self.node.stop().await;
+        if let Some(sandbox) = self.sandbox {
+            sandbox.shutdown().await;
+        }
+    }
+}
+
+/// The host alone, for what needs no store: checking, drawing, listing.
+pub fn bare_host(config: &Config) -> Result<Host, Failure> {
+    let host = host(config)?;
+    for provider in providers(config, None)? {
+        host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
+    }
+    install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
+    Ok(host)
+}
+
+fn host(config: &Config) -> Result<Host, Failure> {
+    let limits = HostConfig {
+        cache_dir: cache_dir(),
+        memory_limit: config.node.plugin_memory * 1024 * 1024,
+        ..HostConfig::default()
+    };
+    Host::new(limits).map_err(|e| Failure::Other(e.to_string()))
+}
+
+/// Compiled code is kept beside other caches of the user: it belongs to this machine, not to the data.
+fn cache_dir() -> Option<std::path::PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(std::path::PathBuf::from);
+    let base = base.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    Some(base.join("potok").join("compiled"))
+}
+
+/// One line a capability: this is where a provider is added.
+fn providers(config: &Config, sandbox: Option<&RunningSandbox>) -> Result<Vec<Arc<dyn Provider>>, Failure> {
+    let wrong = |e: &dyn std::fmt::Display| Failure::Usage(e.to_string());
+    let ai = AiProvider::new(ai_config(config, sandbox)).map_err(|e| wrong(&e))?;
+    let telegram = TelegramProvider::new(telegram_config(config, sandbox)).map_err(|e| wrong(&e))?;
+    Ok(vec![Arc::new(ai), Arc::new(BlobProvider), Arc::new(ContentProvider), Arc::new(telegram)])
+}
+
+fn migrations(provider: &dyn Provider) -> Vec<potok_journal::ProviderMigration> {
+    let migration = |m: &potok_wasm::Migration| potok_journal::ProviderMigration {
+        owner: m.owner,
+        version: m.version,
+        sql: m.sql,
+    };
+    provider.migrations().iter().map(migration).collect()
+}
+
+/// The shipped plugins belong to the binary, not to the data: an upgrade brings its own.
+fn install_shipped(host: &Host, grants: &Grants) -> Result<(), Failure> {
+    for component in potok_plugins::shipped() {
+        let bytes = component.decompress().map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
+        host.install(&bytes, grants).map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Calls under way: one task each, stopped when nobody wants the result any more.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe};
+
+use futures::FutureExt;
+use potok_dsl::{ErrorType, Problem, RunId};
+use potok_machine::{CallEffect, CallId};
+use tokio::task::AbortHandle;
+
+use super::{Executor, Shell, now};
+use crate::core::Input;
+
+/// Calls under way.
+pub(super) struct Calls {
+    executor: Executor,
+    shell: Shell,
+    under_way: HashMap<(RunId, CallId), AbortHandle>,
+}
+
+impl Calls {
+    pub fn new(executor: Executor, shell: Shell) -> Self {
+        Self { executor, shell, under_way: HashMap::new() }
+    }
+
+    /// Starts a call; its end is reported as [`Input::CallDone`].
+    pub fn start(&mut self, run: RunId, effect: CallEffect) {
+        let (executor, shell) = (self.executor.clone(), self.shell.clone());
+        let (call, path, digest) = (effect.call, effect.path.clone(), effect.digest.clone());
+        let task = tokio::spawn(async move {
+            // A panic in a provider is an error of one step, not a call that never ends.
+            let work = AssertUnwindSafe(executor.execute(run, effect, now())).catch_unwind();
+            let outcome = work.await.unwrap_or_else(|_| Err(crashed()));
+            shell.happened(Input::CallDone { run, call, path, digest, outcome }).await;
+        });
+        self.under_way.insert((run, call), task.abort_handle());
+    }
+
+    /// Stops a call.
+    pub fn cancel(&mut self, run: RunId, call: CallId) {
+        if let Some(task) = self.under_way.remove(&(run, call)) {
+            task.abort();
+        }
+    }
+
+    /// A call has reported.
+    pub fn done(&mut self, run: RunId, call: CallId) {
+        self.under_way.remove(&(run, call));
+    }
+}
+
+fn crashed() -> Problem {
+    Problem::new(ErrorType::Runtime, "Call crashed", "the provider or the host failed while it served the call; see the log")
+}

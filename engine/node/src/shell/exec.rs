@@ -1,0 +1,84 @@
+//! Makes the calls that runs ask for: plugin functions through the component host, `call: http` through the HTTP caller.
+
+use std::{sync::Arc, time::Duration};
+
+use potok_calls::{HttpCaller, HttpContext};
+use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
+use potok_machine::{CallEffect, Request};
+use potok_wasm::{CallContext, Host, Tables};
+use serde_json::Value;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+/// Makes calls; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Executor {
+    host: Host,
+    http: Arc<HttpCaller>,
+    tables: Arc<dyn Tables>,
+    /// How many calls are under way at once; the others wait here.
+    places: Arc<Semaphore>,
+    /// How long a call may take, if its task says nothing.
+    limit: Duration,
+}
+
+impl Executor {
+    pub fn new(host: Host, http: Arc<HttpCaller>, tables: Arc<dyn Tables>, places: usize, limit: Duration) -> Self {
+        Self { host, http, tables, places: Arc::new(Semaphore::new(places)), limit }
+    }
+
+    /// Makes a call and gives its result; never later than the limit.
+    pub async fn execute(&self, run: RunId, effect: CallEffect, now: Timestamp) -> Result<Arc<Value>, Problem> {
+        let Ok(_place) = self.places.acquire().await else {
+            return Err(Problem::new(ErrorType::Runtime, "Node is stopping", "the call was not made"));
+        };
+        let deadline = Instant::now() + self.limit;
+        let call = self.call(run, effect, now, deadline);
+        match timeout_at(deadline + Duration::from_secs(1), call).await {
+            Ok(result) => result.map(Arc::new),
+            Err(_) => Err(Problem::new(
+                ErrorType::Timeout,
+                "Call took too long",
+                format!("no answer within {} s", self.limit.as_secs()),
+            )),
+        }
+    }
+
+    async fn call(&self, run: RunId, effect: CallEffect, now: Timestamp, deadline: Instant) -> Result<Value, Problem> {
+        let deadline = deadline.into_std();
+        match effect.request {
+            Request::Function { function, args } => {
+                let cx = CallContext {
+                    run: Some(run),
+                    path: effect.path,
+                    idempotency_key: effect.idempotency_key.into(),
+                    sequence: 0,
+                    deadline,
+                    now,
+                    tables: Arc::clone(&self.tables),
+                };
+                let args = Arc::unwrap_or_clone(args);
+                self.host.call(&function.component, &function.function, args, cx).await
+            }
+            Request::Http(request) => {
+                let request = potok_calls::HttpRequest {
+                    method: request.method,
+                    uri: request.uri,
+                    headers: request.headers,
+                    query: request.query,
+                    body: request.body,
+                    output: match request.output {
+                        potok_machine::HttpOutput::Raw => potok_dsl::model::HttpOutput::Raw,
+                        potok_machine::HttpOutput::Content => potok_dsl::model::HttpOutput::Content,
+                        potok_machine::HttpOutput::Response => potok_dsl::model::HttpOutput::Response,
+                    },
+                    redirect: request.redirect,
+                    authentication: request.authentication,
+                };
+                self.http.call(&request, HttpContext { idempotency_key: effect.idempotency_key, deadline }).await
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The core's words to the store and back: writes, reads, and what is told when a write is durable.
+
+use std::sync::Arc;
+
+use potok_bus::Bus;
+use potok_dsl::{Problem, RunId, Timestamp, WorkflowId};
+use potok_journal::{
+    LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Store, StoreError, TimelineRow, TriggerRow, Write,
+};
+use potok_machine::Status;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Message, Shell};
+use crate::{
+    RunView, TaskEvent,
+    core::{Answer, DueRuns, Input, Kept, LoadFailure, Save, SaveFailure, StartRun, Stored, Update},
+    deploy::Deployments,
+    metrics::Metrics,
+    news::{RunNews, subject},
+    schedule::{TriggerKey, TriggerState},
+};
+
+/// How many states of triggers may wait for their write.
+const TRIGGER_WRITES: usize = 1_024;
+
+/// Everything that the core's thread has others do.
+pub(super) struct Io {
+    store: Arc<dyn Store>,
+    deployments: Arc<Deployments>,
+    bus: Arc<dyn Bus>,
+    metrics: Arc<Metrics>,
+    shell: Shell,
+    /// States of triggers are written one after the other: the last one must win.
+    triggers: mpsc::Sender<(TriggerKey, TriggerState)>,
+}
+
+impl Io {
+    pub fn new(
+        store: Arc<dyn Store>,
+        deployments: Arc<Deployments>,
+        bus: Arc<dyn Bus>,
+        metrics: Arc<Metrics>,
+        shell: Shell,
+    ) -> Self {
+        let (triggers, states) = mpsc::channel(TRIGGER_WRITES);
+        tokio::spawn(write_triggers(Arc::clone(&store), states));
+        Self { store, deployments, bus, metrics, shell, triggers }
+    }
+
+    pub fn save(&self, save: Box<Save>) {
+        let (store, shell, metrics) = (Arc::clone(&self.store), self.shell.clone(), Arc::clone(&self.metrics));
+        tokio::spawn(async move {
+            let run = save.run;
+            let (new, tasks) = (save.opening.is_some(), save.traces.len());
+            let ended = save.outcome.as_ref().map(|outcome| outcome.status);
+            let result = store.commit(Write::Run(Box::new(run_write(*save)))).await;
+            if result.is_ok() {
+                metrics.saved(new, tasks, ended);
+            }
+            let result = result.map(|_| ()).map_err(|error| match error {
+                StoreError::Duplicate(existing) => SaveFailure::Duplicate(existing),
+                StoreError::Conflict { .. } => SaveFailure::Fenced(error.to_string()),
+                StoreError::Unavailable(why) => SaveFailure::Unavailable(why),
+                other => SaveFailure::Refused(other.to_string()),
+            });
+            shell.happened(Input::Saved { run, result }).await;
+        });
+    }
+
+    pub fn load(&self, run: RunId) {
+        let (store, deployments, shell) = (Arc::clone(&self.store), Arc::clone(&self.deployments), self.shell.clone());
+        tokio::spawn(async move {
+            let result = load(&*store, &deployments, run).await.map(Box::new);
+            shell.happened(Input::Loaded { run, result }).await;
+        });
+    }
+
+    pub fn query_due(&self, until: Timestamp, after: Option<(Timestamp, RunId)>, limit: u32) {
+        let (store, shell) = (Arc::clone(&self.store), self.shell.clone());
+        tokio::spawn(async move {
+            let due = due(&*store, until, after, limit).await.map_err(|e| e.to_string());
+            shell.happened(Input::Due(due)).await;
+        });
+    }
+
+    /// Tells whoever follows the run, if anyone does.
+    pub fn publish(&self, update: Update) {
+        let subject = subject(update.run);
+        if !self.bus.has_subscribers(&subject) {
+            return;
+        }
+        let bus = Arc::clone(&self.bus);
+        match serde_json::to_vec(&RunNews::of(&update)) {
+            Ok(payload) => bus.publish(&subject, payload.into()),
+            Err(error) => tracing::error!(run = %update.run, %error, "news cannot be written as JSON"),
+        }
+    }
+
+    /// Starts the run of a trigger.
+    pub fn fire(&self, key: TriggerKey, at: Timestamp) {
+        let (deployments, shell) = (Arc::clone(&self.deployments), self.shell.clone());
+        tokio::spawn(async move {
+            let run = fire(&deployments, &shell, &key, at).await;
+            if let Err(error) = &run {
+                tracing::error!(trigger = %key, %error, "a trigger's run could not be started");
+            }
+            // The shell is gone only when the node stops; the time is found due again at the next start.
+            let _ = shell.send(Message::Triggered(key, run.ok())).await;
+        });
+    }
+
+    pub fn save_trigger(&self, key: TriggerKey, state: TriggerState) {
+        if let Err(error) = self.triggers.try_send((key, state)) {
+            // A lost state is caught up with: its times are found due again, and their runs are there already.
+            tracing::warn!(%error, "too many states of triggers wait to be written");
+        }
+    }
+}
+
+async fn write_triggers(store: Arc<dyn Store>, mut states: mpsc::Receiver<(TriggerKey, TriggerState)>) {
+    while let Some((key, state)) = states.recv().await {
+        let (definition, kind) = key.rsplit_once('/').unwrap_or((&key, ""));
+        let row = TriggerRow {
+            definition: definition.to_owned(),
+            key: kind.to_owned(),
+            next_at: state.next_at.map(|at| at.0),
+            state: serde_json::to_value(&state).unwrap_or_default(),
+        };
+        if let Err(error) = store.commit(Write::Trigger(row)).await {
+            tracing::warn!(trigger = %key, %error, "a trigger's state was not written");
+        }
+    }
+}
+
+/// The state that the store has of a trigger, its active run taken out when that has ended.
+pub(crate) async fn trigger_state(store: &dyn Store, definition: &str, kind: &str) -> Result<Option<TriggerState>, StoreError> {
+    let rows = store.triggers().await?;
+    let row = rows.into_iter().find(|row| row.definition == definition && row.key == kind);
+    let Some(mut state) = row.and_then(|row| serde_json::from_value::<TriggerState>(row.state).ok()) else {
+        return Ok(None);
+    };
+    if let Some(run) = state.active {
+        let row = store.run_row(run).await?;
+        if row.is_none_or(|row| status(&row.status).is_final()) {
+            state.active = None;
+        }
+    }
+    Ok(Some(state))
+}
+
+async fn fire(deployments: &Deployments, shell: &Shell, key: &TriggerKey, at: Timestamp) -> Result<RunId, String> {
+    let (hash, _) = key.rsplit_once('/').ok_or("a trigger's key has no kind")?;
+    let prepared = deployments.by_hash(hash).await.map_err(|e| e.to_string())?.ok_or("its definition is gone")?;
+    let start = |client| {
+        Input::Start(StartRun {
+            run: RunId(Uuid::now_v7()),
+            deployed: prepared.deployed.clone(),
+            input: Arc::new(Value::Object(serde_json::Map::new())),
+            trigger: Some(Arc::clone(key)),
+            idempotency_key: Some(format!("{key}/{}", at.0)),
+            labels: Value::Object(serde_json::Map::new()),
+            client: Some(client),
+        })
+    };
+    let (_, answer) = shell.ask(start).await.map_err(|e| e.to_string())?;
+    match answer.await.map_err(|_| "the node has stopped")? {
+        Answer::Started(run) | Answer::Exists(run) => Ok(run),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+async fn due(
+    store: &dyn Store,
+    until: Timestamp,
+    after: Option<(Timestamp, RunId)>,
+    limit: u32,
+) -> Result<DueRuns, StoreError> {
+    let after = after.map(|(at, run)| (at.0, run));
+    let rows = store.due(until.0, after, limit as usize).await?;
+    let more = rows.len() == limit as usize;
+    let next = if more { None } else { store.next_wake(until.0).await?.map(Timestamp) };
+    Ok(DueRuns { runs: rows.into_iter().map(|(at, run)| (Timestamp(at), run)).collect(), more, next })
+}
+
+async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Result<Stored, LoadFailure> {
+    let unavailable = |error: StoreError| match error {
+        StoreError::Unavailable(why) => LoadFailure::Unavailable(why),
+        other => LoadFailure::Incompatible(other.to_string()),
+    };
+    let loaded = store.load_run(run).await.map_err(unavailable)?.ok_or(LoadFailure::Missing)?;
+    if loaded.finished {
+        return Err(LoadFailure::Ended(status(&loaded.row.status)));
+    }
+    let prepared = deployments.by_hash(&loaded.row.definition).await.map_err(unavailable)?;
+    let prepared = prepared.ok_or_else(|| LoadFailure::Incompatible("its definition is gone".to_owned()))?;
+    let damaged = |e: serde_json::Error| LoadFailure::Incompatible(format!("its journal cannot be read: {e}"));
+    let LoadedRun { row, snapshot, entries_after_snapshot, last_ordinal, .. } = loaded;
+    let snapshot = match snapshot {
+        Some((seq, kept)) => Some((seq, serde_json::from_value::<Kept>(kept).map_err(damaged)?)),
+        None => None,
+    };
+    let entries = entries_after_snapshot.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+    Ok(Stored {
+        deployed: prepared.deployed.clone(),
+        snapshot,
+        entries: entries.map_err(damaged)?,
+        timeline: last_ordinal.map_or(0, |ordinal| ordinal + 1),
+        recoveries: row.recoveries,
+        trigger: row.trigger.map(Into::into),
+    })
+}
+
+/// The store's form of a write.
+fn run_write(save: Save) -> RunWrite {
+    let mut write = RunWrite::new(save.run, save.after);
+    write.entries = save.entries.iter().map(json).collect();
+    write.snapshot = save.snapshot.as_deref().map(json);
+    let numbered = (save.first_trace..).zip(save.traces.iter());
+    write.timeline = numbered
+        .map(|(ordinal, trace)| TimelineRow { ordinal, entry: json(&TaskEvent::new(ordinal, trace)) })
+        .collect();
+    write.finished = save.outcome.is_some();
+    write.row = Some(row(save));
+    write
+}
+
+fn row(save: Save) -> RowChange {
+    let output = save.outcome.as_ref().and_then(|o| o.output.as_deref().cloned());
+    let error = save.outcome.as_ref().and_then(|o| o.error.as_ref()).map(json);
+    let ended_at = save.outcome.as_ref().map(|_| save.at.0);
+    let status = word(save.status);
+    let wake_at = save.wake_at.map(|at| at.0);
+    let Some(opening) = save.opening else {
+        return RowChange::Update(RunUpdate {
+            status,
+            output,
+            error,
+            wake_at,
+            started_at: None,
+            updated_at: save.at.0,
+            ended_at,
+            labels: None,
+            recoveries: save.recoveries,
+        });
+    };
+    let WorkflowId { namespace, name, version } = opening.workflow;
+    RowChange::Open(Box::new(RunRow {
+        id: save.run,
+        definition: opening.definition.to_string(),
+        namespace,
+        name,
+        version,
+        status,
+        input: Arc::unwrap_or_clone(opening.input),
+        output,
+        error,
+        parent: None,
+        trigger: opening.trigger.map(|t| t.to_string()),
+        idempotency_key: opening.idempotency_key,
+        wake_at,
+        created_at: opening.at.0,
+        started_at: Some(opening.at.0),
+        updated_at: save.at.0,
+        ended_at,
+        labels: opening.labels,
+        recoveries: save.recoveries,
+    }))
+}
+
+/// What is ours always has a JSON form.
+fn json(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn word(status: Status) -> String {
+    match json(&status) {
+        Value::String(word) => word,
+        _ => String::new(),
+    }
+}
+
+fn status(word: &str) -> Status {
+    serde_json::from_value(Value::String(word.to_owned())).unwrap_or(Status::Running)
+}
+
+impl From<RunRow> for RunView {
+    fn from(row: RunRow) -> Self {
+        Self {
+            id: row.id,
+            workflow: WorkflowId { namespace: row.namespace, name: row.name, version: row.version },
+            definition: row.definition,
+            status: status(&row.status),
+            input: row.input,
+            output: row.output,
+            error: row.error.and_then(|error| serde_json::from_value::<Problem>(error).ok()),
+            trigger: row.trigger,
+            idempotency_key: row.idempotency_key,
+            labels: row.labels,
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
+            ended_at: row.ended_at.map(Timestamp),
+            wake_at: row.wake_at.map(Timestamp),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! What the API speaks of, as its schema shows it.
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{Enum, Object};
+use potok_dsl::{Problem, Timestamp, WorkflowId};
+use potok_node::{Deployment, RunView, TaskEvent, WorkflowView};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Problem details (RFC 9457).
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Problem", rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct ProblemObject {
+    /// A URI that names the kind of error.
+    #[oai(rename = "type")]
+    kind: String,
+    /// The HTTP status.
+    status: u16,
+    /// A summary, the same for every error of the kind.
+    title: Option<String>,
+    /// What happened and what to do about it.
+    detail: Option<String>,
+    /// The reference of the task that raised it.
+    instance: Option<String>,
+    /// How long to wait before trying again.
+    retry_after_ms: Option<u64>,
+    /// Anything a program may want to know: diagnostics, a diff.
+    data: Option<Value>,
+}
+
+impl From<Problem> for ProblemObject {
+    fn from(problem: Problem) -> Self {
+        let Problem { kind, status, title, detail, instance, retry_after_ms, data } = problem;
+        Self { kind, status, title, detail, instance, retry_after_ms, data }
+    }
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+pub(crate) enum Status {
+    Pending,
+    Running,
+    Waiting,
+    Suspended,
+    Cancelled,
+    Faulted,
+    Completed,
+}
+
+macro_rules! same_names {
+    ($($name:ident),*) => {
+        impl From<potok_machine::Status> for Status {
+            fn from(status: potok_machine::Status) -> Self {
+                match status { $(potok_machine::Status::$name => Self::$name),* }
+            }
+        }
+        impl From<Status> for potok_machine::Status {
+            fn from(status: Status) -> Self {
+                match status { $(Status::$name => Self::$name),* }
+            }
+        }
+    };
+}
+same_names!(Pending, Running, Waiting, Suspended, Cancelled, Faulted, Completed);
+
+/// Namespace, name and version of a workflow.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct Workflow {
+    namespace: String,
+    name: String,
+    version: String,
+}
+
+impl From<WorkflowId> for Workflow {
+    fn from(id: WorkflowId) -> Self {
+        Self { namespace: id.namespace, name: id.name, version: id.version }
+    }
+}
+
+/// A run.
+#[derive(Debug, Clone, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Run {
+    /// Its id, a UUID of version 7.
+    id: Uuid,
+    workflow: Workflow,
+    /// The hash of the definition that it runs.
+    definition: String,
+    pub status: Status,
+    /// Its input, as given.
+    input: Value,
+    /// Its output, once it has completed.
+    output: Option<Value>,
+    /// Its error, once it has faulted.
+    error: Option<ProblemObject>,
+    /// What started it, if that was a trigger.
+    trigger: Option<String>,
+    /// The key under which it was started.
+    idempotency_key: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    /// When it goes on by itself, if it only waits.
+    wake_at: Option<DateTime<Utc>>,
+}
+
+impl From<RunView> for Run {
+    fn from(view: RunView) -> Self {
+        Self {
+            id: view.id.0,
+            workflow: view.workflow.into(),
+            definition: view.definition,
+            status: view.status.into(),
+            input: view.input,
+            output: view.output,
+            error: view.error.map(Into::into),
+            trigger: view.trigger,
+            idempotency_key: view.idempotency_key,
+            created_at: time(view.created_at),
+            updated_at: time(view.updated_at),
+            ended_at: view.ended_at.map(time),
+            wake_at: view.wake_at.filter(|at| at.0 > 0).map(time),
+        }
+    }
+}
+
+/// A page of runs, the newest first.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct Runs {
+    pub runs: Vec<Run>,
+    /// What to give as `cursor` for the next page; absent on the last one.
+    pub next: Option<String>,
+}
+
+/// Something that a task did.
+#[derive(Debug, Clone, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Event {
+    /// Its number in the run, from 0.
+    pub number: u64,
+    time: DateTime<Utc>,
+    /// `started`, `skipped`, `completed`, `faulted`, `retrying` or `cancelled`.
+    event: String,
+    name: String,
+    label: Option<String>,
+    /// The task's reference, a JSON pointer.
+    reference: String,
+    /// The execution of the task: its reference with iterations and visits.
+    path: String,
+    /// What it began with; of a large value only its kind and length, under `$omitted`.
+    input: Option<Value>,
+    output: Option<Value>,
+    error: Option<ProblemObject>,
+    attempt: Option<u64>,
+    until: Option<DateTime<Utc>>,
+}
+
+impl From<TaskEvent> for Event {
+    fn from(event: TaskEvent) -> Self {
+        Self {
+            number: event.number,
+            time: time(event.at),
+            event: event.event,
+            name: event.name,
+            label: event.label,
+            reference: event.reference,
+            path: event.path,
+            input: event.input,
+            output: event.output,
+            error: event.error.map(Into::into),
+            attempt: event.attempt,
+            until: event.until.map(time),
+        }
+    }
+}
+
+/// A page of a run's history.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct History {
+    pub events: Vec<Event>,
+    /// What to give as `from` for the next page; absent on the last one.
+    pub next: Option<u64>,
+}
+
+/// A deployment.
+#[derive(Debug, Object)]
+pub(crate) struct Deployed {
+    workflow: Workflow,
+    /// The hash of the text and of what it is bound to.
+    definition: String,
+    /// Whether it is new.
+    created: bool,
+}
+
+impl From<Deployment> for Deployed {
+    fn from(deployment: Deployment) -> Self {
+        Self { workflow: deployment.id.into(), definition: deployment.definition, created: deployment.created }
+    }
+}
+
+/// A deployed workflow.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct WorkflowObject {
+    namespace: String,
+    name: String,
+    version: String,
+    definition: String,
+    /// Whether it is the version that starts when none is named, and whose triggers live.
+    active: bool,
+    /// Whether its text may change under the same version.
+    draft: bool,
+    title: Option<String>,
+    summary: Option<String>,
+    deployed_at: DateTime<Utc>,
+    /// The text, when one workflow was asked for.
+    pub source: Option<String>,
+}
+
+impl From<WorkflowView> for WorkflowObject {
+    fn from(view: WorkflowView) -> Self {
+        let WorkflowId { namespace, name, version } = view.id;
+        Self {
+            namespace,
+            name,
+            version,
+            definition: view.definition,
+            active: view.active,
+            draft: view.draft,
+            title: view.title,
+            summary: view.summary,
+            deployed_at: time(view.deployed_at),
+            source: None,
+        }
+    }
+}
+
+/// Deployed workflows.
+#[derive(Debug, Object)]
+pub(crate) struct Workflows {
+    pub workflows: Vec<WorkflowObject>,
+}
+
+/// A function that workflows can call.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Function {
+    name: String,
+    version: String,
+    /// The hash of the component that has it.
+    component: String,
+    docs: Option<String>,
+    /// Whether nothing outside can tell that it was called.
+    pure: bool,
+    /// The JSON Schema of its arguments.
+    input_schema: Value,
+    /// The JSON Schema of its result.
+    output_schema: Value,
+}
+
+impl From<&potok_wasm::FunctionInfo> for Function {
+    fn from(info: &potok_wasm::FunctionInfo) -> Self {
+        Self {
+            name: info.name.clone(),
+            version: info.version.clone(),
+            component: info.component.clone(),
+            docs: info.docs.clone(),
+            pure: info.pure,
+            input_schema: info.input_schema.clone(),
+            output_schema: info.output_schema.clone(),
+        }
+    }
+}
+
+/// Functions that workflows can call.
+#[derive(Debug, Object)]
+pub(crate) struct Functions {
+    pub functions: Vec<Function>,
+}
+
+/// A plugin.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct Plugin {
+    /// The hash of the component.
+    hash: String,
+    package: String,
+    version: String,
+    docs: Option<String>,
+    /// Whether nothing outside can tell that its functions were called.
+    pure: bool,
+    /// The functions that it has.
+    functions: Vec<String>,
+    /// The capabilities that it imports.
+    imports: Vec<String>,
+}
+
+impl From<&potok_wasm::PluginInfo> for Plugin {
+    fn from(info: &potok_wasm::PluginInfo) -> Self {
+        Self {
+            hash: info.hash.clone(),
+            package: info.package.clone(),
+            version: info.version.clone(),
+            docs: info.docs.clone(),
+            pure: info.pure,
+            functions: info.functions.iter().map(|f| f.canonical.clone()).collect(),
+            imports: info.imports.iter().map(|i| i.interface.clone()).collect(),
+        }
+    }
+}
+
+/// Installed plugins.
+#[derive(Debug, Object)]
+pub(crate) struct Plugins {
+    pub plugins: Vec<Plugin>,
+}
+
+/// A stored blob.
+#[derive(Debug, Object)]
+pub(crate) struct Blob {
+    /// Its id, `blob:sha256:…`: the same bytes have the same id.
+    pub id: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Why something is asked of a run.
+#[derive(Debug, Default, Object)]
+pub(crate) struct Reason {
+    /// Shown with the run.
+    pub reason: Option<String>,
+}
+
+fn time(at: Timestamp) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(at.0).unwrap_or_default()
+}
