@@ -1,97 +1,166 @@
 //! The host: what the node calls.
 
-use std::sync::Arc;
+use std::{
+    borrow::Cow,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use potok_dsl::{ErrorType, FunctionName, Problem};
 use serde_json::Value;
+use wasmtime::{Engine, component::Linker};
 
 use crate::{
-    CallContext, FunctionInfo, Grants, HostConfig, HostError, InstallError, PluginInfo, Provider, ResolveError,
-    UninstallError,
+    admit::{Providers, admit, describe},
+    cache::CodeCache,
+    call::Calls,
+    catalog::Catalog,
+    config::HostConfig,
+    engine::{self, Ticker},
+    error::{HostError, InstallError, ResolveError, UninstallError},
+    grants::Grants,
+    info::{FunctionInfo, PluginInfo},
+    jq::Filters,
+    plugin,
+    provider::{CallContext, Provider},
+    state::State,
+    wit::{WitText, with_wit},
 };
 
-/// The component host. Cheap to clone.
+/// The component host. Cheap to clone; the last clone to be dropped stops its threads.
 #[derive(Clone)]
 pub struct Host {
-    config: Arc<HostConfig>,
+    inner: Arc<Inner>,
 }
 
-#[allow(clippy::missing_errors_doc)]
+struct Inner {
+    engine: Engine,
+    cache: Option<Arc<CodeCache>>,
+    wasi: Linker<State>,
+    providers: RwLock<Providers>,
+    catalog: RwLock<Catalog>,
+    calls: Calls,
+    jq: Arc<Filters>,
+}
+
 impl Host {
-    /// Sets up the engine.
+    /// Sets up the engine, the pool and the cache of compiled code.
+    ///
+    /// # Errors
+    /// When the machine cannot give the address space, or the directory for compiled code cannot be used.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        Ok(Self {
-            config: Arc::new(config),
-        })
+        let cache = config.cache_dir.as_deref().map(CodeCache::open).transpose()?.map(Arc::new);
+        let engine = engine::for_calls(&config, cache.as_deref().map(CodeCache::cache))?;
+        let mut wasi = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut wasi).map_err(|error| HostError::Engine(format!("{error:#}")))?;
+        let ticker = Ticker::start(&engine)?;
+        let jq = Arc::new(Filters::new(cache.clone()));
+        let calls = Calls::new(config, ticker);
+        let (providers, catalog) = (RwLock::default(), RwLock::default());
+        Ok(Self { inner: Arc::new(Inner { engine, cache, wasi, providers, catalog, calls, jq }) })
     }
-    /// Offers a capability to plugins that are installed from now on.
+
+    /// Offers a capability to plugins that are inspected or installed from now on.
+    ///
+    /// # Errors
+    /// When one of its interfaces already has a provider.
     pub fn add_provider(&self, provider: Arc<dyn Provider>) -> Result<(), HostError> {
-        Err(HostError::Engine(format!(
-            "{:?} cannot be served yet",
-            provider.interfaces()
-        )))
+        write(&self.inner.providers).add(&provider)
     }
-    /// The full jq evaluator.
+
+    /// The full jq evaluator: the jq component in warm instances, limited by fuel and memory. It is compiled when it is
+    /// first needed.
     #[must_use]
     pub fn jq(&self) -> Arc<dyn potok_expr::Jq> {
-        Arc::new(NoJq)
+        self.inner.jq.clone()
     }
-    /// Compiles, checks and describes; installs nothing.
-    pub fn inspect(&self, component: &[u8], _wit: Option<&str>) -> Result<PluginInfo, InstallError> {
-        Err(InstallError::Limits(format!(
-            "{} of {} bytes",
-            component.len(),
-            self.config.memory_limit
-        )))
+
+    /// Compiles (or takes from the cache), checks and describes a component; installs nothing, refuses no import. With a WIT text,
+    /// it is described as [`with_wit`] would make it, its hash too. Compiling takes a while: not for an async thread.
+    ///
+    /// # Errors
+    /// When the bytes can be no plugin; the message says why.
+    pub fn inspect(&self, component: &[u8], wit: Option<&str>) -> Result<PluginInfo, InstallError> {
+        let bytes = match wit {
+            Some(text) => {
+                WitText::parse(text).map_err(InstallError::Wit)?;
+                Cow::Owned(with_wit(component, text))
+            }
+            None => Cow::Borrowed(component),
+        };
+        let draft = plugin::read(&self.inner.engine, self.inner.cache.as_deref(), &bytes)?;
+        Ok(describe(&draft, &read(&self.inner.providers)))
     }
-    /// Makes a plugin's functions callable.
-    pub fn install(&self, component: &[u8], _grants: &Grants) -> Result<Arc<PluginInfo>, InstallError> {
-        self.inspect(component, None).map(Arc::new)
+
+    /// Makes a component's functions callable, all or none. The same bytes again change nothing, except that other grants replace
+    /// the earlier ones. Running calls are not disturbed. Compiling takes a while: not for an async thread.
+    ///
+    /// # Errors
+    /// When the bytes can be no plugin, an import is not covered by a grant or has no provider, or a name or version is taken.
+    pub fn install(&self, component: &[u8], grants: &Grants) -> Result<Arc<PluginInfo>, InstallError> {
+        let hash = hash(component);
+        if let Some(info) = read(&self.inner.catalog).installed(&hash, grants) {
+            return Ok(info);
+        }
+        let draft = plugin::read(&self.inner.engine, self.inner.cache.as_deref(), component)?;
+        let providers = read(&self.inner.providers).clone();
+        let plugin = admit(draft, grants, &providers, &self.inner.wasi)?;
+        write(&self.inner.catalog).insert(plugin)
     }
-    /// Forgets a plugin.
+
+    /// Forgets a plugin. Running calls end as they would have; whether anything has it locked is for the caller to know.
+    ///
+    /// # Errors
+    /// When nothing is installed under the hash.
     pub fn uninstall(&self, hash: &str) -> Result<(), UninstallError> {
-        Err(UninstallError { hash: hash.to_owned() })
+        write(&self.inner.catalog).remove(hash)
     }
-    /// The installed plugins.
+
+    /// The installed plugins, by package and version.
     #[must_use]
     pub fn plugins(&self) -> Vec<Arc<PluginInfo>> {
-        Vec::new()
+        read(&self.inner.catalog).plugins()
     }
-    /// The function that a name means.
+
+    /// The function that a name means: in the version that it names, else in the newest.
+    ///
+    /// # Errors
+    /// When there is none; the message offers the nearest name, or the versions that are installed.
     pub fn resolve(&self, name: &FunctionName) -> Result<Arc<FunctionInfo>, ResolveError> {
-        Err(ResolveError::Unknown {
-            name: name.name.clone(),
-            suggestion: None,
-        })
+        read(&self.inner.catalog).resolve(name)
     }
+
     /// A function by the hash of its component and its canonical name.
     #[must_use]
-    pub fn function(&self, _component: &str, _canonical: &str) -> Option<Arc<FunctionInfo>> {
-        None
+    pub fn function(&self, component: &str, canonical: &str) -> Option<Arc<FunctionInfo>> {
+        read(&self.inner.catalog).callable(component, canonical).map(|callable| callable.info.clone())
     }
-    /// Calls a function.
-    pub async fn call(
-        &self,
-        component: &str,
-        canonical: &str,
-        _args: Value,
-        _cx: CallContext,
-    ) -> Result<Value, Problem> {
-        Err(Problem::new(
-            ErrorType::Configuration,
-            "Unknown function",
-            format!("'{canonical}' of {component} is not installed"),
-        ))
+
+    /// Calls a function in a fresh instance, until the context's deadline. Dropping the future ends the call.
+    ///
+    /// # Errors
+    /// A [`Problem`]: of type validation when the arguments do not fit, of the plugin's own type when it returned an error, timeout after
+    /// the deadline, runtime when it trapped or ran into a limit, configuration when it is not installed, and whatever a provider said
+    /// where the plugin could not take it.
+    pub async fn call(&self, component: &str, canonical: &str, args: Value, cx: CallContext) -> Result<Value, Problem> {
+        let callable = read(&self.inner.catalog).callable(component, canonical);
+        let Some(callable) = callable else {
+            let detail = format!("the function {canonical} of component {component} is not installed on this node");
+            return Err(Problem::new(ErrorType::Configuration, "Function not installed", detail));
+        };
+        self.inner.calls.call(&callable, args, cx).await
     }
 }
 
-struct NoJq;
+fn hash(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    crate::hex(&Sha256::digest(bytes))
+}
 
-impl potok_expr::Jq for NoJq {
-    fn check(&self, _: &str, _: &[&str]) -> Result<(), String> {
-        Err("no jq evaluator is set up".to_owned())
-    }
-    fn eval(&self, _: &str, _: &Value, _: &[(&str, Arc<Value>)]) -> Result<Value, String> {
-        Err("no jq evaluator is set up".to_owned())
-    }
+/// What is behind these locks is replaced whole, so a panic elsewhere leaves it as it was.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

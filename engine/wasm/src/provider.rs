@@ -50,6 +50,13 @@ pub trait Provider: Send + Sync + 'static {
         false
     }
 
+    /// This provider held to a narrower grant: for `telegram:accounts/*` it is asked for `accounts/*`. `None` when it knows no such
+    /// narrowing; then the grant is refused, never widened.
+    fn narrowed(self: Arc<Self>, to: &str) -> Option<Arc<dyn Provider>> {
+        let _ = to;
+        None
+    }
+
     /// The tables that it needs, in the order in which they came to be; applied before the first call.
     fn migrations(&self) -> &[Migration] {
         &[]

@@ -1,0 +1,89 @@
+//! Capabilities: each function that a plugin imports becomes one that asks the provider in JSON.
+
+use std::sync::Arc;
+
+use potok_dsl::{ErrorType, Problem};
+use serde_json::Value;
+use wasmtime::{
+    StoreContextMut,
+    component::{Linker, Val},
+};
+
+use crate::{
+    fault,
+    lift::Lift,
+    lower::{self, Misfit},
+    problem::Failed,
+    provider::Provider,
+    shape::{Returns, Shape, Signature},
+    state::State,
+};
+
+/// A function that a plugin imports.
+pub(crate) struct Imported {
+    /// The interface without version, as the provider knows it: `potok:ai/chat`.
+    pub(crate) interface: Arc<str>,
+    /// The function's name in WIT.
+    pub(crate) function: String,
+    pub(crate) signature: Signature,
+    pub(crate) provider: Arc<dyn Provider>,
+}
+
+/// Links the functions of one interface; `import` is its name with version, as the component has it.
+pub(crate) fn link(linker: &mut Linker<State>, import: &str, functions: Vec<Imported>) -> wasmtime::Result<()> {
+    let mut instance = linker.instance(import)?;
+    for function in functions {
+        let function = Arc::new(function);
+        let name = function.function.clone();
+        instance.func_new_async(&name, move |store, _, args, results| {
+            let function = function.clone();
+            Box::new(async move { function.serve(store, args, results).await.map_err(|p| Failed(p).into()) })
+        })?;
+    }
+    Ok(())
+}
+
+impl Imported {
+    async fn serve(&self, mut store: StoreContextMut<'_, State>, args: &[Val], results: &mut [Val]) -> Result<(), Problem> {
+        let state = store.data_mut();
+        let args = Lift::new(state.output_limit).args(&self.signature.params, args).map_err(|error| {
+            let detail = format!("the plugin called {} with {error}", self.name());
+            Problem::new(ErrorType::Runtime, "Capability call is not JSON", detail)
+        })?;
+        let cx = state.next_call();
+        let answer = self.provider.call(&cx, &self.interface, &self.function, args).await;
+        let value = self.answer(answer)?;
+        if let (Some(slot), Some(value)) = (results.first_mut(), value) {
+            *slot = value;
+        }
+        Ok(())
+    }
+
+    /// The answer as the function's result. A problem that the function's type cannot express is the step's.
+    fn answer(&self, answer: Result<Value, Problem>) -> Result<Option<Val>, Problem> {
+        let misfit = |misfit: Misfit| {
+            let detail = format!("the provider of {} answered what its type does not allow: {misfit}", self.name());
+            Problem::new(ErrorType::Runtime, "Provider's answer does not fit", detail)
+        };
+        match (&self.signature.returns, answer) {
+            (Returns::Nothing, Ok(_)) => Ok(None),
+            (Returns::Value(shape), Ok(json)) => lower::value(shape, json).map(Some).map_err(misfit),
+            (Returns::Result { ok, .. }, Ok(json)) => {
+                let value = ok.as_ref().map(|shape| lower::value(shape, json)).transpose().map_err(misfit)?;
+                Ok(Some(Val::Result(Ok(value.map(Box::new)))))
+            }
+            (Returns::Result { err: Some(shape), .. }, Err(problem)) if fault::is_fault(shape) => {
+                Ok(Some(failure(shape, &problem).map_err(misfit)?))
+            }
+            (_, Err(problem)) => Err(problem),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.interface, self.function)
+    }
+}
+
+fn failure(shape: &Shape, problem: &Problem) -> Result<Val, Misfit> {
+    Ok(Val::Result(Err(Some(Box::new(fault::from_problem(shape, problem)?)))))
+}
