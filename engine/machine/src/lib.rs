@@ -39,6 +39,9 @@ mod slab;
 mod snapshot;
 mod state;
 mod step;
+#[cfg(feature = "testing")]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+pub mod testing;
 
 pub use definition::Definition;
 pub use effect::{CallEffect, CallId, Effect, HttpOutput, HttpRequest, Outcome, Request, Status, TimerId};

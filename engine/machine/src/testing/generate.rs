@@ -1,0 +1,289 @@
+//! Random workflows.
+
+use std::sync::Arc;
+
+use potok_dsl::{ErrorType, Problem};
+use potok_expr::Evaluator;
+use serde_json::{Map, Value, json};
+
+use super::Random;
+use crate::{CallEffect, Definition, Lock, LockedFunction};
+
+/// What [`workflow`]'s workflows may call: `test.pure` and `test.effect`.
+#[must_use]
+pub fn lock() -> Lock {
+    let function = |name: &str, pure| {
+        let component = if pure { "aa" } else { "bb" }.repeat(32);
+        (
+            name.to_owned(),
+            LockedFunction {
+                component,
+                function: format!("{name}:1.0.0"),
+                pure,
+            },
+        )
+    };
+    Lock {
+        functions: [function("test.pure", true), function("test.effect", false)].into(),
+    }
+}
+
+/// What a call gives: mostly an object with a number `n`, now and then an error.
+pub fn answer(effect: &CallEffect, random: &mut Random) -> Result<Value, Problem> {
+    let text = format!("{} at {}", effect.digest, effect.path);
+    match random.below(8) {
+        0 => Err(Problem::new(ErrorType::Communication, "Unavailable", text).with_status(503)),
+        1 => Err(Problem::new(ErrorType::Runtime, "Failed", text).with_retry_after(random.below(50))),
+        n => Ok(json!({ "n": n, "list": [1, 2] })),
+    }
+}
+
+/// A random workflow as JSON text, of about `size` tasks. It takes an object with a number `n`.
+#[must_use]
+pub fn workflow(seed: u64, size: u64) -> String {
+    let mut generator = Generator {
+        random: Random::new(seed),
+        left: size.max(1),
+        named: 0,
+        functions: false,
+    };
+    let mut document = json!({
+        "document": { "dsl": "1.0.3", "namespace": "test", "name": "random", "version": "1.0.0" },
+        "do": [],
+    });
+    let functions = json!({ "twice": generator.composite(2), "once": generator.call() });
+    generator.functions = true;
+    document["use"] = json!({
+        "functions": functions,
+        "retries": { "patient": { "delay": { "milliseconds": 7 }, "limit": { "attempt": { "count": 2 } } } },
+        "timeouts": { "short": { "after": { "milliseconds": 20 } } },
+        "errors": { "odd": { "type": "https://example.com/odd", "status": 418, "title": "Odd" } },
+    });
+    generator.left = size.max(1);
+    document["do"] = generator.list(4);
+    if generator.random.one_in(6) {
+        document["timeout"] = json!({ "after": { "milliseconds": 50 + generator.random.below(500) } });
+    }
+    if generator.random.one_in(6) {
+        document["output"] = json!({ "as": { "result": "${ . }", "context": "${ $context }" } });
+    }
+    document.to_string()
+}
+
+/// Compiles such a workflow.
+///
+/// # Panics
+/// When it does not parse or compile.
+#[must_use]
+pub fn compiled(text: &str, evaluator: &Evaluator) -> Arc<Definition> {
+    let parsed = potok_dsl::parse("random.json", text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let definition = Definition::compile(&parsed.workflow, &lock(), evaluator);
+    Arc::new(definition.unwrap_or_else(|error| panic!("{error:?}\n{text}")))
+}
+
+struct Generator {
+    random: Random,
+    /// How many tasks may still be made.
+    left: u64,
+    named: u64,
+    /// Whether `use.functions` may be called (not from within, so that they never call each other).
+    functions: bool,
+}
+
+impl Generator {
+    /// A list of tasks, never empty.
+    fn list(&mut self, depth: u64) -> Value {
+        let count = 1 + self.random.below(4);
+        let names: Vec<String> = (0..count).map(|_| self.name()).collect();
+        let tasks = names.iter().enumerate().map(|(index, name)| {
+            let task = self.task(depth, &names, index);
+            json!({ name: task })
+        });
+        tasks.collect()
+    }
+
+    fn name(&mut self) -> String {
+        self.named += 1;
+        format!("t{}", self.named)
+    }
+
+    fn task(&mut self, depth: u64, names: &[String], index: usize) -> Value {
+        self.left = self.left.saturating_sub(1);
+        let composite = depth > 0 && self.left > 0;
+        let mut task = match self.random.below(if composite { 20 } else { 10 }) {
+            0..=2 => json!({ "set": { "n": "${ .n + 1 }", "list": [1, 2, 3] } }),
+            3 => json!({ "wait": { "milliseconds": self.random.below(30) } }),
+            4 => self.raise(),
+            5 => self.switch(names, index),
+            6..=9 => self.call(),
+            10..=12 => self.composite(depth),
+            13..=16 => self.each(depth),
+            _ => self.attempt(depth, names, index),
+        };
+        self.decorate(&mut task, names, index);
+        task
+    }
+
+    fn composite(&mut self, depth: u64) -> Value {
+        json!({ "do": self.list(depth.saturating_sub(1)) })
+    }
+
+    /// What all tasks can have.
+    fn decorate(&mut self, task: &mut Value, names: &[String], index: usize) {
+        if self.random.one_in(8) {
+            task["if"] = json!("${ .n < 6 }");
+        }
+        if self.random.one_in(10) {
+            task["input"] = json!({ "from": { "n": "${ .n }", "list": [4, 5], "was": "${ $context.last }" } });
+        }
+        if self.random.one_in(5) {
+            let key = format!("k{}", self.random.below(4));
+            task["export"] =
+                json!({ "as": { key: "${ .n }", "last": "${ $task.reference }", "old": "${ $context.k1 }" } });
+        }
+        if self.random.one_in(12) && task.get("output").is_none() {
+            task["output"] = json!({ "as": { "n": "${ .n }", "list": [6] } });
+        }
+        if self.random.one_in(10) {
+            task["timeout"] = match self.random.below(2) {
+                0 => json!("short"),
+                _ => json!({ "after": { "milliseconds": 1 + self.random.below(60) } }),
+            };
+        }
+        if self.random.one_in(10) {
+            let then = self.flow(names, index);
+            // A task that leads back must not do so for ever.
+            if names.iter().position(|name| *name == then).is_none_or(|to| to > index) {
+                task["then"] = json!(then);
+            }
+        }
+        if self.random.one_in(10) {
+            task["metadata"]["potok"]["label"] = json!("${ $task.name }");
+        }
+    }
+
+    fn flow(&mut self, names: &[String], index: usize) -> String {
+        match self.random.below(8) {
+            0 => "exit".to_owned(),
+            1 => "end".to_owned(),
+            2..=4 => names.get(index + 1).cloned().unwrap_or_else(|| "continue".to_owned()),
+            5 => self.random.pick(names).clone(),
+            _ => "continue".to_owned(),
+        }
+    }
+
+    fn raise(&mut self) -> Value {
+        if self.random.one_in(4) {
+            return json!({ "raise": { "error": "odd" } });
+        }
+        let status = *self.random.pick(&[400, 500, 503]);
+        let error = json!({ "type": "https://example.com/random", "status": status, "detail": "${ $task.name }" });
+        json!({ "raise": { "error": error } })
+    }
+
+    fn switch(&mut self, names: &[String], index: usize) -> Value {
+        let mut cases = vec![json!({ "low": { "when": ".n < 3", "then": self.flow(names, index) } })];
+        if self.random.one_in(2) {
+            cases.push(json!({ "high": { "when": "${ .n > 7 }", "then": self.flow(names, index) } }));
+        }
+        if self.random.one_in(3) {
+            let then = self.flow(names, index);
+            if names.iter().position(|name| *name == then).is_none_or(|to| to > index) {
+                cases.push(json!({ "other": { "then": then } }));
+            }
+        }
+        json!({ "switch": cases })
+    }
+
+    fn call(&mut self) -> Value {
+        match self.random.below(10) {
+            0 => json!({
+                "call": "http",
+                "with": {
+                    "method": "post",
+                    "endpoint": { "uri": "https://example.com/{n}" },
+                    "body": { "n": "${ .n }" },
+                    "query": { "name": "${ $task.name }" },
+                },
+            }),
+            1 | 2 if self.functions => {
+                json!({ "call": self.random.pick(&["twice", "once"]), "with": { "n": "${ .n }", "list": [1] } })
+            }
+            3 => json!({
+                "call": "test.effect",
+                "with": { "n": "${ .n }" },
+                "metadata": { "potok": { "idempotencyKey": "${ \"key-\\(.n)\" }" } },
+            }),
+            n if n % 2 == 0 => json!({ "call": "test.pure", "with": { "n": "${ .n }" } }),
+            _ => {
+                json!({ "call": "test.effect", "with": { "n": "${ .n }", "at": "${ $task.startedAt.epoch.milliseconds }" } })
+            }
+        }
+    }
+
+    fn each(&mut self, depth: u64) -> Value {
+        let mut task = json!({ "for": {}, "do": self.list(depth - 1) });
+        task["for"]["in"] = match self.random.below(4) {
+            0 => json!(".list"),
+            1 => json!([]),
+            _ => json!(
+                (0..1 + self.random.below(5))
+                    .map(|n| json!({ "i": n }))
+                    .collect::<Vec<_>>()
+            ),
+        };
+        let mut potok = Map::new();
+        if self.random.one_in(2) {
+            potok.insert("parallel".to_owned(), json!(1 + self.random.below(3)));
+        } else if self.random.one_in(2) {
+            task["while"] = json!("${ $index < 2 }");
+        }
+        if self.random.one_in(2) {
+            potok.insert("collect".to_owned(), json!(true));
+            task["output"] = json!({ "as": { "n": 2, "list": "${ . }" } });
+        }
+        if !potok.is_empty() {
+            task["metadata"] = json!({ "potok": potok });
+        }
+        task
+    }
+
+    fn attempt(&mut self, depth: u64, names: &[String], index: usize) -> Value {
+        let mut catch = Map::new();
+        match self.random.below(5) {
+            0 => drop(catch.insert("errors".to_owned(), json!({ "with": { "status": 503 } }))),
+            1 => drop(catch.insert("when".to_owned(), json!("${ $error.status >= 500 }"))),
+            2 => {
+                catch.insert("as".to_owned(), json!("oops"));
+                catch.insert("exceptWhen".to_owned(), json!("${ $oops.status == 408 }"));
+            }
+            _ => {}
+        }
+        if self.random.one_in(2) {
+            let retry = match self.random.below(3) {
+                0 => json!("patient"),
+                1 => json!({
+                    "delay": { "milliseconds": 5 },
+                    "backoff": { "exponential": {} },
+                    "jitter": { "from": { "milliseconds": 0 }, "to": { "milliseconds": 9 } },
+                    "limit": { "attempt": { "count": 1 + self.random.below(3) } },
+                }),
+                _ => json!({
+                    "delay": { "milliseconds": 0 },
+                    "limit": { "attempt": { "count": 1, "duration": { "milliseconds": 15 } }, "duration": { "seconds": 1 } },
+                }),
+            };
+            catch.insert("retry".to_owned(), retry);
+        }
+        if self.random.one_in(2) {
+            catch.insert("do".to_owned(), self.list(depth - 1));
+        }
+        if self.random.one_in(6) {
+            let then = self.flow(names, index);
+            if names.iter().position(|name| *name == then).is_none_or(|to| to > index) {
+                catch.insert("then".to_owned(), json!(then));
+            }
+        }
+        json!({ "try": self.list(depth - 1), "catch": catch })
+    }
+}

@@ -1,0 +1,96 @@
+//! Random workflows under random events.
+
+use std::sync::Arc;
+
+use potok_expr::Evaluator;
+use potok_machine::{
+    Definition, Effect, Event, Machine, Snapshot,
+    testing::{Driver, Random, compiled, workflow},
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// Enough for every workflow that ends by itself; one that circles for ever is cancelled.
+const PATIENCE: usize = 400;
+
+fn definition(seed: u64, size: u64) -> (Arc<Definition>, Evaluator) {
+    let evaluator = Evaluator::native();
+    (compiled(&workflow(seed, size), &evaluator), evaluator)
+}
+
+/// Through JSON and back.
+fn reborn(machine: &Machine, definition: &Arc<Definition>, evaluator: &Evaluator) -> Machine {
+    let text = serde_json::to_string(&machine.snapshot()).unwrap();
+    let snapshot: Snapshot = serde_json::from_str(&text).unwrap();
+    assert_eq!(snapshot, machine.snapshot());
+    let reborn = Machine::restore(Arc::clone(definition), evaluator.clone(), snapshot).unwrap();
+    assert_eq!(reborn.outstanding(), machine.outstanding());
+    assert_eq!(reborn.status(), machine.status());
+    reborn
+}
+
+/// Runs to the end; `beside` sees each thing that happens and its effects.
+fn live(
+    driver: &mut Driver,
+    random: &mut Random,
+    beside: &mut dyn FnMut(Option<&Event>, &Driver, &[Effect], &mut Random),
+) {
+    for turn in 0.. {
+        if driver.machine.outcome().is_some() {
+            return;
+        }
+        let event = if turn > PATIENCE {
+            Some(Event::Cancel { reason: None })
+        } else {
+            driver.happening(random)
+        };
+        let effects = match &event {
+            Some(event) => driver.apply(event.clone()).unwrap(),
+            None => driver.proceed(),
+        };
+        beside(event.as_ref(), driver, &effects, random);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Going on from a snapshot is going on; and after the end nothing is open (the driver sees to that).
+    #[test]
+    fn restoring_anywhere_changes_nothing(seed in any::<u64>(), size in 1u64..40, slice in 1u64..12) {
+        let (definition, evaluator) = definition(seed, size);
+        let mut random = Random::new(seed ^ 0xABCD);
+        let mut driver = Driver::start(&definition, &evaluator, json!({ "n": 0, "list": [1, 2] }), Some(slice));
+        let mut other = reborn(&driver.machine, &definition, &evaluator);
+        live(&mut driver, &mut random, &mut |event, driver, effects, random| {
+            let expected = match event {
+                Some(event) => {
+                    let recorded = other.record(driver.now, event.clone());
+                    other.apply(&recorded, &mut ()).unwrap()
+                }
+                None => other.proceed(driver.now, &mut ()),
+            };
+            assert_eq!(expected, effects);
+            if random.one_in(3) {
+                other = reborn(&other, &definition, &evaluator);
+            }
+        });
+        prop_assert_eq!(other.snapshot(), driver.machine.snapshot());
+    }
+
+    /// The journal tells the same story again, with the same effects.
+    #[test]
+    fn replaying_gives_the_same(seed in any::<u64>(), size in 1u64..40, slice in 1u64..12) {
+        let (definition, evaluator) = definition(seed, size);
+        let mut random = Random::new(seed ^ 0x1234);
+        let mut driver = Driver::start(&definition, &evaluator, json!({ "n": 0, "list": [1, 2] }), Some(slice));
+        live(&mut driver, &mut random, &mut |_, _, _, _| {});
+        let mut replayed = driver.replayed();
+        while replayed.machine.wants_to_proceed() {
+            replayed.proceed();
+        }
+        prop_assert_eq!(&replayed.effects, &driver.effects);
+        prop_assert_eq!(&replayed.traces, &driver.traces);
+        prop_assert_eq!(replayed.machine.snapshot(), driver.machine.snapshot());
+    }
+}
