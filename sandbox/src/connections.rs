@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
@@ -17,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// At most so many connections at once; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1_024;
+
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// The open connections, by the peer's address.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +82,14 @@ impl Acceptor for Door {
 
     async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
         let place = self.places.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, peer) = self.listener.accept().await?;
+        let (stream, peer) = match self.listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Too many open files, mostly: the server tries again at once, so give it time to get better.
+                tokio::time::sleep(AFTER_FAILURE).await;
+                return Err(error);
+            }
+        };
         // Answers are small and final: waiting for more to send would only delay them.
         stream.set_nodelay(true)?;
         let slammed = self.connections.enter(peer);

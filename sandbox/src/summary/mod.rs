@@ -16,10 +16,13 @@ pub use sentences::{Sentence, split};
 
 use words::Vocabulary;
 
+/// Likeness is looked for among so many of the last sentences to avoid; sameness among all of them.
+const MAX_AVOIDED: usize = 2_000;
+
 /// What is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
-    /// At most so many sentences.
+    /// At most so many sentences; never more than 500.
     pub sentences: Option<usize>,
     /// At most so many characters, the title included.
     pub characters: Option<usize>,
@@ -71,7 +74,9 @@ pub fn summarise(text: &str, order: &Order) -> Summary {
         .collect();
     let candidates = pick::worth_saying(all, &avoid);
     let scores = rank::scores(&candidates.iter().map(|candidate| &candidate.terms).collect::<Vec<_>>());
-    pick::pick(&candidates, &scores, &avoid, order)
+    let (candidates, scores) = pick::shortlist(candidates, scores);
+    let recent = &avoid[avoid.len().saturating_sub(MAX_AVOIDED)..];
+    pick::pick(&candidates, &scores, recent, order)
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use super::{Order, Summary};
 const REDUNDANCY: f64 = 0.5;
 /// More alike than this to something avoided: not said.
 const TOO_ALIKE: f64 = 0.75;
+const MAX_CANDIDATES: usize = 3_000;
+const MAX_SENTENCES: usize = 500;
 /// The longest title, in characters.
 const MAX_TITLE: usize = 90;
 /// More sentences than this are broken into paragraphs of [`PARAGRAPH`].
@@ -65,6 +67,22 @@ pub(super) fn worth_saying(all: Vec<Candidate>, avoid: &[Candidate]) -> Vec<Cand
         }
     }
     fresh
+}
+
+/// Keeps the most central sentences of a very long text, in their order: picking compares each with each picked one.
+pub(super) fn shortlist(candidates: Vec<Candidate>, scores: Vec<f64>) -> (Vec<Candidate>, Vec<f64>) {
+    if candidates.len() <= MAX_CANDIDATES {
+        return (candidates, scores);
+    }
+    let mut ranked = scores.clone();
+    let (_, last, _) = ranked.select_nth_unstable_by(MAX_CANDIDATES - 1, |a, b| b.total_cmp(a));
+    let last = *last;
+    candidates
+        .into_iter()
+        .zip(scores)
+        .filter(|(_, score)| *score >= last)
+        .take(MAX_CANDIDATES)
+        .unzip()
 }
 
 /// Picks within the order's limits; at least one sentence if there is any, cut at a word if even that is too long.
@@ -171,15 +189,19 @@ impl Room {
             (available / 5).clamp(2, 5)
         };
         Self {
-            sentences: order.sentences.unwrap_or(usual),
+            sentences: order.sentences.unwrap_or(usual).min(MAX_SENTENCES),
             characters: order.characters.unwrap_or(usize::MAX),
             words: order.words.unwrap_or(usize::MAX),
         }
     }
 
+    fn fits(&self, characters: usize, words: usize) -> bool {
+        characters <= self.characters && words <= self.words
+    }
+
     /// Takes the room that a text needs, with the break after it; `false` when there is not enough.
     fn take(&mut self, characters: usize, words: usize) -> bool {
-        if characters > self.characters || words > self.words {
+        if !self.fits(characters, words) {
             return false;
         }
         // Two more for the line break between paragraphs.
@@ -208,15 +230,16 @@ fn select(
             .for_each(|index| alike[*index] = cosine(&vectors[*index], &vectors[taken]));
     }
     while chosen.len() < room.sentences {
+        open.retain(|index| {
+            alike[*index] <= TOO_ALIKE && room.fits(candidates[*index].characters, candidates[*index].words)
+        });
         let value = |index: &usize| merit[*index] / best - REDUNDANCY * alike[*index];
         let Some(place) = (0..open.len()).max_by(|a, b| value(&open[*a]).total_cmp(&value(&open[*b])).then(b.cmp(a)))
         else {
             break;
         };
         let index = open.remove(place);
-        if alike[index] > TOO_ALIKE || !room.take(candidates[index].characters, candidates[index].words) {
-            continue;
-        }
+        room.take(candidates[index].characters, candidates[index].words);
         chosen.push(index);
         open.iter()
             .for_each(|other| alike[*other] = alike[*other].max(cosine(&vectors[*other], &vectors[index])));
