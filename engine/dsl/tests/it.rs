@@ -3,6 +3,8 @@
 
 use std::{fs, path::PathBuf};
 
+use serde_json::{Value, json};
+
 fn files(folder: &str) -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut files: Vec<_> = fs::read_dir(folder)
@@ -67,5 +69,123 @@ fn invalid_files_are_explained() {
         insta::with_settings!({ snapshot_path => "invalid", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name.trim_end_matches(".yaml"), diagnostics.to_string());
         });
+    }
+}
+
+#[test]
+fn graphs_show_every_construct() {
+    let [(name, text)] = files("graph").try_into().unwrap();
+    let parsed = potok_dsl::parse(&name, &text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    insta::assert_snapshot!(potok_dsl::graph(&parsed.workflow));
+}
+
+/// `docs/metadata.potok.schema.json` and the reader accept and refuse the same.
+#[test]
+fn the_schema_of_metadata_potok_agrees_with_the_reader() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/metadata.potok.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let part = |name: &str| {
+        let reference =
+            json!({ "$schema": schema["$schema"], "$ref": format!("#/$defs/{name}"), "$defs": schema["$defs"] });
+        jsonschema::validator_for(&reference).unwrap()
+    };
+    let (document, task) = (part("document"), part("task"));
+
+    for (potok, sound) in [
+        (json!({}), true),
+        (json!({ "schedule": {} }), true),
+        (
+            json!({ "schedule": { "timezone": "Europe/Moscow", "overlap": "skip", "catchUp": "latest" } }),
+            true,
+        ),
+        (json!({ "schedule": { "overlap": "queue", "catchUp": "none" } }), true),
+        (json!({ "schedule": { "overlap": "allow", "catchUp": "all" } }), true),
+        (json!({ "schedule": { "overlap": "never" } }), false),
+        (json!({ "schedule": { "catchUp": "some" } }), false),
+        (json!({ "schedule": { "timezone": 3 } }), false),
+        (json!({ "schedule": { "zone": "UTC" } }), false),
+        (json!({ "schedule": null }), false),
+        (json!({ "concurrency": { "limit": 1 } }), true),
+        (
+            json!({ "concurrency": { "limit": u32::MAX, "key": "${ .a }", "onConflict": "replace" } }),
+            true,
+        ),
+        (json!({ "concurrency": { "limit": 1, "onConflict": "queue" } }), true),
+        (json!({ "concurrency": { "limit": 1, "onConflict": "reject" } }), true),
+        (json!({ "concurrency": { "limit": 0 } }), false),
+        (json!({ "concurrency": { "limit": 4_294_967_296_u64 } }), false),
+        (json!({ "concurrency": { "limit": 1.5 } }), false),
+        (json!({ "concurrency": { "key": ".a" } }), false),
+        (json!({ "concurrency": { "limit": 1, "onConflict": "wait" } }), false),
+        (json!({ "concurrency": { "limit": 1, "max": 2 } }), false),
+        (json!({ "parallel": 3 }), false),
+        (json!([]), false),
+    ] {
+        let mut workflow = json!({
+            "document": { "dsl": "1.0.3", "namespace": "tests", "name": "potok", "version": "1.0.0" },
+            "schedule": { "cron": "0 0 * * *" },
+            "do": [{ "a": { "set": { "a": 1 } } }],
+        });
+        workflow["document"]["metadata"] = json!({ "potok": potok, "other": 1 });
+        assert_eq!(document.is_valid(&potok), sound, "schema: {potok}");
+        assert_eq!(
+            potok_dsl::parse("w", &workflow.to_string()).is_ok(),
+            sound,
+            "reader: {potok}"
+        );
+    }
+
+    let each = json!({ "for": { "in": ".a" }, "do": [{ "b": { "set": { "a": 1 } } }] });
+    let call = json!({ "call": "book.extract" });
+    for (on, potok, sound) in [
+        (&each, json!({}), true),
+        (
+            &each,
+            json!({ "parallel": 1, "collect": true, "label": "All of them" }),
+            true,
+        ),
+        (&each, json!({ "parallel": 1000, "collect": false }), true),
+        (&each, json!({ "parallel": 1001 }), false),
+        (&each, json!({ "parallel": 0 }), false),
+        (&each, json!({ "parallel": "3" }), false),
+        (&each, json!({ "collect": "yes" }), false),
+        (&each, json!({ "label": 1 }), false),
+        (&each, json!({ "lable": "a" }), false),
+        (
+            &call,
+            json!({ "rate": { "limit": 20, "per": "minute", "key": "${ .account }" } }),
+            true,
+        ),
+        (&call, json!({ "rate": { "limit": 1, "per": "second" } }), true),
+        (&call, json!({ "rate": { "limit": 1, "per": "hour" } }), true),
+        (&call, json!({ "rate": { "limit": 1, "per": "day" } }), true),
+        (&call, json!({ "rate": { "limit": 1, "per": "week" } }), false),
+        (&call, json!({ "rate": { "limit": 1 } }), false),
+        (&call, json!({ "rate": { "per": "day" } }), false),
+        (&call, json!({ "rate": { "limit": 0, "per": "day" } }), false),
+        (&call, json!({ "rate": 3 }), false),
+        (
+            &call,
+            json!({ "idempotencyKey": "${ .id }", "delivery": "atMostOnce" }),
+            true,
+        ),
+        (&call, json!({ "delivery": "atLeastOnce" }), true),
+        (&call, json!({ "delivery": "exactlyOnce" }), false),
+        (&call, json!({ "idempotencyKey": 1 }), false),
+        (&call, json!({ "timezone": "UTC" }), false),
+        (&call, json!("label"), false),
+    ] {
+        let mut step = on.clone();
+        step["metadata"] = json!({ "potok": potok });
+        let workflow = json!({
+            "document": { "dsl": "1.0.3", "namespace": "tests", "name": "potok", "version": "1.0.0" },
+            "do": [{ "step": step }],
+        });
+        assert_eq!(task.is_valid(&potok), sound, "schema: {potok}");
+        assert_eq!(
+            potok_dsl::parse("w", &workflow.to_string()).is_ok(),
+            sound,
+            "reader: {potok}"
+        );
     }
 }

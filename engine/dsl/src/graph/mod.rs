@@ -22,7 +22,9 @@ pub fn graph(workflow: &Workflow) -> String {
         document.namespace.value, document.name.value, document.version.value
     );
     let title = document.title.as_ref().map_or(id, |title| title.value.clone());
-    let mut text = format!("---\ntitle: {}\n---\nflowchart TD\n", serde_json::Value::from(title));
+    // Quoted; and without '%', in which Mermaid looks for directives before anything else.
+    let title = serde_json::Value::from(title).to_string().replace('%', "\\u0025");
+    let mut text = format!("---\ntitle: {title}\n---\nflowchart TD\n");
     drawing.workflow(workflow);
     text.push_str(&drawing.nodes);
     text.push_str(&drawing.edges);
