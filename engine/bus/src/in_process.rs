@@ -40,6 +40,10 @@ impl Bus for InProcess {
         }
     }
 
+    fn has_subscribers(&self, subject: &str) -> bool {
+        !self.router.listeners(subject).is_empty()
+    }
+
     fn subscribe(&self, pattern: &str) -> Subscription {
         let queue = Arc::new(Queue::default());
         if !is_pattern(pattern) {

@@ -33,6 +33,9 @@ pub trait Bus: Send + Sync + 'static {
     /// Hands a message to everyone who listens now. Never waits.
     fn publish(&self, subject: &str, payload: Arc<[u8]>);
 
+    /// Whether anyone may be listening to a subject: false spares whoever would publish the work. A bus that cannot know says true.
+    fn has_subscribers(&self, subject: &str) -> bool;
+
     /// Listens to all subjects that a pattern matches, from now on and until the subscription is dropped.
     fn subscribe(&self, pattern: &str) -> Subscription;
 }
