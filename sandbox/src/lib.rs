@@ -8,7 +8,8 @@
 //! use potok_sandbox::{Sandbox, SandboxConfig};
 //! let sandbox = Sandbox::start(SandboxConfig::default()).await?;
 //! println!("{} {}", sandbox.bot_api_url(), sandbox.openai_url());
-//! sandbox.shutdown().await
+//! sandbox.shutdown().await;
+//! # Ok(())
 //! # }
 //! ```
 //!
@@ -36,7 +37,7 @@
 //! `{admin_url}/state`, `/channels/{id}/messages`, `/requests`, `/faults`: to look inside and to script misbehaviour
 //! ([`Fault`]). A fault by HTTP: `POST /sandbox/faults` with
 //! `{"target": "bot", "method": "sendMessage", "after": 1, "times": 1, "kind": "close_before_answer"}`.
-//! Everything listens on 127.0.0.1 alone, and whoever can connect may do everything.
+//! Only loopback is listened on, for whoever can connect may do everything.
 
 mod admin;
 mod ai;

@@ -27,10 +27,10 @@ pub const DEFAULT_MODEL: &str = "potok-extractive";
 /// How the sandbox is set up.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// On 127.0.0.1; 0 takes a free one.
-    pub port: u16,
-    /// Where messages are kept; without it they are gone with the process.
-    pub state_dir: Option<PathBuf>,
+    /// An address of loopback, since whoever can connect may do everything; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The directory in which messages are kept; without it they are gone with the process.
+    pub data_dir: Option<PathBuf>,
     /// People, bots and chats.
     pub world: WorldSeed,
     /// How fast bots may write.
@@ -42,11 +42,11 @@ pub struct SandboxConfig {
 }
 
 impl Default for SandboxConfig {
-    /// A free port, nothing kept, the default world, no limits, [`DEFAULT_MODEL`], no key.
+    /// A free port of 127.0.0.1, nothing kept, the default world, no limits, [`DEFAULT_MODEL`], no key.
     fn default() -> Self {
         Self {
-            port: 0,
-            state_dir: None,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            data_dir: None,
             world: WorldSeed::default(),
             limits: RateLimits::off(),
             models: vec![DEFAULT_MODEL.to_owned()],
@@ -55,10 +55,16 @@ impl Default for SandboxConfig {
     }
 }
 
-/// Why the sandbox does not start, or did not stop well.
+/// Why the sandbox does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SandboxError {
+    /// The address can be reached from elsewhere.
+    #[error("the sandbox listens on loopback only, not on {address}: try 127.0.0.1:{}", address.port())]
+    NotLoopback {
+        /// What was wanted.
+        address: SocketAddr,
+    },
     /// The port is taken, or loopback is not there.
     #[error("the sandbox cannot listen on {address}: {source}; choose another port")]
     Bind {
@@ -91,9 +97,6 @@ pub enum SandboxError {
         /// What is wrong.
         reason: String,
     },
-    /// The HTTP server ended with an error.
-    #[error("the sandbox's server failed: {0}")]
-    Server(std::io::Error),
 }
 
 /// The stand-ins.
@@ -103,15 +106,17 @@ impl Sandbox {
     /// Binds the port, reads the state, and serves until [`RunningSandbox::shutdown`] or until the handle is dropped.
     /// Needs a tokio runtime.
     pub async fn start(config: SandboxConfig) -> Result<RunningSandbox, SandboxError> {
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
+        if !config.listen.ip().is_loopback() {
+            return Err(SandboxError::NotLoopback { address: config.listen });
+        }
         let bind = |source| SandboxError::Bind {
-            address: wanted,
+            address: config.listen,
             source,
         };
-        let listener = TcpListener::bind(wanted).await.map_err(bind)?;
+        let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let mut world = World::new(config.world, config.limits, now_ms());
-        let store = match &config.state_dir {
+        let store = match &config.data_dir {
             Some(directory) => Some(Store::open(directory, &mut world).await?),
             None => None,
         };
@@ -188,14 +193,13 @@ impl RunningSandbox {
     }
 
     /// Stops: no new connections, hanging requests are dropped, the others get three seconds.
-    pub async fn shutdown(mut self) -> Result<(), SandboxError> {
+    pub async fn shutdown(mut self) {
         self.shared.stop();
-        let Some(serving) = self.serving.take() else {
-            return Ok(());
-        };
+        let Some(serving) = self.serving.take() else { return };
         match serving.await {
-            Ok(ended) => ended.map_err(SandboxError::Server),
-            Err(error) => Err(SandboxError::Server(std::io::Error::other(error))),
+            Ok(Ok(())) => tracing::info!(address = %self.address, "sandbox stopped"),
+            Ok(Err(error)) => tracing::error!(address = %self.address, %error, "sandbox stopped badly"),
+            Err(error) => tracing::error!(address = %self.address, %error, "sandbox stopped badly"),
         }
     }
 }

@@ -103,7 +103,7 @@ async fn parameters_may_come_in_every_way() {
         assert_eq!(message["chat"]["type"], "channel");
         assert_eq!(message["sender_chat"]["username"], "potok_sandbox");
     }
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn refusals_speak_as_the_bot_api_does() {
     }
     let (status, body) = answer(client().get(sandbox.bot_api_url()).send().await.unwrap()).await;
     assert_eq!((status, body["description"].as_str().unwrap()), (404, "Not Found"));
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 fn to_chat(chat: &str) -> Value {
@@ -233,7 +233,7 @@ async fn a_bot_can_learn_where_it_stands() {
     assert_eq!(count["result"], json!(4));
     let (_, administrators) = post(&sandbox, "getChatAdministrators", to_chat(DEFAULT_CHANNEL)).await;
     assert_eq!(administrators["result"].as_array().unwrap().len(), 2);
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn messages_are_edited_forwarded_copied_and_deleted() {
     let (_, deleted) = post(&sandbox, "deleteMessage", here(json!({ "message_id": 1 }))).await;
     assert_eq!(deleted["result"], json!(true));
     assert!(texts(&sandbox).is_empty());
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 #[tokio::test]
@@ -321,7 +321,7 @@ async fn a_long_poll_hears_what_people_write_and_the_later_poll_wins() {
     let next = update["update_id"].as_i64().unwrap() + 1;
     let (_, nothing) = poll(json!({ "offset": next })).await.unwrap();
     assert_eq!(nothing["result"], json!([]));
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 async fn wait_for_count(sandbox: &RunningSandbox, method: &str, count: u64) {
@@ -366,7 +366,7 @@ async fn who_is_too_fast_is_told_when_to_come_back() {
     }
     assert!(refused > 0);
     assert_eq!(texts(&sandbox).len(), 40 - refused);
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 #[tokio::test]
@@ -447,7 +447,7 @@ async fn faults_do_what_they_say() {
     let requests: Value = requests.json().await.unwrap();
     assert_eq!(requests["ai"]["chat/completions"], json!({ "total": 3, "faulted": 2 }));
     assert_eq!(requests["bot"]["sendMessage"], json!({ "total": 6, "faulted": 6 }));
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 #[tokio::test]
@@ -465,7 +465,7 @@ async fn nothing_that_hangs_blocks_the_shutdown() {
     wait_for_count(&sandbox, "getUpdates", 1).await;
     let address = sandbox.address();
     let begun = Instant::now();
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
     assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
     assert!(hanging.await.unwrap().is_err());
     // The poll may have been answered with nothing, or cut off.
@@ -479,7 +479,7 @@ async fn nothing_that_hangs_blocks_the_shutdown() {
 async fn posts_survive_a_restart_on_the_same_port() {
     let directory = tempfile::tempdir().unwrap();
     let config = SandboxConfig {
-        state_dir: Some(directory.path().to_owned()),
+        data_dir: Some(directory.path().to_owned()),
         ..SandboxConfig::default()
     };
     let first = Sandbox::start(config.clone()).await.unwrap();
@@ -491,16 +491,24 @@ async fn posts_survive_a_restart_on_the_same_port() {
     .await;
     let other = Sandbox::start(config.clone()).await;
     assert!(matches!(other, Err(SandboxError::StateInUse { .. })));
-    let port = first.address().port();
+    let listen = first.address();
     let taken = Sandbox::start(SandboxConfig {
-        port,
+        listen,
         ..SandboxConfig::default()
     })
     .await;
     assert!(matches!(taken, Err(SandboxError::Bind { .. })));
-    first.shutdown().await.unwrap();
+    let everywhere = SandboxConfig {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        ..SandboxConfig::default()
+    };
+    assert!(matches!(
+        Sandbox::start(everywhere).await,
+        Err(SandboxError::NotLoopback { .. })
+    ));
+    first.shutdown().await;
 
-    let second = Sandbox::start(SandboxConfig { port, ..config }).await.unwrap();
+    let second = Sandbox::start(SandboxConfig { listen, ..config }).await.unwrap();
     let url = format!("{}/channels/{DEFAULT_CHANNEL}/messages", second.admin_url());
     let kept: Value = client().get(url).send().await.unwrap().json().await.unwrap();
     assert_eq!(
@@ -515,7 +523,7 @@ async fn posts_survive_a_restart_on_the_same_port() {
     )
     .await;
     assert_eq!(next["result"]["message_id"], json!(2));
-    second.shutdown().await.unwrap();
+    second.shutdown().await;
 }
 
 #[tokio::test]
@@ -525,7 +533,7 @@ async fn bodies_are_limited() {
     assert_eq!((status, body["error_code"].as_u64()), (413, Some(413)));
     let response = chat(&sandbox, json!({ "user": "x".repeat(8 << 20) })).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 #[tokio::test]
@@ -572,7 +580,7 @@ async fn the_model_summarises_and_streams() {
         .collect();
     assert_eq!(said, content);
     assert_eq!(&chunks.last().unwrap()["usage"], usage);
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 #[tokio::test]
@@ -613,7 +621,7 @@ async fn the_model_server_refuses_as_openai_does() {
         .await
         .unwrap();
     assert_eq!(answer(unknown).await.1["error"]["code"], "unknown_url");
-    sandbox.shutdown().await.unwrap();
+    sandbox.shutdown().await;
 }
 
 mod through_client_libraries {
@@ -665,7 +673,7 @@ mod through_client_libraries {
                 .result
                 .is_empty()
         );
-        sandbox.shutdown().await.unwrap();
+        sandbox.shutdown().await;
     }
 
     #[tokio::test]
@@ -681,6 +689,6 @@ mod through_client_libraries {
         });
         let whole: Value = openai.chat().create_byot(&request).await.unwrap();
         assert!(BOOK.contains(whole["choices"][0]["message"]["content"].as_str().unwrap()));
-        sandbox.shutdown().await.unwrap();
+        sandbox.shutdown().await;
     }
 }

@@ -22,6 +22,9 @@ pub use entity::{Entity, EntityKind, Formatted, utf16_len};
 /// The longest text of one message, in UTF-16 units, counted after parsing.
 pub const MAX_MESSAGE_UNITS: usize = 4096;
 
+/// The most entities of one message; further ones are plain text.
+pub const MAX_ENTITIES: usize = 100;
+
 /// The longest text that is looked at before parsing, in bytes.
 const MAX_SOURCE_BYTES: usize = 1 << 15;
 
@@ -100,6 +103,7 @@ pub fn format(source: &str, mode: ParseMode, explicit: Vec<Entity>) -> Result<Fo
     };
     let mut message = cleanup::clean(parsed)?;
     message.entities = normal::normalise(message.entities, find::entities(&message.text));
+    message.entities.truncate(MAX_ENTITIES);
     if utf16_len(&message.text) > MAX_MESSAGE_UNITS {
         return Err(TextError::TooLong);
     }

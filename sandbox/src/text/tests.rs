@@ -179,6 +179,15 @@ fn lengths_are_counted_after_parsing() {
 }
 
 #[test]
+fn entities_end_at_a_hundred() {
+    let message = format(&"*a* b ".repeat(120), ParseMode::MarkdownV2, Vec::new()).unwrap();
+    assert_eq!(
+        (message.entities.len(), message.entities[99].offset),
+        (MAX_ENTITIES, 99 * 4)
+    );
+}
+
+#[test]
 fn what_telegram_finds_by_itself() {
     let text = "Пишите на a.b@example.org, @potok_sandbox #книга_1 $USD /start или (https://example.com/a_(b)).";
     let message = format(text, ParseMode::Plain, Vec::new()).unwrap();
