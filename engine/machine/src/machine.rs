@@ -256,12 +256,12 @@ impl Step<'_> {
     /// Checks and shapes the workflow's input, and begins.
     fn start(&mut self) {
         let begun = self.workflow_input().and_then(|input| {
+            self.state.context = Arc::clone(&input);
             let timeout = self.workflow_timeout(&input)?;
             Ok((input, timeout))
         });
         match begun {
             Ok((input, timeout)) => {
-                self.state.context = Arc::clone(&input);
                 if let Some(span) = timeout {
                     self.state.timeout = Some(self.start_timer(self.state.now.after(span), Purpose::Workflow));
                 }

@@ -1,5 +1,25 @@
 //! The machine as its users see it: workflows in, effects and outcomes out.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/bounds.rs"]
+mod bounds;
+#[path = "it/calls.rs"]
+mod calls;
+#[path = "it/data.rs"]
+mod data;
+#[path = "it/events.rs"]
+mod events;
+#[path = "it/flow.rs"]
+mod flow;
+#[path = "it/loops.rs"]
+mod loops;
 #[path = "it/properties.rs"]
 mod properties;
+#[path = "it/refused.rs"]
+mod refused;
+#[path = "it/support.rs"]
+mod support;
+#[path = "it/times.rs"]
+mod times;
+#[path = "it/tries.rs"]
+mod tries;

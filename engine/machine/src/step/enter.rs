@@ -176,7 +176,7 @@ impl Step<'_> {
                     ErrorType::Expression,
                     "Expression failed",
                     format!(
-                        "raise.error.status must give a number from 0 to 65535, not {}",
+                        "raise.error.status must give a number from 100 to 599, not {}",
                         super::values::brief(&status)
                     ),
                 )

@@ -1,0 +1,226 @@
+//! Calls: functions, `use.functions`, HTTP; keys and digests.
+
+use potok_machine::{CallId, Effect, HttpOutput, Request};
+use serde_json::{Value, json};
+
+use crate::support::{completed, echo, error, faulted, output, run_with, start, started, unavailable};
+
+#[test]
+fn a_function_gets_its_arguments_and_gives_the_output() {
+    let mut driver = start(
+        "do: [{ ask: { call: test.effect, with: { a: '${ .x }', b: [1] } } }]",
+        json!({ "x": 5 }),
+    );
+    let call = driver.calls().next().unwrap().clone();
+    assert_eq!(
+        (call.call, call.path.to_string(), call.reference.as_str()),
+        (CallId(1), "/do/0/ask".to_owned(), "/do/0/ask")
+    );
+    assert!(!call.pure);
+    let Request::Function { function, args } = &call.request else {
+        panic!("{call:?}")
+    };
+    assert_eq!(
+        (function.function.as_str(), args.as_ref()),
+        ("test.effect:1.0.0", &json!({ "a": 5, "b": [1] }))
+    );
+    driver.apply(driver.completion(call.call, Ok(json!("answer")))).unwrap();
+    assert_eq!(completed(driver.machine.outcome().unwrap().clone()), json!("answer"));
+    assert_eq!(output("do: [{ ask: { call: test.pure } }]", json!(1)), json!({}));
+}
+
+#[test]
+fn a_failed_call_is_the_error_of_its_task() {
+    let (outcome, _) = run_with("do: [{ ask: { call: test.pure } }]", json!({}), &mut |_| {
+        Err(unavailable())
+    });
+    let problem = faulted(outcome);
+    assert_eq!((problem.status, problem.instance.as_deref()), (503, Some("/do/0/ask")));
+}
+
+#[test]
+fn digests_and_keys_name_what_is_called() {
+    let body = r"
+do:
+  - each:
+      for: { in: '[1, 1, 2]' }
+      do: [{ ask: { call: test.pure, with: { n: '${ $item }' } } }]
+  - keyed: { call: test.pure, with: { n: 2 }, metadata: { potok: { idempotencyKey: '${ $task.name }' } } }
+";
+    let (_, driver) = run_with(body, json!({}), &mut echo);
+    let calls = driver.effects.iter().filter_map(|effect| match effect {
+        Effect::Call(call) => Some(call),
+        _ => None,
+    });
+    let calls: Vec<_> = calls.collect();
+    assert_eq!(calls[0].digest, calls[1].digest);
+    assert_ne!(calls[1].digest, calls[2].digest);
+    assert_eq!(calls[2].digest, calls[3].digest);
+    assert_eq!(calls[0].digest.len(), 16);
+    assert_ne!(calls[0].idempotency_key, calls[1].idempotency_key);
+    assert!(calls[..3].iter().all(|call| call.idempotency_key.len() == 32));
+    assert_eq!(calls[3].idempotency_key, "keyed");
+    assert_eq!(calls[1].path.to_string(), "/do/0/each[1]/do/0/ask");
+    let problem = error(
+        "do: [{ t: { call: test.pure, metadata: { potok: { idempotencyKey: '${ .none }' } } } }]",
+        json!({}),
+    );
+    assert_eq!(
+        problem.detail.as_deref(),
+        Some("metadata.potok.idempotencyKey must give text, not nothing")
+    );
+}
+
+const FUNCTIONS: &str = r"
+use:
+  functions:
+    double:
+      if: .n != null
+      input: { from: .n }
+      do:
+        - ask: { call: test.pure, with: { twice: '${ . * 2 }' } }
+      output: { as: .twice }
+      export: { as: '{ doubled: . }' }
+    fetch:
+      call: http
+      with: { method: get, endpoint: 'https://example.com/{id}' }
+    both:
+      do:
+        - one: { call: double, with: { n: '${ .n + 1 }' } }
+do:
+  - each:
+      for: { in: '[1, 2]' }
+      do: [{ use: { call: both, with: { n: '${ $item * 10 }' } } }]
+      metadata: { potok: { collect: true } }
+      output: { as: '{ all: ., context: $context }' }
+  - last: { call: double }
+";
+
+#[test]
+fn a_function_of_the_workflow_is_a_task_of_its_own() {
+    let (outcome, driver) = run_with(FUNCTIONS, json!({}), &mut echo);
+    // The last one is skipped: its input is the empty object of a call without arguments.
+    assert_eq!(completed(outcome), json!({}));
+    let each = driver
+        .traces
+        .iter()
+        .find(|trace| trace.name == "each" && json!(trace)["event"] == "completed");
+    assert_eq!(
+        json!(each)["output"],
+        json!({ "all": [22, 42], "context": { "doubled": 42 } })
+    );
+    let expected = [
+        "/do/0/each",
+        "/do/0/each[0]/do/0/use",
+        "/do/0/each[0]/do/0/use/both",
+        "/do/0/each[0]/do/0/use/both/do/0/one",
+        "/do/0/each[0]/do/0/use/both/do/0/one/double",
+        "/do/0/each[0]/do/0/use/both/do/0/one/double/do/0/ask",
+    ];
+    assert_eq!(started(&driver)[..6], expected);
+    let ask = driver.traces.iter().find(|trace| trace.name == "ask").unwrap();
+    assert_eq!(ask.reference, "/use/functions/double/do/0/ask");
+}
+
+#[test]
+fn a_fault_in_a_function_goes_up_through_its_caller() {
+    let body = format!("{}\n", FUNCTIONS.split("do:\n  - each").next().unwrap())
+        + r"do:
+  - outer:
+      try: [{ use: { call: fetch, with: { id: 7 } } }]
+      catch: { do: [{ h: { set: { at: '${ $error.instance }', again: '${ $error.status }' } } }] }
+";
+    let (outcome, driver) = run_with(&body, json!({}), &mut |_| Err(unavailable()));
+    assert_eq!(
+        completed(outcome),
+        json!({ "at": "/use/functions/fetch", "again": 503 })
+    );
+    let Some(Effect::Call(call)) = driver.effects.first() else {
+        panic!()
+    };
+    let Request::Http(request) = &call.request else {
+        panic!()
+    };
+    assert_eq!(
+        (request.uri.as_str(), call.path.to_string().as_str()),
+        ("https://example.com/7", "/do/0/outer/try/0/use/fetch")
+    );
+}
+
+fn http(with: &str, input: Value) -> Result<potok_machine::HttpRequest, potok_dsl::Problem> {
+    let body = format!("do: [{{ ask: {{ call: http, with: {with} }} }}]");
+    let driver = start(&body, input);
+    let call = driver.calls().next().cloned();
+    match call.map(|call| call.request) {
+        Some(Request::Http(request)) => Ok(request),
+        _ => Err(faulted(driver.machine.outcome().unwrap().clone())),
+    }
+}
+
+#[test]
+fn an_http_request_is_evaluated_whole() {
+    let with = r"
+      method: POST
+      endpoint:
+        uri: 'https://example.com/{a}/{b}{none}?x={c}'
+        authentication: { basic: { username: '${ .user }', password: secret } }
+      headers: { X-One: '${ .a }', X-Two: '2', X-None: '${ .none }' }
+      query: { q: '${ .q }', flag: '${ .c }' }
+      body: { deep: ['${ .q }'] }
+      output: response
+      redirect: true
+";
+    let body = format!("do:\n- ask:\n    call: http\n    with:{with}");
+    let driver = start(
+        &body,
+        json!({ "a": "x y", "b": 1.5, "c": true, "user": "me", "q": "ы" }),
+    );
+    let Some(Effect::Call(call)) = driver.effects.first() else {
+        panic!("{:?}", driver.machine.outcome())
+    };
+    let Request::Http(request) = &call.request else {
+        panic!()
+    };
+    assert_eq!(request.uri, "https://example.com/x%20y/1.5?x=true");
+    assert_eq!(json!(request.headers), json!({ "X-One": "x y", "X-Two": "2" }));
+    assert_eq!(json!(request.query), json!({ "q": "ы", "flag": "true" }));
+    assert_eq!(request.body, Some(json!({ "deep": ["ы"] })));
+    assert_eq!(
+        (request.output, request.redirect, request.method.as_str()),
+        (HttpOutput::Response, true, "POST")
+    );
+    assert_eq!(
+        request.authentication,
+        Some(json!({ "basic": { "username": "me", "password": "secret" } }))
+    );
+}
+
+#[test]
+fn an_http_request_that_cannot_be_made_says_why() {
+    let found = http(
+        "{ method: get, endpoint: 'https://example.com/{a}' }",
+        json!({ "a": [1] }),
+    )
+    .unwrap_err();
+    assert_eq!(
+        found.detail.as_deref(),
+        Some("with.endpoint: {a} must be text or a number, not an array of 1 items")
+    );
+    let found = http("{ method: get, endpoint: '${ .a }' }", json!({ "a": 1 })).unwrap_err();
+    assert_eq!(found.detail.as_deref(), Some("with.endpoint must give text, not 1"));
+    let found = http(
+        "{ method: get, endpoint: 'https://x.y', headers: '${ .a }' }",
+        json!({ "a": 1 }),
+    )
+    .unwrap_err();
+    assert_eq!(found.detail.as_deref(), Some("with.headers must give an object, not 1"));
+    let found = http(
+        "{ method: get, endpoint: '${ .a }' }",
+        json!({ "a": "https://x.y/{b}" }),
+    )
+    .unwrap();
+    assert_eq!(
+        (found.uri.as_str(), found.output),
+        ("https://x.y/{b}", HttpOutput::Content)
+    );
+}

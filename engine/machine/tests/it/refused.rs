@@ -1,0 +1,63 @@
+//! What does not compile, and what is said about it.
+
+use crate::support::try_compile;
+
+fn said(body: &str) -> String {
+    let diagnostics = try_compile(body).expect_err("it compiles");
+    let lines = diagnostics.iter().map(|diagnostic| {
+        let help = diagnostic
+            .help
+            .as_ref()
+            .map_or(String::new(), |help| format!("; {help}"));
+        format!(
+            "{}:{}: {}{help}",
+            diagnostic.at.line, diagnostic.at.column, diagnostic.message
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn expressions_that_do_not_parse() {
+    insta::assert_snapshot!(said("do:\n  - t: { if: '.a +', set: { x: '${ .b + }' } }"));
+}
+
+#[test]
+fn variables_where_they_do_not_exist() {
+    let body = r"
+input: { from: $context }
+do:
+  - a: { if: $input.x, set: { x: '${ $itm }' } }
+  - b: { set: { x: 1 }, output: { as: $output } }
+  - c:
+      for: { each: thing, in: $thing }
+      do: [{ d: { set: '${ $thing + $index + $item }' } }]
+  - e: { try: [{ f: { set: '${ $oops }' } }], catch: { as: oops, when: $error, do: [{ g: { set: '${ $oops }' } }] } }
+output: { as: $task.name }
+";
+    insta::assert_snapshot!(said(body));
+}
+
+#[test]
+fn names_that_nothing_has() {
+    let body = r"
+do:
+  - a: { call: no.such }
+  - b: { for: { each: input, in: '[1]' }, do: [{ c: { set: { x: 1 } } }] }
+";
+    insta::assert_snapshot!(said(body));
+}
+
+#[test]
+fn schemas_that_are_none() {
+    insta::assert_snapshot!(said(
+        "input: { schema: { document: { type: strnig } } }\ndo: [{ a: { set: { x: 1 } } }]"
+    ));
+}
+
+#[test]
+fn what_is_not_executed_yet() {
+    insta::assert_snapshot!(said(
+        "do:\n  - a: { fork: { branches: [{ b: { set: { x: 1 } } }] } }\n  - c: { emit: { event: { with: { type: x.y, source: 'https://x.y' } } } }"
+    ));
+}
