@@ -7,7 +7,9 @@ use std::process::Command;
 use std::{env, fs};
 
 /// What the binary ships, by the name of the plugin and of the file that the build gives.
-const SHIPPED: &[(&str, &str)] = &[];
+const SHIPPED: &[(&str, &str)] = &[("book", "book")];
+/// The evaluator of jq.
+const JQ: (&str, &str) = ("jq", "potok_jq");
 /// What tests and measurements use.
 const FIXTURES: &[(&str, &str)] =
     &[("demo", "fixture_demo"), ("count", "fixture_count"), ("ungranted", "fixture_ungranted")];
@@ -20,23 +22,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     watch(&plugins)?;
     let components = build(&plugins)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let mut table = String::new();
+    let entry = |guest: &(&str, &str)| compress(guest, &components, &out);
+    let mut table = format!("static JQ: Component = {};\n", entry(&JQ)?);
     for (constant, guests) in [("SHIPPED", SHIPPED), ("FIXTURES", FIXTURES)] {
         writeln!(table, "static {constant}: &[Component] = &[")?;
-        for (name, file) in guests {
-            let bytes = fs::read(components.join(format!("{file}.wasm")))
-                .map_err(|e| format!("the guest {name} was not built: {file}.wasm: {e}"))?;
-            fs::write(out.join(format!("{file}.zst")), zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
-            writeln!(
-                table,
-                "    Component {{ name: {name:?}, size: {}, bytes_compressed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}.zst\")) }},",
-                bytes.len()
-            )?;
+        for guest in guests {
+            writeln!(table, "    {},", entry(guest)?)?;
         }
         writeln!(table, "];")?;
     }
     fs::write(out.join("components.rs"), table)?;
     Ok(())
+}
+
+/// Compresses a component; gives the expression that stands for it.
+fn compress((name, file): &(&str, &str), components: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+    let bytes = fs::read(components.join(format!("{file}.wasm")))
+        .map_err(|e| format!("the guest {name} was not built: {file}.wasm: {e}"))?;
+    fs::write(out.join(format!("{file}.zst")), zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
+    let (size, include) = (bytes.len(), format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}.zst\"))"));
+    Ok(format!("Component {{ name: {name:?}, size: {size}, bytes_compressed: {include} }}"))
 }
 
 /// Builds again when anything changes that the guests are made from.

@@ -46,6 +46,12 @@ pub fn shipped() -> &'static [Component] {
     SHIPPED
 }
 
+/// The full evaluator of jq: no plugin, but the engine's own.
+#[must_use]
+pub fn jq() -> &'static Component {
+    &JQ
+}
+
 /// The guests of tests and measurements: `demo`, `count`, `ungranted`.
 #[must_use]
 pub fn fixtures() -> &'static [Component] {
@@ -56,11 +62,11 @@ pub fn fixtures() -> &'static [Component] {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{fixtures, shipped};
+    use super::{fixtures, jq, shipped};
 
     #[test]
     fn every_guest_is_a_component() {
-        for component in shipped().iter().chain(fixtures()) {
+        for component in shipped().iter().chain([jq()]).chain(fixtures()) {
             let bytes = component.decompress().unwrap();
             assert_eq!(&bytes[..8], b"\0asm\x0d\0\x01\0", "{}", component.name);
         }
