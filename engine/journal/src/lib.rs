@@ -4,6 +4,7 @@ mod error;
 mod metrics;
 mod rows;
 mod store;
+pub mod values;
 mod write;
 
 pub use error::StoreError;
