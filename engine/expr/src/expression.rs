@@ -171,8 +171,8 @@ fn locate(text: &str, error: &SyntaxError) -> String {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     if text.contains('\n') {
-        format!("{} at line {line}, column {column}", error.message)
+        format!("line {line}, column {column}: {}", error.message)
     } else {
-        format!("{} at column {column}", error.message)
+        format!("column {column}: {}", error.message)
     }
 }

@@ -77,7 +77,14 @@ impl Engine {
         self.last = self.last.wrapping_add(1);
         let handle = self.last;
         self.handles.insert(key.clone(), handle);
-        self.filters.insert(handle, Compiled { key, filter: compiled, used: self.clock });
+        self.filters.insert(
+            handle,
+            Compiled {
+                key,
+                filter: compiled,
+                used: self.clock,
+            },
+        );
         Ok(handle)
     }
 
@@ -91,14 +98,21 @@ impl Engine {
         compiled.used = self.clock;
         let count = compiled.key.1.len();
         if variables.len() != count {
-            return Err(Failure::Failed(format!("the filter has {count} variables, {} were given", variables.len())));
+            return Err(Failure::Failed(format!(
+                "the filter has {count} variables, {} were given",
+                variables.len()
+            )));
         }
         run(&compiled.filter, input, variables).map_err(|message| Failure::Failed(shorten(message)))
     }
 
     /// Forgets the filter that was used longest ago.
     fn evict(&mut self) {
-        let oldest = self.filters.iter().min_by_key(|(_, compiled)| compiled.used).map(|(handle, _)| *handle);
+        let oldest = self
+            .filters
+            .iter()
+            .min_by_key(|(_, compiled)| compiled.used)
+            .map(|(handle, _)| *handle);
         if let Some(compiled) = oldest.and_then(|handle| self.filters.remove(&handle)) {
             self.handles.remove(&compiled.key);
         }
@@ -107,16 +121,20 @@ impl Engine {
 
 fn compile(filter: &str, variables: &[String], definitions: Vec<Def<&'static str>>) -> Result<Filter<Data>, String> {
     let arena = Arena::default();
-    let modules = Loader::new(definitions).load(&arena, File { code: filter, path: () }).map_err(|errors| {
-        let place = errors.first().map(|(_, error)| match error {
-            jaq_core::load::Error::Io(_) => "modules are not available".to_owned(),
-            jaq_core::load::Error::Lex(errors) => near(errors.first().map(|(wanted, at)| (wanted.as_str(), *at))),
-            jaq_core::load::Error::Parse(errors) => near(errors.first().map(|(wanted, at)| (wanted.as_str(), *at))),
-        });
-        place.unwrap_or_else(|| "a syntax error".to_owned())
-    })?;
+    let modules = Loader::new(definitions)
+        .load(&arena, File { code: filter, path: () })
+        .map_err(|errors| {
+            let place = errors.first().map(|(_, error)| match error {
+                jaq_core::load::Error::Io(_) => "modules are not available".to_owned(),
+                jaq_core::load::Error::Lex(errors) => near(errors.first().map(|(wanted, at)| (wanted.as_str(), *at))),
+                jaq_core::load::Error::Parse(errors) => near(errors.first().map(|(wanted, at)| (wanted.as_str(), *at))),
+            });
+            place.unwrap_or_else(|| "a syntax error".to_owned())
+        })?;
     let names: Vec<String> = variables.iter().map(|name| format!("${name}")).collect();
-    let compiler = Compiler::default().with_funs(natives::functions()).with_global_vars(names.iter().map(String::as_str));
+    let compiler = Compiler::default()
+        .with_funs(natives::functions())
+        .with_global_vars(names.iter().map(String::as_str));
     compiler.compile(modules).map_err(|errors| {
         let undefined: Vec<String> = errors
             .iter()
@@ -136,7 +154,10 @@ fn near(error: Option<(&str, &str)>) -> String {
 }
 
 fn run(filter: &Filter<Data>, input: &str, variables: &[String]) -> Result<String, String> {
-    let variables = variables.iter().map(|value| read(value)).collect::<Result<Vec<_>, _>>()?;
+    let variables = variables
+        .iter()
+        .map(|value| read(value))
+        .collect::<Result<Vec<_>, _>>()?;
     let context = Ctx::<Data>::new(&filter.lut, Vars::new(variables));
     match filter.id.run((context, read(input)?)).next() {
         None => Ok("null".to_owned()),
@@ -187,12 +208,18 @@ pub fn too_deep(text: &[u8]) -> bool {
 
 /// Strict JSON, or why the value is none.
 fn write(value: &Json, text: &mut String, depth: usize) -> Result<(), String> {
-    let deeper = || depth.checked_sub(1).ok_or_else(|| format!("the result is nested deeper than {MAX_DEPTH}"));
+    let deeper = || {
+        depth
+            .checked_sub(1)
+            .ok_or_else(|| format!("the result is nested deeper than {MAX_DEPTH}"))
+    };
     match value {
         Json::Null => text.push_str("null"),
         Json::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
         Json::Num(Num::Float(float)) if !float.is_finite() => {
-            return Err(format!("the result is {value}, which is not a JSON number (a division by zero?)"));
+            return Err(format!(
+                "the result is {value}, which is not a JSON number (a division by zero?)"
+            ));
         }
         Json::Num(Num::BigInt(big)) => {
             let digits = big.to_string();

@@ -58,10 +58,12 @@ mod component {
         }
 
         fn eval(filter: u32, input: String, variables: Vec<String>) -> Result<String, Failure> {
-            ENGINE.with_borrow_mut(|engine| engine.eval(filter, &input, &variables)).map_err(|failure| match failure {
-                engine::Failure::UnknownFilter => Failure::UnknownFilter,
-                engine::Failure::Failed(message) => Failure::Failed(message),
-            })
+            ENGINE
+                .with_borrow_mut(|engine| engine.eval(filter, &input, &variables))
+                .map_err(|failure| match failure {
+                    engine::Failure::UnknownFilter => Failure::UnknownFilter,
+                    engine::Failure::Failed(message) => Failure::Failed(message),
+                })
         }
     }
 }

@@ -9,11 +9,21 @@ use super::engine::{Data, MAX_DEPTH, too_deep};
 use super::value::{Val, admit};
 
 /// Functions of jaq that reach out of the expression.
-const REFUSED: &[&str] = &["halt", "env", "now", "localtime", "strflocaltime", "debug_empty", "stderr_empty"];
+const REFUSED: &[&str] = &[
+    "halt",
+    "env",
+    "now",
+    "localtime",
+    "strflocaltime",
+    "debug_empty",
+    "stderr_empty",
+];
 
 /// Every function that is not defined in jq itself.
 pub fn functions() -> impl Iterator<Item = Fun<Data>> {
-    let jaq = jaq_core::funs::<Data>().chain(jaq_std::funs::<Data>()).filter(|(name, ..)| !REFUSED.contains(name));
+    let jaq = jaq_core::funs::<Data>()
+        .chain(jaq_std::funs::<Data>())
+        .filter(|(name, ..)| !REFUSED.contains(name));
     jaq.chain(json())
 }
 
@@ -30,7 +40,9 @@ fn json() -> impl Iterator<Item = Fun<Data>> {
         }),
         ("tojson", v(0), |cv| bome(Ok(Val::text(cv.1.to_string())))),
         ("length", v(0), |cv| bome(length(cv.1))),
-        ("contains", v(1), |cv| unary(cv, |value, other| Ok(Val::from(contains(&value.0, &other.0))))),
+        ("contains", v(1), |cv| {
+            unary(cv, |value, other| Ok(Val::from(contains(&value.0, &other.0))))
+        }),
         ("has", v(1), |cv| unary(cv, has)),
         ("indices", v(1), |cv| unary(cv, |value, other| indices(value, &other))),
         ("bsearch", v(1), |cv| {
@@ -43,7 +55,9 @@ fn json() -> impl Iterator<Item = Fun<Data>> {
             })
         }),
     ];
-    functions.into_iter().map(|(name, arguments, function)| (name, arguments, Native::<Data>::new(function)))
+    functions
+        .into_iter()
+        .map(|(name, arguments, function)| (name, arguments, Native::<Data>::new(function)))
 }
 
 fn from_json(value: &Val) -> Vec<ValR<Val>> {
@@ -79,15 +93,18 @@ fn length(value: Val) -> ValR<Val> {
 fn contains(value: &Json, other: &Json) -> bool {
     match (value, other) {
         (Json::TStr(_), Json::TStr(_)) | (Json::BStr(_), Json::BStr(_)) => {
-            let (text, part) = (value.as_bytes().unwrap_or_default(), other.as_bytes().unwrap_or_default());
+            let (text, part) = (
+                value.as_bytes().unwrap_or_default(),
+                other.as_bytes().unwrap_or_default(),
+            );
             find(text, part).is_some()
         }
-        (Json::Arr(items), Json::Arr(others)) => {
-            others.iter().all(|other| items.iter().any(|item| contains(item, other)))
-        }
-        (Json::Obj(map), Json::Obj(others)) => {
-            others.iter().all(|(key, other)| map.get(key).is_some_and(|item| contains(item, other)))
-        }
+        (Json::Arr(items), Json::Arr(others)) => others
+            .iter()
+            .all(|other| items.iter().any(|item| contains(item, other))),
+        (Json::Obj(map), Json::Obj(others)) => others
+            .iter()
+            .all(|(key, other)| map.get(key).is_some_and(|item| contains(item, other))),
         _ => value == other,
     }
 }
@@ -99,7 +116,13 @@ fn has(value: Val, key: Val) -> ValR<Val> {
         (Json::Arr(items), Json::Num(_)) if key.is_int() => {
             let length = items.len();
             let index = key.as_isize();
-            Ok(Val::from(index.is_some_and(|index| if index < 0 { index.unsigned_abs() <= length } else { index.unsigned_abs() < length })))
+            Ok(Val::from(index.is_some_and(|index| {
+                if index < 0 {
+                    index.unsigned_abs() <= length
+                } else {
+                    index.unsigned_abs() < length
+                }
+            })))
         }
         _ => value.index(&key).map(|_| Val::from(true)),
     }
@@ -112,13 +135,19 @@ fn indices(value: Val, other: &Val) -> ValR<Val> {
         (Json::TStr(text), Json::TStr(part)) => {
             let text = String::from_utf8_lossy(text);
             let starts = text.char_indices().enumerate();
-            starts.filter(|(_, (at, _))| text.as_bytes()[*at..].starts_with(part)).map(|(index, _)| index).collect()
+            starts
+                .filter(|(_, (at, _))| text.as_bytes()[*at..].starts_with(part))
+                .map(|(index, _)| index)
+                .collect()
         }
         (Json::BStr(bytes), Json::BStr(part)) => windows(bytes, part),
         (Json::Arr(items), Json::Arr(part)) => windows(items, part),
-        (Json::Arr(items), wanted) => {
-            items.iter().enumerate().filter(|(_, item)| *item == wanted).map(|(index, _)| index).collect()
-        }
+        (Json::Arr(items), wanted) => items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| *item == wanted)
+            .map(|(index, _)| index)
+            .collect(),
         _ => return Err(Error::index(value, other.clone())),
     };
     Ok(positions.into_iter().map(Val::from).collect())
@@ -133,7 +162,11 @@ fn is_empty(value: &Json) -> bool {
 }
 
 fn windows<T: PartialEq>(all: &[T], part: &[T]) -> Vec<usize> {
-    all.windows(part.len()).enumerate().filter(|(_, window)| *window == part).map(|(index, _)| index).collect()
+    all.windows(part.len())
+        .enumerate()
+        .filter(|(_, window)| *window == part)
+        .map(|(index, _)| index)
+        .collect()
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {

@@ -17,12 +17,17 @@ pub struct Prelude(Vec<(Def<Name>, BTreeSet<Name>)>);
 impl Default for Prelude {
     fn default() -> Self {
         let ours = jaq_core::load::parse(include_str!("prelude.jq"), |parser| parser.defs()).unwrap_or_default();
-        let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(ours);
-        let with_calls = all.filter(|definition| natives::defined(definition.name)).map(|definition| {
-            let mut calls = BTreeSet::new();
-            called(&definition.body, &mut calls);
-            (definition, calls)
-        });
+        let all = jaq_core::defs()
+            .chain(jaq_std::defs())
+            .chain(jaq_json::defs())
+            .chain(ours);
+        let with_calls = all
+            .filter(|definition| natives::defined(definition.name))
+            .map(|definition| {
+                let mut calls = BTreeSet::new();
+                called(&definition.body, &mut calls);
+                (definition, calls)
+            });
         Self(with_calls.collect())
     }
 }
@@ -44,11 +49,6 @@ impl Prelude {
         }
         needed.reverse();
         needed
-    }
-
-    /// The names of all definitions, with their numbers of arguments.
-    pub fn names(&self) -> impl Iterator<Item = (Name, usize)> {
-        self.0.iter().map(|(definition, _)| (definition.name, definition.args.len()))
     }
 }
 
@@ -106,7 +106,9 @@ fn called(term: &Term<Name>, calls: &mut BTreeSet<Name>) {
             otherwise.iter().for_each(|otherwise| called(otherwise, calls));
         }
         Term::Def(definitions, body) => {
-            definitions.iter().for_each(|definition| called(&definition.body, calls));
+            definitions
+                .iter()
+                .for_each(|definition| called(&definition.body, calls));
             called(body, calls);
         }
         Term::Call(name, arguments) => {

@@ -73,7 +73,9 @@ pub fn admit(value: Json, depth: usize) -> Option<Val> {
 
 /// The result of one of jaq's operations, which keep the invariant but for the number at the top.
 fn result(result: Result<Json, jaq_json::Error>) -> ValR<Val> {
-    result.map(|value| Val(scalar(value))).map_err(|error| Error::new(Val(error.into_val())))
+    result
+        .map(|value| Val(scalar(value)))
+        .map_err(|error| Error::new(Val(error.into_val())))
 }
 
 impl Val {
@@ -189,7 +191,9 @@ impl CoreValT for Val {
     }
 
     fn from_map<I: IntoIterator<Item = (Self, Self)>>(entries: I) -> ValR<Self> {
-        Ok(Self(Json::obj(entries.into_iter().map(|(key, value)| (key.0, value.0)).collect())))
+        Ok(Self(Json::obj(
+            entries.into_iter().map(|(key, value)| (key.0, value.0)).collect(),
+        )))
     }
 
     fn key_values(self) -> Box<dyn Iterator<Item = ValR<(Self, Self), Self>>> {
@@ -198,9 +202,11 @@ impl CoreValT for Val {
                 let items = Rc::unwrap_or_clone(items).into_iter().enumerate();
                 Box::new(items.map(|(index, item)| Ok((Val::from(index), Val(item)))))
             }
-            Json::Obj(map) => {
-                Box::new(Rc::unwrap_or_clone(map).into_iter().map(|(key, value)| Ok((Val(key), Val(value)))))
-            }
+            Json::Obj(map) => Box::new(
+                Rc::unwrap_or_clone(map)
+                    .into_iter()
+                    .map(|(key, value)| Ok((Val(key), Val(value)))),
+            ),
             other => Box::new(std::iter::once(Err(Val(other).wrong(ITERABLE)))),
         }
     }
@@ -265,16 +271,24 @@ impl CoreValT for Val {
                 }
                 Ok(Val(Json::Obj(map)))
             }
+            // As in jq, and not in jaq: assigning below null makes what is missing.
+            (Json::Null, Json::TStr(_)) => Val(Json::obj(Map::default())).map_index(index, opt, f),
+            (Json::Null, Json::Num(_)) => std::iter::empty().collect::<Val>().map_index(index, opt, f),
             (Json::Arr(mut items), _) => {
-                let position = position(index, items.len());
-                let Some(position) = position else {
+                let Some(position) = position(index, items.len()) else {
                     let message = format!("index {index} out of bounds");
                     return opt.fail(Val(Json::Arr(items)), |_| Exn::from(Error::str(message)));
                 };
                 let entries = Rc::make_mut(&mut items);
-                let old = std::mem::take(&mut entries[position]);
+                let missing = position >= entries.len();
+                let old = entries.get_mut(position).map(std::mem::take).unwrap_or_default();
                 match f(Val(old)).next().transpose()? {
+                    Some(new) if missing => {
+                        entries.resize(position, Json::Null);
+                        entries.push(new.0);
+                    }
                     Some(new) => entries[position] = new.0,
+                    None if missing => {}
                     None => drop(entries.remove(position)),
                 }
                 Ok(Val(Json::Arr(items)))
@@ -290,7 +304,9 @@ impl CoreValT for Val {
         f: impl Fn(Self) -> I,
     ) -> ValX<'a, Self> {
         // What lies before the range, in it and behind it.
-        let before = self.clone().range(None..Some(range.start.unwrap_or(&Val::from(0_usize))));
+        let before = self
+            .clone()
+            .range(None..Some(range.start.unwrap_or(&Val::from(0_usize))));
         let parts = before.and_then(|before| Ok((before, self.clone().range(range)?)));
         let (before, inside) = match parts {
             Ok(parts) => parts,
@@ -304,7 +320,9 @@ impl CoreValT for Val {
         let behind = size(&before) + size(&inside);
         let after = match &self.0 {
             Json::Arr(items) => items[behind..].iter().cloned().map(Val).collect(),
-            _ => self.as_bytes().map_or_else(Val::default, |bytes| self.as_sub_str(&bytes[behind..])),
+            _ => self
+                .as_bytes()
+                .map_or_else(Val::default, |bytes| self.as_sub_str(&bytes[behind..])),
         };
         let new = f(inside).next().transpose()?.unwrap_or(empty);
         Ok(((before + new)? + after)?)
@@ -328,11 +346,14 @@ fn bound(value: &Val) -> Json {
     }
 }
 
-/// The position in an array that an index means, from the end when it is negative.
+/// The position that an index means, from the end when it is negative; it may lie behind the end, but not before the start.
 fn position(index: &Val, length: usize) -> Option<usize> {
     let index = index.as_isize()?;
-    let position = if index < 0 { length.checked_sub(index.unsigned_abs())? } else { index.unsigned_abs() };
-    (position < length).then_some(position)
+    if index < 0 {
+        length.checked_sub(index.unsigned_abs())
+    } else {
+        Some(index.unsigned_abs())
+    }
 }
 
 impl ValT for Val {

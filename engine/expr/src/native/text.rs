@@ -30,11 +30,14 @@ fn write_json(value: &Value, text: &mut String) {
         Value::Bool(true) => text.push_str("true"),
         Value::Bool(false) => text.push_str("false"),
         Value::Number(number) => {
-            // Writing to a string does not fail.
-            let _ = match Num::of(number) {
-                Num::Integer(integer) => write!(text, "{integer}"),
-                Num::Float(_) => write!(text, "{number}"),
-            };
+            match Num::of(number) {
+                Num::Integer(integer) => {
+                    // Writing to a string does not fail.
+                    let _ = write!(text, "{integer}");
+                }
+                // As the full evaluator writes exponents.
+                Num::Float(_) => text.push_str(&number.to_string().replace("e+", "e")),
+            }
         }
         Value::String(string) => write_string(string, text),
         Value::Array(items) => {
