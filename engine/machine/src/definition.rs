@@ -52,7 +52,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Compiles a workflow for the machine.
+    /// Compiles a workflow for the machine: what [`potok_dsl::parse`] has found sound, [`potok_dsl::unsupported`] included.
     ///
     /// # Errors
     /// Everything that cannot be compiled, each with its place: a bad expression, a variable that does not exist where it is

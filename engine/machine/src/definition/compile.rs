@@ -32,13 +32,11 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         nodes: Vec::new(),
         lists: Vec::new(),
         pending: VecDeque::new(),
-        calls: Vec::new(),
     };
     compiler.functions();
-    let root = compiler.list("/do", &workflow.tasks, "/do".to_owned(), &Scope::default());
+    let root = compiler.list("/do", &workflow.tasks, "/do".to_owned(), &Variables::default());
     compiler.drain();
-    compiler.refuse_recursion();
-    let scope = Scope::default();
+    let scope = Variables::default();
     let input = compiler.intake(workflow.input.as_ref(), Place::WorkflowInput, &scope);
     let output = match &workflow.output {
         Some(output) => compiler.shaping(
@@ -76,32 +74,13 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
     })
 }
 
-/// What surrounds a piece of the definition.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scope {
-    /// The variables of the loops and catches around it.
-    pub(super) variables: Variables,
-    /// The function of `use.functions` that it belongs to, by position.
-    pub(super) function: Option<usize>,
-}
-
-impl Scope {
-    /// The inside of something that adds variables.
-    pub(super) fn inside(&self, names: Vec<String>) -> Self {
-        Self {
-            variables: self.variables.with(names),
-            function: self.function,
-        }
-    }
-}
-
 /// A list that has its number but not yet its tasks.
 struct Pending<'a> {
     id: ListId,
     tasks: &'a TaskList,
     /// The reference of the list: `/do/0/outer/do`.
     reference: String,
-    scope: Scope,
+    scope: Variables,
 }
 
 /// The work in progress. On an error a diagnostic is noted and compiling goes on, so that all errors are found at once;
@@ -114,8 +93,6 @@ pub(super) struct Compiler<'a> {
     nodes: Vec<Node>,
     lists: Vec<List>,
     pending: VecDeque<Pending<'a>>,
-    /// Which function of `use.functions` calls which, and where.
-    calls: Vec<(usize, usize, Location)>,
 }
 
 impl<'a> Compiler<'a> {
@@ -130,11 +107,8 @@ impl<'a> Compiler<'a> {
     /// Compiles `use.functions`: the task of the function at position `i` is node `i`, so that calls can refer to it before.
     fn functions(&mut self) {
         let functions = &self.workflow.uses.functions;
-        for (position, (name, task)) in functions.iter().enumerate() {
-            let scope = Scope {
-                variables: Variables::default(),
-                function: Some(position),
-            };
+        let scope = Variables::default();
+        for (name, task) in functions {
             let place = Position {
                 siblings: &HashMap::new(),
                 index: 0,
@@ -153,7 +127,7 @@ impl<'a> Compiler<'a> {
         segment: &'static str,
         tasks: &'a TaskList,
         reference: String,
-        scope: &Scope,
+        scope: &Variables,
     ) -> ListId {
         let id = ListId(u32::try_from(self.lists.len()).unwrap_or(u32::MAX));
         self.lists.push(List {
@@ -211,7 +185,7 @@ impl<'a> Compiler<'a> {
         segment: String,
         reference: String,
         place: &Position<'_>,
-        scope: &Scope,
+        scope: &Variables,
     ) -> (Node, bool) {
         let mut flow = FlowReader { place, back: false };
         let then = task.then.as_ref().map_or(Next::Continue, |then| flow.read(self, then));
@@ -247,7 +221,7 @@ impl<'a> Compiler<'a> {
         (node, flow.back)
     }
 
-    fn kind(&mut self, task: &'a Task, reference: &str, flow: &mut FlowReader<'_>, scope: &Scope) -> Option<Kind> {
+    fn kind(&mut self, task: &'a Task, reference: &str, flow: &mut FlowReader<'_>, scope: &Variables) -> Option<Kind> {
         let unsupported = |what: &str| format!("not supported yet: {what}");
         match &task.kind {
             TaskKind::Do(tasks) => Some(Kind::Do(self.list("/do", tasks, format!("{reference}/do"), scope))),
@@ -270,7 +244,7 @@ impl<'a> Compiler<'a> {
         None
     }
 
-    fn switch(&mut self, cases: &'a [model::SwitchCase], flow: &mut FlowReader<'_>, scope: &Scope) -> Option<Kind> {
+    fn switch(&mut self, cases: &'a [model::SwitchCase], flow: &mut FlowReader<'_>, scope: &Variables) -> Option<Kind> {
         let mut compiled = Vec::with_capacity(cases.len());
         let mut default = None;
         for case in cases {
@@ -303,47 +277,13 @@ impl<'a> Compiler<'a> {
         name.value.clone()
     }
 
-    /// Notes that a function calls another.
-    pub(super) fn note_call(&mut self, scope: &Scope, callee: usize, at: Location) {
-        if let Some(caller) = scope.function {
-            self.calls.push((caller, callee, at));
-        }
+    /// The task of the function of that name in `use.functions`.
+    pub(super) fn function(&self, name: &str) -> Option<NodeId> {
+        let position = self.workflow.uses.functions.get_index_of(name)?;
+        u32::try_from(position).ok().map(NodeId)
     }
 
-    /// Functions that call themselves, directly or through others, would nest without end.
-    fn refuse_recursion(&mut self) {
-        let count = self.workflow.uses.functions.len();
-        let mut reaches = vec![vec![false; count]; count];
-        for &(caller, callee, _) in &self.calls {
-            reaches[caller][callee] = true;
-        }
-        for through in 0..count {
-            let onward = reaches[through].clone();
-            for row in &mut reaches {
-                if row[through] {
-                    row.iter_mut().zip(&onward).for_each(|(known, more)| *known |= more);
-                }
-            }
-        }
-        for (caller, callee, at) in std::mem::take(&mut self.calls) {
-            if callee == caller || reaches[callee][caller] {
-                let name = self
-                    .workflow
-                    .uses
-                    .functions
-                    .get_index(callee)
-                    .map_or("", |(name, _)| name);
-                self.complain(at, format!("the function '{name}' calls itself here"));
-            }
-        }
-    }
-
-    /// Which function of `use.functions` has that name.
-    pub(super) fn function(&self, name: &str) -> Option<usize> {
-        self.workflow.uses.functions.get_index_of(name)
-    }
-
-    pub(super) fn intake(&mut self, input: Option<&model::Input>, place: Place, scope: &Scope) -> Intake {
+    pub(super) fn intake(&mut self, input: Option<&model::Input>, place: Place, scope: &Variables) -> Intake {
         let Some(input) = input else { return Intake::default() };
         Intake {
             schema: input.schema.as_ref().and_then(|schema| self.schema(schema)),
@@ -356,7 +296,7 @@ impl<'a> Compiler<'a> {
         shape: Option<&model::Json>,
         schema: Option<&model::Schema>,
         place: Place,
-        scope: &Scope,
+        scope: &Variables,
     ) -> Shaping {
         Shaping {
             shape: shape.and_then(|shape| self.shape(shape, place, scope)),

@@ -3,10 +3,10 @@
 use potok_dsl::model::{self, At, Json, Task};
 
 use super::{
-    Kind, Loop, NodeId, Raise, Retry, TextTemplate, Try,
+    Kind, Loop, Raise, Retry, TextTemplate, Try,
     call::{Authentication, Call, HttpTemplate, Uri},
-    compile::{Compiler, FlowReader, Scope},
-    variables::Place,
+    compile::{Compiler, FlowReader},
+    variables::{Place, Variables},
 };
 
 impl<'a> Compiler<'a> {
@@ -15,22 +15,11 @@ impl<'a> Compiler<'a> {
         each: &'a model::For,
         task: &'a Task,
         reference: &str,
-        scope: &Scope,
+        scope: &Variables,
     ) -> Option<Kind> {
         let item = self.variable(each.each.as_ref(), "item");
         let index = self.variable(each.at.as_ref(), "index");
-        let inside = scope.inside(vec![item.clone(), index.clone()]);
-        let parallel = task.potok.parallel.as_ref();
-        if let (Some(condition), Some(_)) = (&each.condition, parallel) {
-            self.complain_with(
-                condition.at,
-                "'while' and metadata.potok.parallel exclude each other",
-                "iterations that run at once have no order in which a condition could end them",
-            );
-        }
-        if let Some(parallel) = parallel.filter(|parallel| parallel.value == 0) {
-            self.complain(parallel.at, "metadata.potok.parallel is at least 1");
-        }
+        let inside = scope.with(vec![item.clone(), index.clone()]);
         let items = self.shape(&each.items, Place::Task, scope);
         let condition = each
             .condition
@@ -46,7 +35,7 @@ impl<'a> Compiler<'a> {
                 None => None,
             },
             list,
-            parallel: parallel.map(|parallel| parallel.value),
+            parallel: task.potok.parallel.as_ref().map(|parallel| parallel.value),
             collect: task.potok.collect.as_ref().is_some_and(|collect| collect.value),
         })))
     }
@@ -56,11 +45,11 @@ impl<'a> Compiler<'a> {
         tried: &'a model::Try,
         reference: &str,
         flow: &mut FlowReader<'_>,
-        scope: &Scope,
+        scope: &Variables,
     ) -> Option<Kind> {
         let catch = &tried.catch;
         let variable = self.variable(catch.variable.as_ref(), "error");
-        let inside = scope.inside(vec![variable.clone()]);
+        let inside = scope.with(vec![variable.clone()]);
         let list = self.list("/try", &tried.tasks, format!("{reference}/try"), scope);
         let handler = catch
             .tasks
@@ -94,8 +83,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// A policy sees the error, except where it is about an attempt that is yet to be made.
-    fn retry(&mut self, policy: &'a model::RetryPolicy, outside: &Scope, scope: &Scope) -> Retry {
-        let mut span = |duration: &Option<At<model::Duration>>, scope: &Scope| {
+    fn retry(&mut self, policy: &'a model::RetryPolicy, outside: &Variables, scope: &Variables) -> Retry {
+        let mut span = |duration: &Option<At<model::Duration>>, scope: &Variables| {
             duration
                 .as_ref()
                 .and_then(|duration| self.span(duration, Place::Task, scope))
@@ -124,7 +113,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub(super) fn raise(&mut self, error: &'a At<model::ErrorRef>, scope: &Scope) -> Option<Kind> {
+    pub(super) fn raise(&mut self, error: &'a At<model::ErrorRef>, scope: &Variables) -> Option<Kind> {
         let workflow = self.workflow;
         let error = match &error.value {
             model::ErrorRef::Inline(error) => error,
@@ -143,7 +132,7 @@ impl<'a> Compiler<'a> {
         })))
     }
 
-    pub(super) fn call(&mut self, call: &'a model::Call, task: &'a Task, scope: &Scope) -> Option<Call> {
+    pub(super) fn call(&mut self, call: &'a model::Call, task: &'a Task, scope: &Variables) -> Option<Call> {
         let unsupported = match call {
             model::Call::Http(http) => {
                 let request = Box::new(self.http(http, scope)?);
@@ -167,18 +156,24 @@ impl<'a> Compiler<'a> {
         name: &model::Text,
         with: Option<&'a Json>,
         task: &'a Task,
-        scope: &Scope,
+        scope: &Variables,
     ) -> Option<Call> {
         let with = match with {
             Some(with) => Some(self.template(with, Place::Task, scope)?),
             None => None,
         };
-        if let Some(position) = self.function(&name.value) {
-            self.note_call(scope, position, name.at);
-            return Some(Call::Task {
-                node: NodeId(u32::try_from(position).unwrap_or(u32::MAX)),
-                with,
-            });
+        if let Some(node) = self.function(&name.value) {
+            if let Some(key) = &task.potok.idempotency_key {
+                self.complain_with(
+                    key.at,
+                    format!(
+                        "the function '{}' is a task of this workflow, which has no key of its own",
+                        name.value
+                    ),
+                    "put metadata.potok.idempotencyKey to the calls that it makes",
+                );
+            }
+            return Some(Call::Task { node, with });
         }
         let lock = self.lock;
         match lock.functions.get(&name.value) {
@@ -198,14 +193,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn key(&mut self, task: &'a Task, scope: &Scope) -> Option<TextTemplate> {
+    fn key(&mut self, task: &'a Task, scope: &Variables) -> Option<TextTemplate> {
         task.potok
             .idempotency_key
             .as_ref()
             .and_then(|key| self.text(key, Place::Task, scope))
     }
 
-    fn http(&mut self, http: &'a model::HttpCall, scope: &Scope) -> Option<HttpTemplate> {
+    fn http(&mut self, http: &'a model::HttpCall, scope: &Variables) -> Option<HttpTemplate> {
         let uri = &http.endpoint.uri;
         let uri = if potok_expr::is_expression(&uri.value) {
             self.expression(uri, Place::Task, scope).map(Uri::Expression)
@@ -233,7 +228,7 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn authentication(&mut self, reference: &'a model::AuthenticationRef, scope: &Scope) -> Option<Authentication> {
+    fn authentication(&mut self, reference: &'a model::AuthenticationRef, scope: &Variables) -> Option<Authentication> {
         let workflow = self.workflow;
         let policy = match reference {
             model::AuthenticationRef::Inline(policy) => policy,

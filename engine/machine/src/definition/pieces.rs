@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::{
     Shape, Span, TextTemplate,
-    compile::{Compiler, Scope, for_each_string},
-    variables::{Place, complaint},
+    compile::{Compiler, for_each_string},
+    variables::{Place, Variables, complaint},
 };
 
 impl<'a> Compiler<'a> {
     /// Text that is an expression, with or without `${ }`.
-    pub(super) fn expression(&mut self, text: &Text, place: Place, scope: &Scope) -> Option<Expression> {
+    pub(super) fn expression(&mut self, text: &Text, place: Place, scope: &Variables) -> Option<Expression> {
         self.expression_at(&text.value, text.at, place, scope)
     }
 
-    fn expression_at(&mut self, text: &str, at: Location, place: Place, scope: &Scope) -> Option<Expression> {
+    fn expression_at(&mut self, text: &str, at: Location, place: Place, scope: &Variables) -> Option<Expression> {
         match Expression::parse(text, self.evaluator) {
             Ok(expression) => {
                 self.check_variables(&expression, at, place, scope);
@@ -26,9 +26,9 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn check_variables(&mut self, expression: &Expression, at: Location, place: Place, scope: &Scope) {
+    fn check_variables(&mut self, expression: &Expression, at: Location, place: Place, scope: &Variables) {
         for name in expression.variables() {
-            if let Some((message, help)) = complaint(name, place, &scope.variables) {
+            if let Some((message, help)) = complaint(name, place, scope) {
                 self.complain_with(
                     at,
                     format!("{message} (in the expression `{}`)", expression.text()),
@@ -39,7 +39,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Data with expressions in its strings.
-    pub(super) fn template(&mut self, json: &Json, place: Place, scope: &Scope) -> Option<Template> {
+    pub(super) fn template(&mut self, json: &Json, place: Place, scope: &Variables) -> Option<Template> {
         match Template::parse(&json.value, self.evaluator) {
             Ok(template) => {
                 if template.literal().is_none() {
@@ -64,7 +64,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// An expression (a string), or data with expressions in its strings.
-    pub(super) fn shape(&mut self, json: &Json, place: Place, scope: &Scope) -> Option<Shape> {
+    pub(super) fn shape(&mut self, json: &Json, place: Place, scope: &Variables) -> Option<Shape> {
         match &json.value {
             Value::String(text) => self.expression_at(text, json.at, place, scope).map(Shape::Expression),
             _ => self.template(json, place, scope).map(Shape::Template),
@@ -72,7 +72,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Text that is an expression only in `${ }`.
-    pub(super) fn text(&mut self, text: &Text, place: Place, scope: &Scope) -> Option<TextTemplate> {
+    pub(super) fn text(&mut self, text: &Text, place: Place, scope: &Variables) -> Option<TextTemplate> {
         if is_expression(&text.value) {
             self.expression(text, place, scope).map(TextTemplate::Expression)
         } else {
@@ -80,7 +80,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub(super) fn span(&mut self, duration: &At<model::Duration>, place: Place, scope: &Scope) -> Option<Span> {
+    pub(super) fn span(&mut self, duration: &At<model::Duration>, place: Place, scope: &Variables) -> Option<Span> {
         match &duration.value {
             model::Duration::Fixed { span, .. } => Some(Span::Fixed(*span)),
             model::Duration::Expression(text) => self
@@ -89,7 +89,12 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub(super) fn timeout(&mut self, timeout: Option<&model::TimeoutRef>, place: Place, scope: &Scope) -> Option<Span> {
+    pub(super) fn timeout(
+        &mut self,
+        timeout: Option<&model::TimeoutRef>,
+        place: Place,
+        scope: &Variables,
+    ) -> Option<Span> {
         let timeout = match timeout? {
             model::TimeoutRef::Inline(timeout) => timeout,
             model::TimeoutRef::Use(name) => {

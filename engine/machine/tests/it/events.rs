@@ -191,3 +191,12 @@ fn journals_are_json() {
     let effects: Vec<Effect> = serde_json::from_str(&serde_json::to_string(&driver.effects).unwrap()).unwrap();
     assert_eq!(effects, driver.effects);
 }
+
+#[test]
+fn machines_move_between_threads() {
+    fn may_move<T: Send>() {}
+    fn may_be_shared<T: Send + Sync>() {}
+    may_move::<Machine>();
+    may_be_shared::<potok_machine::Definition>();
+    may_be_shared::<potok_machine::Snapshot>();
+}

@@ -1,10 +1,10 @@
 //! Random workflows under random events.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use potok_expr::Evaluator;
 use potok_machine::{
-    Definition, Effect, Event, Machine, Snapshot,
+    Definition, Effect, Event, Machine, Snapshot, TraceKind,
     testing::{Driver, Random, compiled, workflow},
 };
 use proptest::prelude::*;
@@ -16,6 +16,31 @@ const PATIENCE: usize = 400;
 fn definition(seed: u64, size: u64) -> (Arc<Definition>, Evaluator) {
     let evaluator = Evaluator::native();
     (compiled(&workflow(seed, size), &evaluator), evaluator)
+}
+
+/// Each task that began has ended, once; nothing is left in the state.
+fn assert_tidy(driver: &Driver) {
+    let mut open: BTreeMap<&str, u64> = BTreeMap::new();
+    for trace in &driver.traces {
+        let path = trace.path.0.as_ref();
+        match trace.kind {
+            TraceKind::Started { .. } => *open.entry(path).or_default() += 1,
+            TraceKind::Completed { .. } | TraceKind::Faulted { .. } | TraceKind::Cancelled => {
+                let count = open
+                    .get_mut(path)
+                    .unwrap_or_else(|| panic!("{path} ends before it begins"));
+                *count = count.checked_sub(1).unwrap_or_else(|| panic!("{path} ends twice"));
+            }
+            TraceKind::Skipped => assert_eq!(open.get(path).copied().unwrap_or(0), 0),
+            TraceKind::Retrying { .. } => assert_eq!(open.get(path), Some(&1)),
+        }
+    }
+    open.retain(|_, count| *count > 0);
+    assert!(open.is_empty(), "never ended: {open:?}");
+    let snapshot = serde_json::to_value(driver.machine.snapshot()).unwrap();
+    for part in ["/state/frames/frames", "/state/queue", "/state/calls", "/state/timers"] {
+        assert_eq!(snapshot.pointer(part), Some(&json!([])), "{part}");
+    }
 }
 
 /// Through JSON and back.
@@ -85,6 +110,7 @@ proptest! {
         let mut random = Random::new(seed ^ 0x1234);
         let mut driver = Driver::start(&definition, &evaluator, json!({ "n": 0, "list": [1, 2] }), Some(slice));
         live(&mut driver, &mut random, &mut |_, _, _, _| {});
+        assert_tidy(&driver);
         let mut replayed = driver.replayed();
         while replayed.machine.wants_to_proceed() {
             replayed.proceed();

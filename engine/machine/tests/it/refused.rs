@@ -19,7 +19,15 @@ fn said(body: &str) -> String {
 
 #[test]
 fn expressions_that_do_not_parse() {
-    insta::assert_snapshot!(said("do:\n  - t: { if: '.a +', set: { x: '${ .b + }' } }"));
+    let said = said("do:\n  - t: { if: '.a +', set: { x: '${ .b + }' } }");
+    let lines: Vec<&str> = said.lines().collect();
+    // What exactly is wrong with an expression is for the evaluator to say.
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].starts_with("3:14: ") && lines[0].contains("`.a +`"), "{said}");
+    assert!(
+        lines[1].starts_with("3:27: ") && lines[1].ends_with("(in the expression `.b +`) at /x"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -44,6 +52,17 @@ fn names_that_nothing_has() {
 do:
   - a: { call: no.such }
   - b: { for: { each: input, in: '[1]' }, do: [{ c: { set: { x: 1 } } }] }
+  - d: { call: mine, metadata: { potok: { idempotencyKey: k } } }
+use: { functions: { mine: { call: no.other } } }
+";
+    insta::assert_snapshot!(said(body));
+}
+
+#[test]
+fn functions_that_call_themselves() {
+    let body = r"
+use: { functions: { a: { do: [{ x: { call: b } }] }, b: { try: [{ y: { call: a } }], catch: {} } } }
+do: [{ z: { call: a } }]
 ";
     insta::assert_snapshot!(said(body));
 }
