@@ -21,3 +21,6 @@ pub const PARTS: usize = 20_000;
 
 /// The deepest nesting of elements.
 pub const DEPTH: usize = 200;
+
+/// The most that what paints one page of a PDF may expand to, in bytes.
+pub const PAGE: usize = 16 << 20;

@@ -28,13 +28,31 @@ const SPACE_BETWEEN: f32 = 1.35;
 
 /// Makes paragraphs of the runs of pages. Numbers of pages are left out.
 pub fn paragraphs(pages: Vec<Vec<Run>>) -> Vec<Paragraph> {
+    let mut pages: Vec<Vec<Line>> = pages.into_iter().map(lines).collect();
+    pages.iter_mut().for_each(drop_page_number);
+    let indents = uses_indents(&pages);
     let mut found: Vec<Paragraph> = Vec::new();
-    for runs in pages {
-        let mut lines = lines(runs);
-        drop_page_number(&mut lines);
-        add_page(&lines, &mut found);
+    let mut size = 0.0;
+    for lines in &pages {
+        add_page(lines, indents, size, &mut found);
+        size = lines.last().map_or(size, |line| line.size);
     }
     found
+}
+
+/// Whether paragraphs are told apart by indents: some lines have one, most have none.
+fn uses_indents(pages: &[Vec<Line>]) -> bool {
+    let all: usize = pages.iter().map(Vec::len).sum();
+    let indented: usize = pages.iter().map(|lines| lines.iter().filter(|line| is_indented(line, left(lines))).count()).sum();
+    indented * 50 > all && indented * 2 < all
+}
+
+fn left(lines: &[Line]) -> f32 {
+    lines.iter().map(|line| line.x).fold(f32::INFINITY, f32::min)
+}
+
+fn is_indented(line: &Line, left: f32) -> bool {
+    line.x - left > INDENT * line.size
 }
 
 fn lines(runs: Vec<Run>) -> Vec<Line> {
@@ -83,24 +101,27 @@ fn drop_page_number(lines: &mut Vec<Line>) {
     }
 }
 
-fn add_page(lines: &[Line], found: &mut Vec<Paragraph>) {
-    let left = lines.iter().map(|line| line.x).fold(f32::INFINITY, f32::min);
+/// `size` is that of the last page's last line.
+fn add_page(lines: &[Line], indents: bool, size: f32, found: &mut Vec<Paragraph>) {
+    let left = left(lines);
     let right = lines.iter().map(|line| line.end).fold(f32::NEG_INFINITY, f32::max);
     let leading = usual_leading(lines);
     let mut above: Option<&Line> = None;
     for line in lines {
-        let indented = line.x - left > INDENT * line.size;
+        let indented = is_indented(line, left);
         let begins = match above {
-            // The first line of a page goes on with the last page's paragraph, unless it is indented or that one had ended.
-            None => indented || found.last().is_none_or(|last| ends(last)),
+            // The first line of a page goes on with the last page's paragraph, unless it is indented or set otherwise, or, where
+            // there are no indents, that one had ended.
+            None => indented || is_other_size(size, line.size) || (!indents && found.last().is_none_or(ends)),
             Some(above) => {
                 let gap = above.y - line.y;
                 let far = gap > leading * SPACE_BETWEEN || gap < 0.0;
-                let other_size = (above.size - line.size).abs() > 0.1 * above.size.max(line.size);
-                let above_indented = above.x - left > INDENT * above.size;
+                let other_size = is_other_size(above.size, line.size);
+                let above_indented = is_indented(above, left);
                 // A line that ends early ends a paragraph, when it also ends a sentence.
                 let early = right - above.end > 0.25 * (right - left) && ends_sentence(&above.text) && !above_indented;
-                far || other_size || (indented && !above_indented) || (indented && starts_speech(&line.text)) || early
+                let first = indented && (!above_indented || ends_sentence(&above.text) || starts_speech(&line.text));
+                far || other_size || first || early
             }
         };
         if begins {
@@ -111,6 +132,10 @@ fn add_page(lines: &[Line], found: &mut Vec<Paragraph>) {
         }
         above = Some(line);
     }
+}
+
+fn is_other_size(a: f32, b: f32) -> bool {
+    (a - b).abs() > 0.1 * a.max(b)
 }
 
 /// The space between lines that is seen most often.

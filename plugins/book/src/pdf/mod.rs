@@ -22,7 +22,7 @@ pub fn extract(bytes: &[u8]) -> Result<Book, Error> {
     if !bytes[bytes.len().saturating_sub(2048)..].windows(5).any(|w| w == b"%%EOF") {
         return Err(Error::new(Kind::Broken, "the PDF is cut off: its end is missing"));
     }
-    let options = LoadOptions { max_decompressed_size: Some(limits::PART as usize), ..LoadOptions::default() };
+    let options = LoadOptions { max_decompressed_size: Some(limits::PAGE), ..LoadOptions::default() };
     let document = match Document::load_mem_with_options(bytes, options) {
         Ok(document) => document,
         Err(lopdf::Error::Decryption(_) | lopdf::Error::InvalidPassword) => return Err(encrypted()),
@@ -56,7 +56,7 @@ fn encrypted() -> Error {
 
 fn broken(error: &lopdf::Error) -> Error {
     if let lopdf::Error::Decompress(lopdf::DecompressError::MemoryLimitExceeded { .. }) = error {
-        return Error::new(Kind::TooLarge, format!("a part of the PDF expands to more than {} bytes", limits::PART));
+        return Error::new(Kind::TooLarge, format!("a part of the PDF expands to more than {} bytes", limits::PAGE));
     }
     Error::broken("the PDF", error)
 }

@@ -7,6 +7,7 @@ use lopdf::{Dictionary, Document, Encoding, Object, ObjectId};
 
 use super::broken;
 use crate::error::Error;
+use crate::limits;
 
 /// A run of glyphs, in the page's units with the origin at the lower left.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +45,7 @@ const WIDEST: usize = 70_000;
 /// # Errors
 /// When its content cannot be read, or expands too far.
 pub fn read(document: &Document, id: ObjectId, budget: &mut usize) -> Result<Vec<Run>, Error> {
-    let content = document.get_page_content_with_limit(id, *budget).map_err(|e| broken(&e))?;
+    let content = document.get_page_content_with_limit(id, limits::PAGE.min(*budget)).map_err(|e| broken(&e))?;
     *budget = budget.saturating_sub(content.len());
     let dictionaries = document.get_page_fonts(id).map_err(|e| broken(&e))?;
     let fonts: HashMap<Vec<u8>, Font> =
@@ -52,7 +53,7 @@ pub fn read(document: &Document, id: ObjectId, budget: &mut usize) -> Result<Vec
     let mut encodings = HashMap::new();
     for (name, font) in &fonts {
         // A font that does not say what its codes mean gives no text; a bomb in it is an error.
-        match font.decoder.get_font_encoding_with_limit(document, *budget) {
+        match font.decoder.get_font_encoding_with_limit(document, limits::PAGE) {
             Ok(encoding) => drop(encodings.insert(name.clone(), encoding)),
             Err(e @ lopdf::Error::Decompress(_)) => return Err(broken(&e)),
             Err(_) => {}
