@@ -29,7 +29,11 @@ pub(crate) struct Providers(HashMap<String, Arc<dyn Provider>>);
 
 impl Providers {
     pub(crate) fn add(&mut self, provider: &Arc<dyn Provider>) -> Result<(), HostError> {
-        if let Some(taken) = provider.interfaces().iter().find(|interface| self.0.contains_key(**interface)) {
+        if let Some(taken) = provider
+            .interfaces()
+            .iter()
+            .find(|interface| self.0.contains_key(**interface))
+        {
             return Err(HostError::DuplicateProvider((*taken).to_owned()));
         }
         for interface in provider.interfaces() {
@@ -41,7 +45,11 @@ impl Providers {
     fn offered(&self) -> String {
         let mut names: Vec<_> = self.0.keys().map(String::as_str).collect();
         names.sort_unstable();
-        if names.is_empty() { "no capabilities".to_owned() } else { names.join(", ") }
+        if names.is_empty() {
+            "no capabilities".to_owned()
+        } else {
+            names.join(", ")
+        }
     }
 }
 
@@ -86,14 +94,29 @@ pub(crate) fn admit(
         }
         imports.push(standing.info);
     }
-    let pre = linker.instantiate_pre(&draft.component).map_err(|error| unlinked(&draft, &error))?;
+    let pre = linker
+        .instantiate_pre(&draft.component)
+        .map_err(|error| unlinked(&draft, &error))?;
     let info = Arc::new(info(&draft, imports));
-    let packages = draft.functions.iter().map(|f| (f.name.clone(), f.package.clone())).collect();
-    Ok(Admitted { functions: callables(draft, &info, &pre), info, grants: grants.clone(), packages })
+    let packages = draft
+        .functions
+        .iter()
+        .map(|f| (f.name.clone(), f.package.clone()))
+        .collect();
+    Ok(Admitted {
+        functions: callables(draft, &info, &pre),
+        info,
+        grants: grants.clone(),
+        packages,
+    })
 }
 
 fn callables(draft: Draft, info: &PluginInfo, pre: &InstancePre<State>) -> HashMap<String, Arc<Callable>> {
-    let memories = draft.component.resources_required().map_or(1, |needs| needs.num_memories).max(1);
+    let memories = draft
+        .component
+        .resources_required()
+        .map_or(1, |needs| needs.num_memories)
+        .max(1);
     let functions = draft.functions.into_iter().zip(&info.functions);
     functions
         .map(|(function, info)| {
@@ -111,7 +134,10 @@ fn callables(draft: Draft, info: &PluginInfo, pre: &InstancePre<State>) -> HashM
 }
 
 fn unlinked(draft: &Draft, error: &wasmtime::Error) -> InstallError {
-    InstallError::Link { plugin: draft.package.clone(), reason: format!("{error:#}") }
+    InstallError::Link {
+        plugin: draft.package.clone(),
+        reason: format!("{error:#}"),
+    }
 }
 
 fn imported(import: &Import, info: &ImportInfo, provider: &Arc<dyn Provider>) -> Result<Vec<Imported>, InstallError> {
@@ -119,13 +145,20 @@ fn imported(import: &Import, info: &ImportInfo, provider: &Arc<dyn Provider>) ->
     let functions = import.functions.iter().map(|(function, ty)| {
         let signature = Signature::of(&format!("{}.{function}", import.name), ty)?;
         let (interface, provider) = (interface.clone(), provider.clone());
-        Ok(Imported { interface, function: function.clone(), signature, provider })
+        Ok(Imported {
+            interface,
+            function: function.clone(),
+            signature,
+            provider,
+        })
     });
     functions.collect()
 }
 
 fn info(draft: &Draft, imports: Vec<ImportInfo>) -> PluginInfo {
-    let pure = imports.iter().all(|import| matches!(import.kind, ImportKind::Wasi | ImportKind::PureCapability));
+    let pure = imports
+        .iter()
+        .all(|import| matches!(import.kind, ImportKind::Wasi | ImportKind::PureCapability));
     let functions = draft.functions.iter().map(|function| {
         Arc::new(FunctionInfo {
             name: function.name.clone(),
@@ -163,7 +196,16 @@ fn standings(draft: &Draft, providers: &Providers, grants: &Grants) -> Vec<Stand
 
 fn standing(name: &InterfaceName<'_>, kind: ImportKind) -> Standing {
     let version = name.version.map(str::to_owned);
-    Standing { info: ImportInfo { interface: name.id(), version, kind, granted_by: None }, provider: None, refused: None }
+    Standing {
+        info: ImportInfo {
+            interface: name.id(),
+            version,
+            kind,
+            granted_by: None,
+        },
+        provider: None,
+        refused: None,
+    }
 }
 
 /// Without a provider: what it may use of WASI has nothing behind it.
@@ -172,7 +214,10 @@ fn wasi(plugin: &str, import: &str, name: &InterfaceName<'_>, providers: &Provid
         return standing(name, ImportKind::Wasi);
     }
     if !CLOSED.contains(&name.package) {
-        return Standing { refused: Some(no_provider(plugin, import, providers)), ..standing(name, ImportKind::Unknown) };
+        return Standing {
+            refused: Some(no_provider(plugin, import, providers)),
+            ..standing(name, ImportKind::Unknown)
+        };
     }
     let mut standing = standing(name, ImportKind::Wasi);
     match grants.cover(name) {
@@ -183,11 +228,24 @@ fn wasi(plugin: &str, import: &str, name: &InterfaceName<'_>, providers: &Provid
     standing
 }
 
-fn capability(plugin: &str, import: &str, name: &InterfaceName<'_>, providers: &Providers, grants: &Grants) -> Standing {
+fn capability(
+    plugin: &str,
+    import: &str,
+    name: &InterfaceName<'_>,
+    providers: &Providers,
+    grants: &Grants,
+) -> Standing {
     let Some(provider) = providers.0.get(&name.id()) else {
-        return Standing { refused: Some(no_provider(plugin, import, providers)), ..standing(name, ImportKind::Unknown) };
+        return Standing {
+            refused: Some(no_provider(plugin, import, providers)),
+            ..standing(name, ImportKind::Unknown)
+        };
     };
-    let kind = if provider.pure() { ImportKind::PureCapability } else { ImportKind::Capability };
+    let kind = if provider.pure() {
+        ImportKind::PureCapability
+    } else {
+        ImportKind::Capability
+    };
     let mut standing = standing(name, kind);
     let Some(cover) = grants.cover(name) else {
         standing.refused = Some(not_granted(plugin, import, name));
@@ -206,14 +264,26 @@ fn capability(plugin: &str, import: &str, name: &InterfaceName<'_>, providers: &
 
 fn no_provider(plugin: &str, import: &str, providers: &Providers) -> InstallError {
     let offered = providers.offered();
-    InstallError::NoProvider { plugin: plugin.to_owned(), interface: import.to_owned(), offered }
+    InstallError::NoProvider {
+        plugin: plugin.to_owned(),
+        interface: import.to_owned(),
+        offered,
+    }
 }
 
 fn not_granted(plugin: &str, import: &str, name: &InterfaceName<'_>) -> InstallError {
     let grant = name.package.to_owned();
-    InstallError::NotGranted { plugin: plugin.to_owned(), interface: import.to_owned(), grant }
+    InstallError::NotGranted {
+        plugin: plugin.to_owned(),
+        interface: import.to_owned(),
+        grant,
+    }
 }
 
 fn unknown_narrowing(name: &InterfaceName<'_>, grant: &str) -> InstallError {
-    InstallError::UnknownNarrowing { grant: grant.to_owned(), interface: name.id(), wide: name.package.to_owned() }
+    InstallError::UnknownNarrowing {
+        grant: grant.to_owned(),
+        interface: name.id(),
+        wide: name.package.to_owned(),
+    }
 }

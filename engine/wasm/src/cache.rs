@@ -28,7 +28,10 @@ pub(crate) struct CodeCache {
 
 impl CodeCache {
     pub(crate) fn open(dir: &Path) -> Result<Self, HostError> {
-        let failed = |reason: String| HostError::Cache { dir: dir.display().to_string(), reason };
+        let failed = |reason: String| HostError::Cache {
+            dir: dir.display().to_string(),
+            reason,
+        };
         let dir = std::path::absolute(dir).map_err(|e| failed(e.to_string()))?;
         let (modules, seals) = (dir.join("modules"), dir.join("seals"));
         for dir in [&dir, &modules, &seals] {
@@ -36,9 +39,16 @@ impl CodeCache {
         }
         let mut config = CacheConfig::new();
         // Files stay as they were written, or their seals would break.
-        config.with_directory(&dir).with_optimized_compression_usage_counter_threshold(u64::MAX);
+        config
+            .with_directory(&dir)
+            .with_optimized_compression_usage_counter_threshold(u64::MAX);
         let cache = Cache::new(config).map_err(|e| failed(format!("{e:#}")))?;
-        Ok(Self { cache, modules, seals, whole: Mutex::default() })
+        Ok(Self {
+            cache,
+            modules,
+            seals,
+            whole: Mutex::default(),
+        })
     }
 
     pub(crate) fn cache(&self) -> &Cache {
@@ -73,7 +83,10 @@ impl CodeCache {
             if whole.contains_key(&file) || seal.exists() {
                 continue;
             }
-            match (state(&file), digest(&file).and_then(|digest| write_atomically(&seal, &digest))) {
+            match (
+                state(&file),
+                digest(&file).and_then(|digest| write_atomically(&seal, &digest)),
+            ) {
                 (Some(state), Ok(())) => drop(whole.insert(file, state)),
                 (_, Err(error)) => tracing::warn!(seal = %seal.display(), %error, "compiled code is not kept"),
                 (None, _) => {}
@@ -108,7 +121,11 @@ pub(crate) fn compile(engine: &Engine, cache: Option<&CodeCache>, bytes: &[u8]) 
 }
 
 fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path())
+    fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
 }
 
 fn state(file: &Path) -> Option<(u64, Option<SystemTime>)> {

@@ -48,7 +48,11 @@ pub(crate) struct Calls {
 impl Calls {
     pub(crate) fn new(limits: HostConfig, ticker: Ticker) -> Self {
         let memories = Semaphore::new(limits.pool_instances.max(1) as usize);
-        Self { limits, ticker, memories }
+        Self {
+            limits,
+            ticker,
+            memories,
+        }
     }
 
     /// Calls a function, until its deadline.

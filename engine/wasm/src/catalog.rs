@@ -36,7 +36,10 @@ struct Name {
 impl Catalog {
     /// The plugin with these bytes and these grants, if it is installed.
     pub(crate) fn installed(&self, hash: &str, grants: &Grants) -> Option<Arc<PluginInfo>> {
-        self.plugins.get(hash).filter(|plugin| plugin.grants == *grants).map(|plugin| plugin.info.clone())
+        self.plugins
+            .get(hash)
+            .filter(|plugin| plugin.grants == *grants)
+            .map(|plugin| plugin.info.clone())
     }
 
     /// Puts a plugin in, all of it or nothing. The same bytes with other grants replace what was there.
@@ -46,17 +49,26 @@ impl Catalog {
         }
         let info = plugin.info.clone();
         for function in &info.functions {
-            let Ok(version) = Version::parse(&function.version) else { continue };
+            let Ok(version) = Version::parse(&function.version) else {
+                continue;
+            };
             let package = plugin.packages.get(&function.name).cloned().unwrap_or_default();
             let name = self.names.entry(function.name.clone());
-            name.or_insert_with(|| Name { package, versions: BTreeMap::new() }).versions.insert(version, function.clone());
+            name.or_insert_with(|| Name {
+                package,
+                versions: BTreeMap::new(),
+            })
+            .versions
+            .insert(version, function.clone());
         }
         self.plugins.insert(info.hash.clone(), Arc::new(plugin));
         Ok(info)
     }
 
     fn check(&self, function: &FunctionInfo, package: &str) -> Result<(), InstallError> {
-        let Some(name) = self.names.get(&function.name) else { return Ok(()) };
+        let Some(name) = self.names.get(&function.name) else {
+            return Ok(());
+        };
         if name.package != package {
             return Err(InstallError::NameTaken {
                 function: function.name.clone(),
@@ -97,7 +109,9 @@ impl Catalog {
     /// The function that a name means: the version that it names, else the newest that is no pre-release, else the newest.
     pub(crate) fn resolve(&self, wanted: &FunctionName) -> Result<Arc<FunctionInfo>, ResolveError> {
         if let Some(catalog) = wanted.catalog.as_deref().filter(|catalog| *catalog != DEFAULT) {
-            return Err(ResolveError::UnknownCatalog { catalog: catalog.to_owned() });
+            return Err(ResolveError::UnknownCatalog {
+                catalog: catalog.to_owned(),
+            });
         }
         let name = self.names.get(&wanted.name).ok_or_else(|| ResolveError::Unknown {
             name: wanted.name.clone(),
@@ -107,7 +121,11 @@ impl Catalog {
             Some(version) => name.versions.values().find(|function| function.version == *version),
             None => {
                 let newest = name.versions.iter().rev();
-                newest.clone().find(|(version, _)| version.pre.is_empty()).or_else(|| newest.clone().next()).map(|(_, f)| f)
+                newest
+                    .clone()
+                    .find(|(version, _)| version.pre.is_empty())
+                    .or_else(|| newest.clone().next())
+                    .map(|(_, f)| f)
             }
         };
         found.cloned().ok_or_else(|| ResolveError::UnknownVersion {

@@ -20,12 +20,17 @@ const TICK: Duration = Duration::from_millis(10);
 /// How deep a guest's calls may be nested, in bytes of stack.
 const STACK: usize = 1 << 20;
 
+/// How deep a filter's calls may be nested, in bytes of the stack of the thread that evaluates it.
+const JQ_STACK: usize = 512 << 10;
+
 /// Memories are reserved at full size, so that compiled code needs no bounds checks; nothing is committed by that.
 const RESERVATION: u64 = 1 << 32;
 
 /// The engine for calls. Where the address space is too small for full reservations, smaller ones do, at some speed.
 pub(crate) fn for_calls(config: &HostConfig, cache: Option<&Cache>) -> Result<Engine, HostError> {
-    let small = u64::try_from(config.memory_limit).unwrap_or(RESERVATION).min(RESERVATION);
+    let small = u64::try_from(config.memory_limit)
+        .unwrap_or(RESERVATION)
+        .min(RESERVATION);
     pooled(config, cache, RESERVATION)
         .or_else(|_| pooled(config, cache, small))
         .map_err(|error| HostError::Engine(format!("{error:#}")))
@@ -62,13 +67,20 @@ fn pooled(config: &HostConfig, cache: Option<&Cache>, reservation: u64) -> wasmt
 /// The engine for jq: fuel instead of time, so that the same filter on the same value always ends the same way.
 pub(crate) fn for_jq(cache: Option<&Cache>) -> Result<Engine, HostError> {
     let mut engine = common(cache);
-    engine.consume_fuel(true).cranelift_nan_canonicalization(true);
+    engine
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true)
+        .max_wasm_stack(JQ_STACK);
     Engine::new(&engine).map_err(|error| HostError::Engine(format!("{error:#}")))
 }
 
 fn common(cache: Option<&Cache>) -> Config {
     let mut config = Config::new();
-    config.wasm_component_model(true).concurrency_support(false).max_wasm_stack(STACK).cache(cache.cloned());
+    config
+        .wasm_component_model(true)
+        .concurrency_support(false)
+        .max_wasm_stack(STACK)
+        .cache(cache.cloned());
     config
 }
 
@@ -85,13 +97,19 @@ struct Shared {
 
 impl Ticker {
     pub(crate) fn start(engine: &Engine) -> Result<Self, HostError> {
-        let shared = Arc::new(Shared { running: AtomicUsize::new(0), stopped: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            running: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+        });
         let (engine, theirs) = (engine.weak(), shared.clone());
         let thread = thread::Builder::new()
             .name("potok-epochs".to_owned())
             .spawn(move || tick(&engine, &theirs))
             .map_err(|error| HostError::Engine(format!("no thread for the clock: {error}")))?;
-        Ok(Self { shared, thread: thread.thread().clone() })
+        Ok(Self {
+            shared,
+            thread: thread.thread().clone(),
+        })
     }
 
     /// Keeps the clock going until the guard is dropped.

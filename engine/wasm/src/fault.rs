@@ -22,7 +22,12 @@ pub(crate) fn is_fault(shape: &Shape) -> bool {
 }
 
 /// What a function's error is as a problem. `plugin` is the name of its package.
-pub(crate) fn problem(plugin: &str, shape: Option<&Shape>, error: Option<Val>, lift: &mut Lift) -> Result<Problem, Unliftable> {
+pub(crate) fn problem(
+    plugin: &str,
+    shape: Option<&Shape>,
+    error: Option<Val>,
+    lift: &mut Lift,
+) -> Result<Problem, Unliftable> {
     let (Some(shape), Some(error)) = (shape, error) else {
         return Ok(named(plugin, "error", None));
     };
@@ -47,16 +52,37 @@ fn named(plugin: &str, case: &str, payload: Option<Value>) -> Problem {
     };
     let title = Some(case.replace('-', " "));
     let kind = format!("urn:potok:{plugin}:{case}");
-    Problem { kind, status: 500, title, detail, instance: None, retry_after_ms: None, data }
+    Problem {
+        kind,
+        status: 500,
+        title,
+        detail,
+        instance: None,
+        retry_after_ms: None,
+        data,
+    }
 }
 
 fn from_fault(plugin: &str, mut fault: Map<String, Value>) -> Problem {
     let mut take = |key: &str| fault.remove(key).unwrap_or_default();
-    let text = |value: Value| if let Value::String(text) = value { Some(text).filter(|t| !t.is_empty()) } else { None };
+    let text = |value: Value| {
+        if let Value::String(text) = value {
+            Some(text).filter(|t| !t.is_empty())
+        } else {
+            None
+        }
+    };
     let kind = text(take("kind")).unwrap_or_else(|| "error".to_owned());
-    let status = take("status").as_u64().and_then(|s| u16::try_from(s).ok()).filter(|s| (400..600).contains(s));
+    let status = take("status")
+        .as_u64()
+        .and_then(|s| u16::try_from(s).ok())
+        .filter(|s| (400..600).contains(s));
     Problem {
-        kind: if has_scheme(&kind) { kind } else { format!("urn:potok:{plugin}:{kind}") },
+        kind: if has_scheme(&kind) {
+            kind
+        } else {
+            format!("urn:potok:{plugin}:{kind}")
+        },
         status: status.unwrap_or(500),
         title: text(take("title")),
         detail: text(take("detail")),
@@ -72,9 +98,13 @@ fn from_fault(plugin: &str, mut fault: Map<String, Value>) -> Problem {
 
 /// Whether a kind is a URI already (RFC 3986: a letter, then letters, digits, `+`, `-`, `.`, then `:`).
 fn has_scheme(kind: &str) -> bool {
-    let Some((scheme, _)) = kind.split_once(':') else { return false };
+    let Some((scheme, _)) = kind.split_once(':') else {
+        return false;
+    };
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 /// A provider's problem as the `fault` record of an imported function.
@@ -89,7 +119,10 @@ pub(crate) fn from_problem(shape: &Shape, problem: &Problem) -> Result<Val, Misf
             "title" => json!(problem.title),
             "detail" => json!(problem.detail),
             "retry-after-ms" => json!(problem.retry_after_ms),
-            "data" => problem.data.as_ref().map_or(Value::Null, |data| Value::String(data.to_string())),
+            "data" => problem
+                .data
+                .as_ref()
+                .map_or(Value::Null, |data| Value::String(data.to_string())),
             _ => Value::Null,
         };
         Ok((field.wit.clone(), lower::value(&field.shape, or_empty(field, json))?))
@@ -132,12 +165,24 @@ mod tests {
     #[test]
     fn cases_become_urns() {
         let shape = Shape::Variant(vec![
-            Case { name: "too-large".to_owned(), payload: Some(Shape::U32) },
-            Case { name: "broken".to_owned(), payload: Some(Shape::String) },
-            Case { name: "empty".to_owned(), payload: None },
+            Case {
+                name: "too-large".to_owned(),
+                payload: Some(Shape::U32),
+            },
+            Case {
+                name: "broken".to_owned(),
+                payload: Some(Shape::String),
+            },
+            Case {
+                name: "empty".to_owned(),
+                payload: None,
+            },
         ]);
         let problem = problem_of(&shape, json!({"too-large": 7}));
-        assert_eq!((problem.kind.as_str(), problem.status), ("urn:potok:book:too-large", 500));
+        assert_eq!(
+            (problem.kind.as_str(), problem.status),
+            ("urn:potok:book:too-large", 500)
+        );
         assert_eq!((problem.detail.as_deref(), problem.data), (Some("7"), Some(json!(7))));
         let problem = problem_of(&shape, json!({"broken": "no title"}));
         assert_eq!((problem.detail.as_deref(), problem.data), (Some("no title"), None));
@@ -145,7 +190,10 @@ mod tests {
         let problem = problem_of(&Shape::Enum(vec!["a".to_owned()]), json!("a"));
         assert_eq!(problem.kind, "urn:potok:book:a");
         let problem = problem_of(&Shape::String, json!("why"));
-        assert_eq!((problem.kind.as_str(), problem.detail.as_deref()), ("urn:potok:book:error", Some("why")));
+        assert_eq!(
+            (problem.kind.as_str(), problem.detail.as_deref()),
+            ("urn:potok:book:error", Some("why"))
+        );
         let nothing = super::problem("book", None, None, &mut Lift::new(10)).unwrap();
         assert_eq!(nothing.kind, "urn:potok:book:error");
     }
@@ -159,11 +207,17 @@ mod tests {
             json!({"kind": "busy", "status": 503, "title": "Busy", "detail": "wait", "retry_after_ms": 1500, "data": "{\"n\":1}"}),
         );
         assert_eq!((problem.kind.as_str(), problem.status), ("urn:potok:book:busy", 503));
-        assert_eq!((problem.retry_after_ms, problem.data.clone()), (Some(1500), Some(json!({"n": 1}))));
+        assert_eq!(
+            (problem.retry_after_ms, problem.data.clone()),
+            (Some(1500), Some(json!({"n": 1})))
+        );
         let there = from_problem(&shape, &problem).unwrap();
         let back = super::problem("other", Some(&shape), Some(there), &mut Lift::new(1000)).unwrap();
         assert_eq!(back, problem);
         let odd = problem_of(&shape, json!({"kind": "https://x.example/e", "status": 7, "title": ""}));
-        assert_eq!((odd.kind.as_str(), odd.status, odd.title), ("https://x.example/e", 500, None));
+        assert_eq!(
+            (odd.kind.as_str(), odd.status, odd.title),
+            ("https://x.example/e", 500, None)
+        );
     }
 }

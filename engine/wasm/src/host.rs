@@ -48,7 +48,12 @@ impl Host {
     /// # Errors
     /// When the machine cannot give the address space, or the directory for compiled code cannot be used.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let cache = config.cache_dir.as_deref().map(CodeCache::open).transpose()?.map(Arc::new);
+        let cache = config
+            .cache_dir
+            .as_deref()
+            .map(CodeCache::open)
+            .transpose()?
+            .map(Arc::new);
         let engine = engine::for_calls(&config, cache.as_deref().map(CodeCache::cache))?;
         let mut wasi = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut wasi).map_err(|error| HostError::Engine(format!("{error:#}")))?;
@@ -56,7 +61,17 @@ impl Host {
         let jq = Arc::new(Filters::new(cache.clone()));
         let calls = Calls::new(config, ticker);
         let (providers, catalog) = (RwLock::default(), RwLock::default());
-        Ok(Self { inner: Arc::new(Inner { engine, cache, wasi, providers, catalog, calls, jq }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                cache,
+                wasi,
+                providers,
+                catalog,
+                calls,
+                jq,
+            }),
+        })
     }
 
     /// Offers a capability to plugins that are inspected or installed from now on.
@@ -132,7 +147,9 @@ impl Host {
     /// A function by the hash of its component and its canonical name.
     #[must_use]
     pub fn function(&self, component: &str, canonical: &str) -> Option<Arc<FunctionInfo>> {
-        read(&self.inner.catalog).callable(component, canonical).map(|callable| callable.info.clone())
+        read(&self.inner.catalog)
+            .callable(component, canonical)
+            .map(|callable| callable.info.clone())
     }
 
     /// Calls a function in a fresh instance, until the context's deadline. Dropping the future ends the call.

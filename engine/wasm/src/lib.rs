@@ -27,6 +27,8 @@ mod names;
 mod plugin;
 mod problem;
 mod provider;
+#[cfg(test)]
+mod roundtrip;
 mod schema;
 mod shape;
 mod state;
@@ -44,9 +46,11 @@ pub use wit::with_wit;
 /// Bytes in lower-case hex.
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -36,7 +36,10 @@ impl Lift {
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Unliftable> {
-        self.left = self.left.checked_sub(bytes).ok_or(Unliftable::TooLarge { limit: self.limit })?;
+        self.left = self
+            .left
+            .checked_sub(bytes)
+            .ok_or(Unliftable::TooLarge { limit: self.limit })?;
         Ok(())
     }
 
@@ -70,13 +73,20 @@ impl Lift {
             }
             (Shape::Variant(cases), Val::Variant(name, payload)) => self.variant(cases, name, payload)?,
             (Shape::Enum(_), Val::Enum(name)) => self.word(name)?,
-            (Shape::Flags(_), Val::Flags(names)) => {
-                Value::Array(names.into_iter().map(|name| self.word(name)).collect::<Result<_, _>>()?)
-            }
+            (Shape::Flags(_), Val::Flags(names)) => Value::Array(
+                names
+                    .into_iter()
+                    .map(|name| self.word(name))
+                    .collect::<Result<_, _>>()?,
+            ),
             (Shape::Option(_), Val::Option(None)) => Value::Null,
             (Shape::Option(inner), Val::Option(Some(value))) => {
                 let json = self.value(inner, *value)?;
-                if inner.is_nullable() { Value::Array(vec![json]) } else { json }
+                if inner.is_nullable() {
+                    Value::Array(vec![json])
+                } else {
+                    json
+                }
             }
             (Shape::Result(ok, _), Val::Result(Ok(value))) => self.tagged("ok".to_owned(), ok.as_deref(), value)?,
             (Shape::Result(_, err), Val::Result(Err(value))) => self.tagged("err".to_owned(), err.as_deref(), value)?,
@@ -111,7 +121,10 @@ impl Lift {
     }
 
     fn variant(&mut self, cases: &[Case], name: String, payload: Option<Box<Val>>) -> Result<Value, Unliftable> {
-        let case = cases.iter().find(|case| case.name == name).ok_or(Unliftable::Mismatch)?;
+        let case = cases
+            .iter()
+            .find(|case| case.name == name)
+            .ok_or(Unliftable::Mismatch)?;
         self.tagged(name, case.payload.as_ref(), payload)
     }
 
@@ -135,7 +148,13 @@ impl Lift {
 
     fn bytes(&mut self, values: Vec<Val>) -> Result<Value, Unliftable> {
         self.spend(values.len().div_ceil(3).saturating_mul(4))?;
-        let byte = |value| if let Val::U8(byte) = value { Ok(byte) } else { Err(Unliftable::Mismatch) };
+        let byte = |value| {
+            if let Val::U8(byte) = value {
+                Ok(byte)
+            } else {
+                Err(Unliftable::Mismatch)
+            }
+        };
         let bytes: Vec<u8> = values.into_iter().map(byte).collect::<Result<_, _>>()?;
         Ok(Value::String(STANDARD.encode(bytes)))
     }
@@ -148,7 +167,9 @@ fn number(n: f64) -> Result<Value, Unliftable> {
         #[allow(clippy::cast_possible_truncation)]
         return Ok(Value::from(n as i64));
     }
-    Number::from_f64(n).map(Value::Number).ok_or_else(|| Unliftable::NotANumber(n.to_string()))
+    Number::from_f64(n)
+        .map(Value::Number)
+        .ok_or_else(|| Unliftable::NotANumber(n.to_string()))
 }
 
 /// The 64-bit float with the fewest digits that is this 32-bit one: 0.1, not 0.10000000149011612.

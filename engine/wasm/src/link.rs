@@ -44,12 +44,19 @@ pub(crate) fn link(linker: &mut Linker<State>, import: &str, functions: Vec<Impo
 }
 
 impl Imported {
-    async fn serve(&self, mut store: StoreContextMut<'_, State>, args: &[Val], results: &mut [Val]) -> Result<(), Problem> {
+    async fn serve(
+        &self,
+        mut store: StoreContextMut<'_, State>,
+        args: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), Problem> {
         let state = store.data_mut();
-        let args = Lift::new(state.output_limit).args(&self.signature.params, args).map_err(|error| {
-            let detail = format!("the plugin called {} with {error}", self.name());
-            Problem::new(ErrorType::Runtime, "Capability call is not JSON", detail)
-        })?;
+        let args = Lift::new(state.output_limit)
+            .args(&self.signature.params, args)
+            .map_err(|error| {
+                let detail = format!("the plugin called {} with {error}", self.name());
+                Problem::new(ErrorType::Runtime, "Capability call is not JSON", detail)
+            })?;
         let cx = state.next_call();
         let answer = self.provider.call(&cx, &self.interface, &self.function, args).await;
         let value = self.answer(answer)?;
@@ -62,14 +69,21 @@ impl Imported {
     /// The answer as the function's result. A problem that the function's type cannot express is the step's.
     fn answer(&self, answer: Result<Value, Problem>) -> Result<Option<Val>, Problem> {
         let misfit = |misfit: Misfit| {
-            let detail = format!("the provider of {} answered what its type does not allow: {misfit}", self.name());
+            let detail = format!(
+                "the provider of {} answered what its type does not allow: {misfit}",
+                self.name()
+            );
             Problem::new(ErrorType::Runtime, "Provider's answer does not fit", detail)
         };
         match (&self.signature.returns, answer) {
             (Returns::Nothing, Ok(_)) => Ok(None),
             (Returns::Value(shape), Ok(json)) => lower::value(shape, json).map(Some).map_err(misfit),
             (Returns::Result { ok, .. }, Ok(json)) => {
-                let value = ok.as_ref().map(|shape| lower::value(shape, json)).transpose().map_err(misfit)?;
+                let value = ok
+                    .as_ref()
+                    .map(|shape| lower::value(shape, json))
+                    .transpose()
+                    .map_err(misfit)?;
                 Ok(Some(Val::Result(Ok(value.map(Box::new)))))
             }
             (Returns::Result { err: Some(shape), .. }, Err(problem)) if fault::is_fault(shape) => {

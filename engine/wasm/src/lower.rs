@@ -28,7 +28,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A value that does not fit its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {what}", if pointer.is_empty() { "/" } else { pointer })]
+#[error("{pointer}{}{what}", if pointer.is_empty() { "" } else { ": " })]
 pub(crate) struct Misfit {
     /// Where, as a JSON pointer.
     pub(crate) pointer: String,
@@ -38,7 +38,10 @@ pub(crate) struct Misfit {
 
 impl Misfit {
     fn new(what: impl Into<String>) -> Self {
-        Self { pointer: String::new(), what: what.into() }
+        Self {
+            pointer: String::new(),
+            what: what.into(),
+        }
     }
 
     fn within(mut self, step: &str) -> Self {
@@ -53,11 +56,19 @@ pub(crate) fn args(signature: &Signature, args: Value) -> Result<Vec<Val>, Misfi
     let args = match args {
         Value::Null => Map::new(),
         Value::Object(map) => map,
-        other => return Err(Misfit::new(format!("expected an object of arguments, got {}", kind(&other)))),
+        other => {
+            return Err(Misfit::new(format!(
+                "expected an object of arguments, got {}",
+                kind(&other)
+            )));
+        }
     };
     match signature.record() {
         Some(fields) => Ok(vec![Val::Record(members(fields, args)?)]),
-        None => Ok(members(&signature.params, args)?.into_iter().map(|(_, value)| value).collect()),
+        None => Ok(members(&signature.params, args)?
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect()),
     }
 }
 
@@ -87,7 +98,11 @@ pub(crate) fn value(shape: &Shape, json: Value) -> Result<Val, Misfit> {
         (Shape::Tuple(shapes), Value::Array(values)) => {
             expect_length(shapes.len(), values.len())?;
             let pairs = shapes.iter().zip(values).enumerate();
-            Val::Tuple(pairs.map(|(i, (shape, v))| at(&i.to_string(), shape, v)).collect::<Result<_, _>>()?)
+            Val::Tuple(
+                pairs
+                    .map(|(i, (shape, v))| at(&i.to_string(), shape, v))
+                    .collect::<Result<_, _>>()?,
+            )
         }
         (Shape::Variant(cases), json) => variant(cases, json)?,
         (Shape::Enum(names), Value::String(s)) => Val::Enum(one_of(names, s)?),
@@ -95,7 +110,13 @@ pub(crate) fn value(shape: &Shape, json: Value) -> Result<Val, Misfit> {
         (Shape::Option(_), Value::Null) => Val::Option(None),
         (Shape::Option(inner), json) => Val::Option(Some(Box::new(some(inner, json)?))),
         (Shape::Result(ok, err), json) => result(ok.as_deref(), err.as_deref(), json)?,
-        (shape, json) => return Err(Misfit::new(format!("expected {}, got {}", expected(shape), kind(&json)))),
+        (shape, json) => {
+            return Err(Misfit::new(format!(
+                "expected {}, got {}",
+                expected(shape),
+                kind(&json)
+            )));
+        }
     })
 }
 
@@ -152,11 +173,21 @@ fn members(fields: &[Named], mut map: Map<String, Value>) -> Result<Vec<(String,
 
 /// The first key that no field has. Where it is near to a field's, the missing field is most likely meant by it.
 fn unknown_key(fields: &[Named], map: &Map<String, Value>) -> Option<Misfit> {
-    let key = map.keys().find(|key| !fields.iter().any(|f| f.json == **key || f.wit == **key))?;
+    let key = map
+        .keys()
+        .find(|key| !fields.iter().any(|f| f.json == **key || f.wit == **key))?;
     let help = match nearest(key, fields.iter().map(|f| f.json.as_str())) {
         Some(near) => did_you_mean(Some(&near)),
         None if fields.is_empty() => "; none are known".to_owned(),
-        None => format!("; known: {}", fields.iter().map(|f| f.json.as_str()).take(20).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "; known: {}",
+            fields
+                .iter()
+                .map(|f| f.json.as_str())
+                .take(20)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     };
     Some(Misfit::new(format!("unknown key '{key}'{help}")))
 }
@@ -166,7 +197,9 @@ fn missing(field: &Named) -> Misfit {
 }
 
 fn written_twice(fields: &[Named], map: &Map<String, Value>) -> Misfit {
-    let twice = fields.iter().find(|f| f.json != f.wit && map.contains_key(&f.json) && map.contains_key(&f.wit));
+    let twice = fields
+        .iter()
+        .find(|f| f.json != f.wit && map.contains_key(&f.json) && map.contains_key(&f.wit));
     let name = twice.map_or("a key", |f| f.json.as_str());
     Misfit::new(format!("'{name}' is given twice, with '-' and with '_'"))
 }
@@ -174,7 +207,10 @@ fn written_twice(fields: &[Named], map: &Map<String, Value>) -> Misfit {
 fn variant(cases: &[Case], json: Value) -> Result<Val, Misfit> {
     let (name, payload) = tagged(json, || {
         let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).take(20).collect();
-        format!("one of the cases {}, as a string or as an object with one key", names.join(", "))
+        format!(
+            "one of the cases {}, as a string or as an object with one key",
+            names.join(", ")
+        )
     })?;
     let Some(case) = cases.iter().find(|case| case.name == name) else {
         return Err(unknown_case(&name, cases.iter().map(|case| case.name.as_str())));
@@ -184,7 +220,9 @@ fn variant(cases: &[Case], json: Value) -> Result<Val, Misfit> {
 }
 
 fn result(ok: Option<&Shape>, err: Option<&Shape>, json: Value) -> Result<Val, Misfit> {
-    let (name, payload) = tagged(json, || "\"ok\" or \"err\", as a string or as an object with one key".to_owned())?;
+    let (name, payload) = tagged(json, || {
+        "\"ok\" or \"err\", as a string or as an object with one key".to_owned()
+    })?;
     match name.as_str() {
         "ok" => Ok(Val::Result(Ok(payload_of("ok", ok, payload)?))),
         "err" => Ok(Val::Result(Err(payload_of("err", err, payload)?))),
@@ -207,12 +245,15 @@ fn tagged(json: Value, expected: impl FnOnce() -> String) -> Result<(String, Opt
 fn payload_of(case: &str, shape: Option<&Shape>, payload: Option<Value>) -> Result<Option<Box<Val>>, Misfit> {
     match (shape, payload) {
         (None, None | Some(Value::Null)) => Ok(None),
-        (None, Some(_)) => Err(Misfit::new(format!("the case '{case}' has no payload; write it as a string"))),
+        (None, Some(_)) => Err(Misfit::new(format!(
+            "the case '{case}' has no payload; write it as a string"
+        ))),
         (Some(shape), Some(json)) => at(case, shape, json).map(|value| Some(Box::new(value))),
         (Some(Shape::Option(_)), None) => Ok(Some(Box::new(Val::Option(None)))),
-        (Some(shape), None) => {
-            Err(Misfit::new(format!("the case '{case}' has a payload: write {{\"{case}\": {}}}", expected(shape))))
-        }
+        (Some(shape), None) => Err(Misfit::new(format!(
+            "the case '{case}' has a payload: write {{\"{case}\": {}}}",
+            expected(shape)
+        ))),
     }
 }
 
@@ -253,7 +294,13 @@ fn integer<T: TryFrom<i128> + Bounds>(number: &Number) -> Result<T, Misfit> {
         #[allow(clippy::cast_possible_truncation)]
         (_, _, Some(n)) if n.fract() == 0.0 && n.abs() <= EXACT => n as i128,
         (_, _, Some(n)) if n.fract() != 0.0 => return Err(Misfit::new(format!("expected an integer, got {n}"))),
-        _ => return Err(Misfit::new(format!("{number} is out of range ({} to {})", T::LOW, T::HIGH))),
+        _ => {
+            return Err(Misfit::new(format!(
+                "{number} is out of range ({} to {})",
+                T::LOW,
+                T::HIGH
+            )));
+        }
     };
     T::try_from(wide).map_err(|_| Misfit::new(format!("{number} is out of range ({} to {})", T::LOW, T::HIGH)))
 }
@@ -275,25 +322,37 @@ macro_rules! bounds {
 bounds!(i8, u8, i16, u16, i32, u32, i64, u64);
 
 fn double(number: &Number) -> Result<f64, Misfit> {
-    number.as_f64().filter(|n| n.is_finite()).ok_or_else(|| Misfit::new(format!("{number} is out of range")))
+    number
+        .as_f64()
+        .filter(|n| n.is_finite())
+        .ok_or_else(|| Misfit::new(format!("{number} is out of range")))
 }
 
 fn single(number: &Number) -> Result<f32, Misfit> {
     #[allow(clippy::cast_possible_truncation)]
     let single = double(number)? as f32;
-    if single.is_finite() { Ok(single) } else { Err(Misfit::new(format!("{number} is out of range of a 32-bit float"))) }
+    if single.is_finite() {
+        Ok(single)
+    } else {
+        Err(Misfit::new(format!("{number} is out of range of a 32-bit float")))
+    }
 }
 
 fn character(text: &str) -> Result<char, Misfit> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => Ok(c),
-        _ => Err(Misfit::new(format!("expected one character, got a string of {}", text.chars().count()))),
+        _ => Err(Misfit::new(format!(
+            "expected one character, got a string of {}",
+            text.chars().count()
+        ))),
     }
 }
 
 fn bytes(text: &str) -> Result<Vec<Val>, Misfit> {
-    let bytes = BASE64.decode(text).map_err(|e| Misfit::new(format!("expected bytes in base64: {e}")))?;
+    let bytes = BASE64
+        .decode(text)
+        .map_err(|e| Misfit::new(format!("expected bytes in base64: {e}")))?;
     Ok(bytes.into_iter().map(Val::U8).collect())
 }
 
@@ -301,13 +360,17 @@ fn expect_length(expected: usize, length: usize) -> Result<(), Misfit> {
     if expected == length {
         return Ok(());
     }
-    Err(Misfit::new(format!("expected an array of {expected}, got one of {length}")))
+    Err(Misfit::new(format!(
+        "expected an array of {expected}, got one of {length}"
+    )))
 }
 
 fn expected(shape: &Shape) -> &'static str {
     match shape {
         Shape::Bool => "a boolean",
-        Shape::S8 | Shape::U8 | Shape::S16 | Shape::U16 | Shape::S32 | Shape::U32 | Shape::S64 | Shape::U64 => "an integer",
+        Shape::S8 | Shape::U8 | Shape::S16 | Shape::U16 | Shape::S32 | Shape::U32 | Shape::S64 | Shape::U64 => {
+            "an integer"
+        }
         Shape::F32 | Shape::F64 => "a number",
         Shape::Char => "a string of one character",
         Shape::String => "a string",

@@ -72,9 +72,15 @@ pub(crate) fn read(engine: &Engine, cache: Option<&CodeCache>, bytes: &[u8]) -> 
     let component = compile(engine, cache, bytes).map_err(|error| refused(&error))?;
     let text = WitText::of(bytes);
     let functions = exports(engine, &component, text.as_ref())?;
-    let imports = imports(engine, &component, functions.first().map_or("the component", |f| &f.package))?;
+    let imports = imports(
+        engine,
+        &component,
+        functions.first().map_or("the component", |f| &f.package),
+    )?;
     let Some(first) = functions.first() else {
-        return Err(InstallError::NoFunctions { plugin: "the component".to_owned() });
+        return Err(InstallError::NoFunctions {
+            plugin: "the component".to_owned(),
+        });
     };
     Ok(Draft {
         hash: crate::hex(&Sha256::digest(bytes)),
@@ -104,20 +110,30 @@ fn exports(engine: &Engine, component: &Component, text: Option<&WitText>) -> Re
     for (name, item) in component.component_type().exports(engine) {
         match item.ty {
             ComponentItem::ComponentInstance(instance) => {
-                let Some(index) = component.get_export_index(None, name) else { continue };
+                let Some(index) = component.get_export_index(None, name) else {
+                    continue;
+                };
                 let interface = Owner::of_interface(name, text);
                 if interface.as_ref().is_some_and(|owner| owner.namespace == "wasi") {
                     continue;
                 }
                 for (function, item) in instance.exports(engine) {
-                    let ComponentItem::ComponentFunc(ty) = item.ty else { continue };
-                    let Some(index) = component.get_export_index(Some(&index), function) else { continue };
-                    let owner = interface.as_ref().ok_or_else(|| no_package(&format!("{name}.{function}")))?;
+                    let ComponentItem::ComponentFunc(ty) = item.ty else {
+                        continue;
+                    };
+                    let Some(index) = component.get_export_index(Some(&index), function) else {
+                        continue;
+                    };
+                    let owner = interface
+                        .as_ref()
+                        .ok_or_else(|| no_package(&format!("{name}.{function}")))?;
                     functions.push(draft(owner, function, index, &ty, text)?);
                 }
             }
             ComponentItem::ComponentFunc(ty) => {
-                let Some(index) = component.get_export_index(None, name) else { continue };
+                let Some(index) = component.get_export_index(None, name) else {
+                    continue;
+                };
                 let owner = Owner::of_world(text).ok_or_else(|| no_package(name))?;
                 functions.push(draft(&owner, name, index, &ty, text)?);
             }
@@ -134,7 +150,9 @@ fn exports(engine: &Engine, component: &Component, text: Option<&WitText>) -> Re
 }
 
 fn no_package(function: &str) -> InstallError {
-    InstallError::NoPackage { function: function.to_owned() }
+    InstallError::NoPackage {
+        function: function.to_owned(),
+    }
 }
 
 /// What exported functions belong to: an interface of a package, or the package alone for a world's own functions.
@@ -155,13 +173,21 @@ impl Owner {
                 interface: Some(name.interface.to_owned()),
                 version: name.version.map(str::to_owned),
             }),
-            None => Some(Self { interface: Some(name.to_owned()), ..Self::of_world(text)? }),
+            None => Some(Self {
+                interface: Some(name.to_owned()),
+                ..Self::of_world(text)?
+            }),
         }
     }
 
     fn of_world(text: Option<&WitText>) -> Option<Self> {
         let (namespace, package, version) = text?.package();
-        Some(Self { namespace: namespace.to_owned(), package: package.to_owned(), interface: None, version })
+        Some(Self {
+            namespace: namespace.to_owned(),
+            package: package.to_owned(),
+            interface: None,
+            version,
+        })
     }
 
     /// A world's own functions are named as those of an interface that is called like the package: `text.split`.
@@ -190,14 +216,19 @@ fn draft(
             Some(_) => text.function(&interface, function),
             None => text.world_function(function),
         };
-        Some(FunctionText { resolve: &text.resolve, function: described? })
+        Some(FunctionText {
+            resolve: &text.resolve,
+            function: described?,
+        })
     });
     Ok(FunctionDraft {
         version: interface.semver()?,
         package: interface.package_id(),
         plugin: interface.package.to_owned(),
         index,
-        docs: text.and_then(|text| text.function.docs.contents.as_ref()).map(|docs| docs.trim().to_owned()),
+        docs: text
+            .and_then(|text| text.function.docs.contents.as_ref())
+            .map(|docs| docs.trim().to_owned()),
         input_schema: schema::input(&signature, text),
         output_schema: schema::output(&signature, text),
         error_schema: schema::error(&signature, text),
@@ -211,7 +242,9 @@ fn docs(component: &Component, engine: &Engine, text: Option<&WitText>) -> Optio
     let text = text?;
     let ty = component.component_type();
     let mut interfaces = ty.exports(engine).filter_map(|(name, _)| InterfaceName::parse(name));
-    let docs = text.package_docs().or_else(|| interfaces.find_map(|name| text.interface_docs(&name)));
+    let docs = text
+        .package_docs()
+        .or_else(|| interfaces.find_map(|name| text.interface_docs(&name)));
     docs.map(|docs| docs.trim().to_owned())
 }
 
@@ -239,7 +272,10 @@ fn imports(engine: &Engine, component: &Component, plugin: &str) -> Result<Vec<I
                 if InterfaceName::parse(name).is_none() {
                     return Err(unsupported(name, "an interface without a package"));
                 }
-                imports.push(Import { name: name.to_owned(), functions });
+                imports.push(Import {
+                    name: name.to_owned(),
+                    functions,
+                });
             }
             ComponentItem::Type(_) => {}
             ComponentItem::ComponentFunc(_) => return Err(unsupported(name, "a function outside of an interface")),

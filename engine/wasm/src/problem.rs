@@ -22,13 +22,21 @@ pub(crate) struct Failed(pub(crate) Problem);
 
 /// Bytes as people say them.
 pub(crate) fn mebibytes(bytes: usize) -> String {
-    if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") }
+    if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) {
+        format!("{} MiB", bytes >> 20)
+    } else {
+        format!("{bytes} bytes")
+    }
 }
 
 /// Arguments that do not fit the function.
 pub(crate) fn arguments(function: &str, misfit: &Misfit) -> Problem {
-    Problem::new(ErrorType::Validation, "Arguments do not fit", format!("the arguments of {function} do not fit: {misfit}"))
-        .with_data(json!({ "pointer": misfit.pointer }))
+    Problem::new(
+        ErrorType::Validation,
+        "Arguments do not fit",
+        format!("the arguments of {function} do not fit: {misfit}"),
+    )
+    .with_data(json!({ "pointer": misfit.pointer }))
 }
 
 /// A result that cannot be JSON.
@@ -42,7 +50,11 @@ pub(crate) fn result(function: &str, error: &Unliftable) -> Problem {
 
 /// No answer in time.
 pub(crate) fn deadline(function: &str, took: Duration) -> Problem {
-    Problem::new(ErrorType::Timeout, "Deadline exceeded", format!("{function} was stopped: it had not finished after {took:.1?}"))
+    Problem::new(
+        ErrorType::Timeout,
+        "Deadline exceeded",
+        format!("{function} was stopped: it had not finished after {took:.1?}"),
+    )
 }
 
 /// A call that ended in an error of the engine's: a trap, most often.
@@ -67,18 +79,29 @@ pub(crate) fn trap(function: &str, error: &wasmtime::Error, state: &State) -> Pr
 
 fn explain(function: &str, error: &wasmtime::Error, state: &State, last_words: Option<&str>) -> (&'static str, String) {
     if let Some(I32Exit(code)) = error.downcast_ref() {
-        return ("Plugin exited", format!("{function} ended itself with the exit code {code} instead of returning"));
+        return (
+            "Plugin exited",
+            format!("{function} ended itself with the exit code {code} instead of returning"),
+        );
     }
     if state.limits.exceeded {
         let limit = mebibytes(state.limits.memory);
-        return ("Memory limit reached", format!("{function} tried to use more than {limit} of memory"));
+        return (
+            "Memory limit reached",
+            format!("{function} tried to use more than {limit} of memory"),
+        );
     }
     if format!("{error:#}").contains("fuel allocated for hostcalls") {
         let limit = mebibytes(state.output_limit);
-        return ("Result too large", format!("{function} returned, or handed to a capability, more than {limit}"));
+        return (
+            "Result too large",
+            format!("{function} returned, or handed to a capability, more than {limit}"),
+        );
     }
     let detail = match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => format!("{function} ran out of stack: its calls are nested too deep, perhaps without end"),
+        Some(Trap::StackOverflow) => {
+            format!("{function} ran out of stack: its calls are nested too deep, perhaps without end")
+        }
         Some(Trap::UnreachableCodeReached) => format!("{function} panicked{}", quote(last_words)),
         Some(trap) => format!("{function} trapped ({trap}){}", quote(last_words)),
         None => format!("{function} could not be run: {error:#}"),
@@ -95,10 +118,18 @@ fn quote(last_words: Option<&str>) -> String {
 
 fn frames(backtrace: &WasmBacktrace) -> Value {
     let name = |frame: &wasmtime::FrameInfo| {
-        let symbol = frame.symbols().iter().find_map(|symbol| symbol.name()).or_else(|| frame.func_name());
+        let symbol = frame
+            .symbols()
+            .iter()
+            .find_map(|symbol| symbol.name())
+            .or_else(|| frame.func_name());
         match symbol {
             Some(name) => name.to_owned(),
-            None => format!("function {} of {}", frame.func_index(), frame.module().name().unwrap_or("the plugin")),
+            None => format!(
+                "function {} of {}",
+                frame.func_index(),
+                frame.module().name().unwrap_or("the plugin")
+            ),
         }
     };
     backtrace.frames().iter().take(FRAMES).map(name).collect()

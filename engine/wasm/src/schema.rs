@@ -27,17 +27,31 @@ pub(crate) fn input(signature: &Signature, text: Option<FunctionText<'_>>) -> Va
     let param = |name: &str| {
         let text = text?;
         let param = text.function.params.iter().find(|param| param.name == name)?;
-        Some(Text { resolve: text.resolve, ty: &param.ty })
+        Some(Text {
+            resolve: text.resolve,
+            ty: &param.ty,
+        })
     };
     match &*signature.params {
-        [Named { wit, shape: shape @ Shape::Record(_), .. }] => schema(shape, param(wit)),
+        [
+            Named {
+                wit,
+                shape: shape @ Shape::Record(_),
+                ..
+            },
+        ] => schema(shape, param(wit)),
         params => object(params, |name| (param(name), None)),
     }
 }
 
 /// The schema of what a function returns.
 pub(crate) fn output(signature: &Signature, text: Option<FunctionText<'_>>) -> Value {
-    let text = text.and_then(|text| Some(Text { resolve: text.resolve, ty: text.function.result.as_ref()? }));
+    let text = text.and_then(|text| {
+        Some(Text {
+            resolve: text.resolve,
+            ty: text.function.result.as_ref()?,
+        })
+    });
     match &signature.returns {
         Returns::Nothing | Returns::Result { ok: None, .. } => json!({ "type": "null" }),
         Returns::Value(shape) => schema(shape, text),
@@ -47,7 +61,12 @@ pub(crate) fn output(signature: &Signature, text: Option<FunctionText<'_>>) -> V
 
 /// The schema of the error that a function declares.
 pub(crate) fn error(signature: &Signature, text: Option<FunctionText<'_>>) -> Option<Value> {
-    let text = text.and_then(|text| Some(Text { resolve: text.resolve, ty: text.function.result.as_ref()? }));
+    let text = text.and_then(|text| {
+        Some(Text {
+            resolve: text.resolve,
+            ty: text.function.result.as_ref()?,
+        })
+    });
     match &signature.returns {
         Returns::Result { err: Some(shape), .. } => Some(schema(shape, text.and_then(Text::err))),
         _ => None,
@@ -133,13 +152,28 @@ fn nullable(inner: &Shape, text: Option<Text<'_>>) -> Value {
 
 fn tuple(shapes: &[Shape], definition: Option<(&Resolve, &TypeDef)>) -> Value {
     let types = match definition {
-        Some((resolve, TypeDef { kind: TypeDefKind::Tuple(tuple), .. })) if tuple.types.len() == shapes.len() => {
-            Some((resolve, &tuple.types))
-        }
+        Some((
+            resolve,
+            TypeDef {
+                kind: TypeDefKind::Tuple(tuple),
+                ..
+            },
+        )) if tuple.types.len() == shapes.len() => Some((resolve, &tuple.types)),
         _ => None,
     };
-    let text = |index: usize| types.and_then(|(resolve, types)| Some(Text { resolve, ty: types.get(index)? }));
-    let items: Vec<_> = shapes.iter().enumerate().map(|(index, shape)| schema(shape, text(index))).collect();
+    let text = |index: usize| {
+        types.and_then(|(resolve, types)| {
+            Some(Text {
+                resolve,
+                ty: types.get(index)?,
+            })
+        })
+    };
+    let items: Vec<_> = shapes
+        .iter()
+        .enumerate()
+        .map(|(index, shape)| schema(shape, text(index)))
+        .collect();
     json!({ "type": "array", "prefixItems": items, "items": false, "minItems": shapes.len() })
 }
 
@@ -154,7 +188,12 @@ fn variant(cases: &[Case], definition: Option<(&Resolve, &TypeDef)>) -> Value {
                 }
                 _ => None,
             });
-            tagged(&case.name, case.payload.as_ref(), text.and_then(|(ty, _)| ty), text.map(|(_, docs)| docs))
+            tagged(
+                &case.name,
+                case.payload.as_ref(),
+                text.and_then(|(ty, _)| ty),
+                text.map(|(_, docs)| docs),
+            )
         })
         .collect();
     json!({ "oneOf": schemas })
@@ -177,10 +216,19 @@ fn tagged(name: &str, payload: Option<&Shape>, text: Option<Text<'_>>, docs: Opt
 /// Names alone, or one by one where one of them is described.
 fn enumeration(names: &[String], definition: Option<(&Resolve, &TypeDef)>) -> Value {
     let docs = |name: &str| match definition {
-        Some((_, TypeDef { kind: TypeDefKind::Enum(e), .. })) => e.cases.iter().find(|c| c.name == name).map(|c| &c.docs),
+        Some((
+            _,
+            TypeDef {
+                kind: TypeDefKind::Enum(e),
+                ..
+            },
+        )) => e.cases.iter().find(|c| c.name == name).map(|c| &c.docs),
         _ => None,
     };
-    if names.iter().all(|name| docs(name).is_none_or(|docs| docs.contents.is_none())) {
+    if names
+        .iter()
+        .all(|name| docs(name).is_none_or(|docs| docs.contents.is_none()))
+    {
         return json!({ "type": "string", "enum": names });
     }
     let cases: Vec<_> = names.iter().map(|name| tagged(name, None, None, docs(name))).collect();
@@ -188,7 +236,16 @@ fn enumeration(names: &[String], definition: Option<(&Resolve, &TypeDef)>) -> Va
 }
 
 fn field<'a>(definition: Option<(&'a Resolve, &'a TypeDef)>, name: &str) -> (Option<Text<'a>>, Option<&'a Docs>) {
-    let Some((resolve, TypeDef { kind: TypeDefKind::Record(record), .. })) = definition else { return (None, None) };
+    let Some((
+        resolve,
+        TypeDef {
+            kind: TypeDefKind::Record(record),
+            ..
+        },
+    )) = definition
+    else {
+        return (None, None);
+    };
     match record.fields.iter().find(|field| field.name == name) {
         Some(field) => (Some(Text { resolve, ty: &field.ty }), Some(&field.docs)),
         None => (None, None),

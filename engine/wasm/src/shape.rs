@@ -68,7 +68,10 @@ pub(crate) enum Returns {
     Nothing,
     Value(Shape),
     /// `result<ok, err>`.
-    Result { ok: Option<Shape>, err: Option<Shape> },
+    Result {
+        ok: Option<Shape>,
+        err: Option<Shape>,
+    },
 }
 
 /// A function's parameters and result.
@@ -80,7 +83,11 @@ pub(crate) struct Signature {
 
 impl Named {
     pub(crate) fn new(wit: &str, shape: Shape) -> Self {
-        Self { wit: wit.to_owned(), json: snake(wit), shape }
+        Self {
+            wit: wit.to_owned(),
+            json: snake(wit),
+            shape,
+        }
     }
 }
 
@@ -97,25 +104,43 @@ impl Signature {
         if ty.async_() {
             return Err(unsupported(name, "type", "an asynchronous function"));
         }
-        let mut reader = Reader { function: name, nodes: 0, path: Vec::new() };
+        let mut reader = Reader {
+            function: name,
+            nodes: 0,
+            path: Vec::new(),
+        };
         let mut params = Vec::with_capacity(ty.params().len());
         for (param, ty) in ty.params() {
-            params.push(Named::new(param, reader.within(&format!("parameter '{param}'"), |r| r.shape(&ty))?));
+            params.push(Named::new(
+                param,
+                reader.within(&format!("parameter '{param}'"), |r| r.shape(&ty))?,
+            ));
         }
         let returns = match ty.results().next() {
             None => Returns::Nothing,
             Some(Type::Result(result)) => reader.within("result", |r| {
-                Ok(Returns::Result { ok: r.optional("ok", result.ok())?, err: r.optional("err", result.err())? })
+                Ok(Returns::Result {
+                    ok: r.optional("ok", result.ok())?,
+                    err: r.optional("err", result.err())?,
+                })
             })?,
             Some(ty) => Returns::Value(reader.within("result", |r| r.shape(&ty))?),
         };
-        Ok(Self { params: params.into(), returns })
+        Ok(Self {
+            params: params.into(),
+            returns,
+        })
     }
 
     /// The fields of the one record that is the only parameter: then the function's `with` is that record.
     pub(crate) fn record(&self) -> Option<&[Named]> {
         match &*self.params {
-            [Named { shape: Shape::Record(fields), .. }] => Some(fields),
+            [
+                Named {
+                    shape: Shape::Record(fields),
+                    ..
+                },
+            ] => Some(fields),
             _ => None,
         }
     }
@@ -128,7 +153,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn within<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> Result<T, InstallError>) -> Result<T, InstallError> {
+    fn within<T>(
+        &mut self,
+        step: &str,
+        read: impl FnOnce(&mut Self) -> Result<T, InstallError>,
+    ) -> Result<T, InstallError> {
         self.path.push(step.to_owned());
         let read = read(self)?;
         self.path.pop();
@@ -188,7 +217,10 @@ impl Reader<'_> {
             Type::Variant(variant) => {
                 let mut cases = Vec::with_capacity(variant.cases().len());
                 for case in variant.cases() {
-                    cases.push(Case { name: case.name.to_owned(), payload: self.optional(case.name, case.ty)? });
+                    cases.push(Case {
+                        name: case.name.to_owned(),
+                        payload: self.optional(case.name, case.ty)?,
+                    });
                 }
                 Shape::Variant(cases)
             }
@@ -213,5 +245,9 @@ impl Reader<'_> {
 }
 
 fn unsupported(function: &str, place: &str, what: &str) -> InstallError {
-    InstallError::UnsupportedType { function: function.to_owned(), place: place.to_owned(), what: what.to_owned() }
+    InstallError::UnsupportedType {
+        function: function.to_owned(),
+        place: place.to_owned(),
+        what: what.to_owned(),
+    }
 }

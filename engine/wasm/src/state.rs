@@ -33,7 +33,11 @@ impl State {
         Self {
             call,
             output_limit,
-            limits: Limits { memory: memory_limit, used: 0, exceeded: false },
+            limits: Limits {
+                memory: memory_limit,
+                used: 0,
+                exceeded: false,
+            },
             stdout: Tail::default(),
             stderr: Tail::default(),
             wasi: None,
@@ -49,9 +53,18 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Self { wasi, call, stdout, stderr, .. } = self;
+        let Self {
+            wasi,
+            call,
+            stdout,
+            stderr,
+            ..
+        } = self;
         let wasi = wasi.get_or_insert_with(|| {
-            Box::new((context(&call.idempotency_key, call.now, stdout, stderr), ResourceTable::new()))
+            Box::new((
+                context(&call.idempotency_key, call.now, stdout, stderr),
+                ResourceTable::new(),
+            ))
         });
         let (ctx, table) = &mut **wasi;
         WasiCtxView { ctx, table }

@@ -35,7 +35,10 @@ const MOST_RANDOM: u64 = 1 << 20;
 
 /// The WASI context of a call.
 pub(crate) fn context(idempotency_key: &str, now: Timestamp, stdout: &Tail, stderr: &Tail) -> WasiCtx {
-    let clock = Clock { start: now, looks: Arc::default() };
+    let clock = Clock {
+        start: now,
+        looks: Arc::default(),
+    };
     let random = |purpose: &str| Stream::new(idempotency_key, purpose);
     WasiCtxBuilder::new()
         .stdout(stdout.clone())
@@ -95,14 +98,24 @@ struct Stream {
 
 impl Stream {
     fn new(key: &str, purpose: &str) -> Self {
-        let key = Sha256::new_with_prefix(purpose).chain_update([0]).chain_update(key).finalize();
-        Self { key: key.into(), counter: 0, block: [0; 32], used: 32 }
+        let key = Sha256::new_with_prefix(purpose)
+            .chain_update([0])
+            .chain_update(key)
+            .finalize();
+        Self {
+            key: key.into(),
+            counter: 0,
+            block: [0; 32],
+            used: 32,
+        }
     }
 
     fn fill(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
             if self.used == self.block.len() {
-                let block = Sha256::new_with_prefix(self.key).chain_update(self.counter.to_le_bytes()).finalize();
+                let block = Sha256::new_with_prefix(self.key)
+                    .chain_update(self.counter.to_le_bytes())
+                    .finalize();
                 self.block = block.into();
                 self.counter += 1;
                 self.used = 0;

@@ -40,7 +40,11 @@ impl WitText {
         guarded(|| {
             let mut resolve = Resolve::default();
             match resolve.push_source("potok.wit", text) {
-                Ok(main) => Ok(Self { text: text.to_owned(), main, resolve }),
+                Ok(main) => Ok(Self {
+                    text: text.to_owned(),
+                    main,
+                    resolve,
+                }),
                 Err(error) => Err(resolve.render_error(&error)),
             }
         })
@@ -62,7 +66,11 @@ impl WitText {
     /// The package that the text is of: namespace, name, version.
     pub(crate) fn package(&self) -> (&str, &str, Option<String>) {
         let name = &self.resolve.packages[self.main].name;
-        (&name.namespace, &name.name, name.version.as_ref().map(ToString::to_string))
+        (
+            &name.namespace,
+            &name.name,
+            name.version.as_ref().map(ToString::to_string),
+        )
     }
 
     /// What the package says of itself.
@@ -83,19 +91,26 @@ impl WitText {
     /// A function that a world exports outside of any interface.
     pub(crate) fn world_function(&self, function: &str) -> Option<&Function> {
         let worlds = self.resolve.packages[self.main].worlds.values();
-        worlds.flat_map(|world| self.resolve.worlds[*world].exports.values()).find_map(|item| match item {
-            WorldItem::Function(f) if f.name == function => Some(f),
-            _ => None,
-        })
+        worlds
+            .flat_map(|world| self.resolve.worlds[*world].exports.values())
+            .find_map(|item| match item {
+                WorldItem::Function(f) if f.name == function => Some(f),
+                _ => None,
+            })
     }
 
     fn interface(&self, name: &InterfaceName<'_>) -> Option<&wit_parser::Interface> {
-        let package = self.resolve.packages.iter().map(|(_, package)| package).find(|package| {
-            let version = package.name.version.as_ref().map(ToString::to_string);
-            package.name.namespace == name.namespace
-                && package.name.name == name.package
-                && (version.is_none() || version.as_deref() == name.version)
-        })?;
+        let package = self
+            .resolve
+            .packages
+            .iter()
+            .map(|(_, package)| package)
+            .find(|package| {
+                let version = package.name.version.as_ref().map(ToString::to_string);
+                package.name.namespace == name.namespace
+                    && package.name.name == name.package
+                    && (version.is_none() || version.as_deref() == name.version)
+            })?;
         Some(&self.resolve.interfaces[*package.interfaces.get(name.interface)?])
     }
 }
@@ -128,9 +143,16 @@ fn section(component: &[u8]) -> Option<&str> {
 /// The WIT of a component without documentation, printed from its types.
 pub(crate) fn printed(component: &[u8]) -> Option<String> {
     guarded(|| {
-        let DecodedWasm::Component(resolve, world) = wit_parser::decoding::decode(component).ok()? else { return None };
+        let DecodedWasm::Component(resolve, world) = wit_parser::decoding::decode(component).ok()? else {
+            return None;
+        };
         let main = resolve.worlds[world].package?;
-        let nested: Vec<_> = resolve.packages.iter().map(|(id, _)| id).filter(|id| *id != main).collect();
+        let nested: Vec<_> = resolve
+            .packages
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|id| *id != main)
+            .collect();
         let mut printer = WitPrinter::default();
         printer.print(&resolve, main, &nested).ok()?;
         Some(String::from(printer.output))
