@@ -141,6 +141,22 @@ fn number_or_text() -> impl Strategy<Value = Value> {
     prop_oneof![4 => number(), 1 => word().prop_map(Value::from)]
 }
 
+/// Whether a text might be multiplied by something large. The native evaluator may end in an error before it comes to that, but
+/// jaq evaluates both operands first, and nothing bounds it here.
+fn multiplies(text: &str, values: [&Value; 3]) -> bool {
+    fn large(value: &Value) -> bool {
+        match value {
+            Value::Number(number) => number.as_f64().is_some_and(|float| float.abs() > 1000.0),
+            Value::String(text) => text.parse::<f64>().is_ok_and(|float| float.abs() > 1000.0),
+            Value::Array(items) => items.iter().any(large),
+            Value::Object(map) => map.values().any(large),
+            _ => false,
+        }
+    }
+    let products = text.matches('*').count();
+    products > 2 || products > 0 && (text.contains("12345678901") || values.into_iter().any(large))
+}
+
 /// Both evaluators on one expression; whether the native one answered.
 fn agree(text: &str, input: &Value, x: &Value, y: &Value) -> Result<bool, TestCaseError> {
     let counting = Arc::new(Counting::default());
@@ -186,6 +202,7 @@ proptest! {
 
     #[test]
     fn the_evaluators_agree(text in expression(), input in value(), x in value(), y in value()) {
+        prop_assume!(!multiplies(&text, [&input, &x, &y]));
         agree(&text, &input, &x, &y)?;
     }
 
