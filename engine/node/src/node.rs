@@ -179,7 +179,7 @@ impl Node {
     /// # Errors
     /// When the store does not.
     pub async fn ready(&self) -> Result<(), NodeError> {
-        self.0.store.next_wake().await?;
+        self.0.store.next_wake(0).await?;
         Ok(())
     }
 
@@ -233,7 +233,7 @@ impl Node {
         let prepared = self.0.deployments.prepare(file, text).map_err(DeployError::Invalid)?;
         let (deployment, _) = self.0.deployments.put(prepared, draft, shell::now()).await?;
         if deployment.created && self.0.triggers {
-            self.retrigger(prepared.id().namespace.clone(), prepared.id().name.clone()).await?;
+            self.retrigger(&deployment.id.namespace, &deployment.id.name).await?;
         }
         Ok(deployment)
     }
@@ -264,7 +264,7 @@ impl Node {
         if !self.0.deployments.activate(&id(namespace, name, version)).await? {
             return Err(missing_workflow(namespace, name, Some(version)));
         }
-        self.retrigger(namespace.to_owned(), name.to_owned()).await.map_err(Into::into)
+        self.retrigger(namespace, name).await.map_err(Into::into)
     }
 
     /// Removes a version. Its finished runs stay readable.
@@ -278,15 +278,15 @@ impl Node {
             return Err(missing_workflow(namespace, name, Some(version)));
         }
         self.unwatch(hashes.iter().map(String::as_str)).await?;
-        self.retrigger(namespace.to_owned(), name.to_owned()).await.map_err(Into::into)
+        self.retrigger(namespace, name).await.map_err(Into::into)
     }
 
     /// Watches the triggers of a workflow's active version, and those of no other.
-    async fn retrigger(&self, namespace: String, name: String) -> Result<(), Retrigger> {
+    async fn retrigger(&self, namespace: &str, name: &str) -> Result<(), Retrigger> {
         let deployments = &self.0.deployments;
-        let active = deployments.find(&namespace, &name, None).await?.map(|(_, prepared)| prepared);
+        let active = deployments.find(namespace, name, None).await?.map(|(_, prepared)| prepared);
         let keep = active.as_ref().map(|prepared| prepared.deployed.hash.to_string());
-        let hashes = deployments.hashes(&namespace, &name).await?;
+        let hashes = deployments.hashes(namespace, name).await?;
         self.unwatch(hashes.iter().map(String::as_str).filter(|hash| Some(*hash) != keep.as_deref())).await?;
         if let Some(prepared) = active {
             self.watch(&prepared).await?;

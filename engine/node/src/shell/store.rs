@@ -91,9 +91,8 @@ impl Io {
         if !self.bus.has_subscribers(&subject) {
             return;
         }
-        let bus = Arc::clone(&self.bus);
         match serde_json::to_vec(&RunNews::of(&update)) {
-            Ok(payload) => bus.publish(&subject, payload.into()),
+            Ok(payload) => self.bus.publish(&subject, payload.into()),
             Err(error) => tracing::error!(run = %update.run, %error, "news cannot be written as JSON"),
         }
     }

@@ -1,0 +1,49 @@
+//! The node's core in a simulated world: virtual time, a disk that survives, calls that take their time, and faults from a seed.
+//!
+//! A seed decides everything: the workflows, the order of what happens, the crashes. `POTOK_SEED=n` runs one seed, `POTOK_SEEDS=n` the seeds
+//! below n. What must hold is checked where it could break (see [`world`]) and at the end.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod disk;
+mod world;
+
+use world::World;
+
+/// Seeds when nobody says how many.
+const SEEDS: u64 = 500;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_leaves_too_early() {
+    if let Some(seed) = number("POTOK_SEED") {
+        let report = World::new(seed).run();
+        println!("seed {seed}: {report:?}");
+        return;
+    }
+    let seeds = number("POTOK_SEEDS").unwrap_or(SEEDS);
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let total = std::sync::Mutex::new(world::Report::default());
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let total = &total;
+            scope.spawn(move || {
+                for seed in (worker..seeds).step_by(workers as usize) {
+                    let run = std::panic::catch_unwind(|| World::new(seed).run());
+                    let report = run.unwrap_or_else(|_| {
+                        panic!("seed {seed} fails; run it alone with POTOK_SEED={seed} cargo test -p potok-node --test simulation")
+                    });
+                    total.lock().unwrap().add(&report);
+                }
+            });
+        }
+    });
+    let total = total.into_inner().unwrap();
+    println!("{seeds} seeds: {total:?}");
+    // A simulation in which nothing goes wrong shows nothing.
+    assert!(total.crashes > seeds / 4, "too few crashes: {total:?}");
+    assert!(total.lost_acknowledgements > 0 && total.refused_writes > 0 && total.duplicates > 0, "{total:?}");
+    assert!(total.effects > seeds && total.recovered > 0 && total.evicted > 0, "{total:?}");
+}

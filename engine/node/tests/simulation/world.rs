@@ -1,0 +1,369 @@
+//! The world around a node: it answers late, twice, wrongly or not at all, and now and then it ends.
+//!
+//! The oracles, where they are checked:
+//! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion ([`World::leaves`]);
+//! - a client is told only what is on the disk ([`World::told`]);
+//! - the journal on the disk always replays, and ends as the run's row says ([`World::settle`]);
+//! - every run that was accepted ends ([`World::run`]).
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+};
+
+use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
+use potok_expr::Evaluator;
+use potok_machine::{
+    CallEffect, CallId, Entry, Event, Status,
+    testing::{Random, answer, compiled, workflow},
+};
+use potok_node::core::{
+    Answer, Client, Command, Core, CoreConfig, Deployed, Input, Output, Save, SaveFailure, StartRun,
+};
+use serde_json::{Value, json};
+
+use crate::disk::Disk;
+
+/// What a run of the world came to.
+#[derive(Debug, Default, Clone)]
+pub struct Report {
+    pub runs: u64,
+    pub crashes: u64,
+    pub recovered: u64,
+    pub evicted: u64,
+    pub effects: u64,
+    pub duplicates: u64,
+    pub lost_acknowledgements: u64,
+    pub refused_writes: u64,
+}
+
+impl Report {
+    pub fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.crashes += other.crashes;
+        self.recovered += other.recovered;
+        self.evicted += other.evicted;
+        self.effects += other.effects;
+        self.duplicates += other.duplicates;
+        self.lost_acknowledgements += other.lost_acknowledgements;
+        self.refused_writes += other.refused_writes;
+    }
+}
+
+/// Something on its way to the core or to the disk.
+enum Coming {
+    Write(Box<Save>),
+    Saved(RunId, Result<(), SaveFailure>),
+    Completion { run: RunId, call: CallId, path: TaskPath, digest: String, outcome: Result<Value, Problem> },
+    Load(RunId),
+    Due { until: Timestamp, after: Option<(Timestamp, RunId)>, limit: u32 },
+    Ask(RunId, Command),
+}
+
+pub struct World {
+    random: Random,
+    now: Timestamp,
+    evaluator: Evaluator,
+    core: Core,
+    disk: Disk,
+    definitions: BTreeMap<RunId, Deployed>,
+    coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    what: BTreeMap<u64, Coming>,
+    numbered: u64,
+    clients: BTreeMap<Client, (RunId, Option<Command>)>,
+    accepted: Vec<RunId>,
+    /// Whether things still go wrong.
+    faults: bool,
+    report: Report,
+}
+
+fn config() -> CoreConfig {
+    CoreConfig { evict_after: potok_dsl::Millis(10), wake_batch: 2, ..CoreConfig::default() }
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let evaluator = Evaluator::native();
+        let mut world = Self {
+            random: Random::new(seed),
+            now: Timestamp(1_000_000),
+            core: Core::new(config(), evaluator.clone()),
+            evaluator,
+            disk: Disk::default(),
+            definitions: BTreeMap::new(),
+            coming: BinaryHeap::new(),
+            what: BTreeMap::new(),
+            numbered: 0,
+            clients: BTreeMap::new(),
+            accepted: Vec::new(),
+            faults: true,
+            report: Report::default(),
+        };
+        for n in 0..1 + world.random.below(3) {
+            let size = 4 + world.random.below(24);
+            let text = workflow(world.random.next(), size);
+            let definition = compiled(&text, &world.evaluator);
+            let hash: Arc<str> = format!("{seed}-{n}").into();
+            let run = RunId::from_bytes([u8::try_from(n + 1).unwrap(); 16]);
+            world.definitions.insert(run, Deployed { hash, definition });
+        }
+        world
+    }
+
+    /// Lives until every run has ended.
+    pub fn run(mut self) -> Report {
+        let runs: Vec<RunId> = self.definitions.keys().copied().collect();
+        for run in &runs {
+            let client = self.client(*run, None);
+            let start = StartRun {
+                run: *run,
+                deployed: self.definitions[run].clone(),
+                input: Arc::new(json!({ "n": 1, "list": [1, 2] })),
+                trigger: None,
+                idempotency_key: None,
+                labels: json!({}),
+                client: Some(client),
+            };
+            self.handle(Input::Start(start));
+            let waiter = self.client(*run, None);
+            self.handle(Input::Wait { run: *run, client: waiter });
+        }
+        let steps = 50 + self.random.below(400);
+        for _ in 0..steps {
+            self.step();
+            self.trouble(&runs);
+        }
+        self.faults = false;
+        self.crash();
+        self.finish();
+        self.report.runs = runs.len() as u64;
+        self.settle();
+        self.report.clone()
+    }
+
+    /// Without any more faults every accepted run ends, people resuming what stands still.
+    fn finish(&mut self) {
+        for _ in 0..200_000 {
+            let open: Vec<RunId> =
+                self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()).map(|(run, _)| *run).collect();
+            if open.is_empty() {
+                return;
+            }
+            if !self.step() {
+                for run in open {
+                    let client = self.client(run, Some(Command::Resume));
+                    self.handle(Input::Command { run, command: Command::Resume, client });
+                }
+            }
+        }
+        let open: Vec<_> = self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()).collect();
+        panic!("{} runs never end, such as {}", open.len(), open[0].0);
+    }
+
+    /// The next thing that comes, or the next moment that the core waits for; false when there is neither.
+    fn step(&mut self) -> bool {
+        let next = self.coming.peek().map(|Reverse((at, _))| *at);
+        let wakeup = self.core.wakeup();
+        let at = match (next, wakeup) {
+            (None, None) => return false,
+            (Some(next), Some(wakeup)) if wakeup < next => wakeup,
+            (Some(next), _) => {
+                self.now = self.now.max(next);
+                let Some(Reverse((_, number))) = self.coming.pop() else { return false };
+                let Some(coming) = self.what.remove(&number) else { return true };
+                self.comes(coming);
+                return true;
+            }
+            (None, Some(wakeup)) => wakeup,
+        };
+        self.now = self.now.max(at);
+        let loaded = self.core.loaded_runs();
+        self.handle(Input::Tick);
+        self.report.evicted += u64::from(self.core.loaded_runs() < loaded);
+        true
+    }
+
+    fn comes(&mut self, coming: Coming) {
+        match coming {
+            Coming::Write(save) => self.write(&save),
+            Coming::Saved(run, result) => self.handle(Input::Saved { run, result }),
+            Coming::Completion { run, call, path, digest, outcome } => {
+                self.handle(Input::CallDone { run, call, path, digest, outcome: outcome.map(Arc::new) });
+            }
+            Coming::Load(run) => {
+                let result = self.disk.load(run);
+                self.report.recovered += u64::from(result.is_ok());
+                self.handle(Input::Loaded { run, result });
+            }
+            Coming::Due { until, after, limit } => {
+                let due = self.disk.due(until, after, limit);
+                self.handle(Input::Due(Ok(due)));
+            }
+            Coming::Ask(run, command) => {
+                let client = self.client(run, Some(command.clone()));
+                self.handle(Input::Command { run, command, client });
+            }
+        }
+    }
+
+    /// A write reaches the disk, or does not; the core hears of it, or hears something else.
+    fn write(&mut self, save: &Save) {
+        let run = save.run;
+        if self.faults && self.random.one_in(25) {
+            self.report.refused_writes += 1;
+            return self.soon(Coming::Saved(run, Err(SaveFailure::Unavailable("the disk is full".to_owned()))));
+        }
+        let mut result = self.disk.write(save, &self.definitions[&run].clone());
+        if self.faults && result.is_ok() && self.random.one_in(25) {
+            self.report.lost_acknowledgements += 1;
+            result = Err(SaveFailure::Unavailable("the answer was lost".to_owned()));
+        }
+        self.soon(Coming::Saved(run, result));
+    }
+
+    /// Now and then something goes wrong, or someone wants something.
+    fn trouble(&mut self, runs: &[RunId]) {
+        if self.random.one_in(30) {
+            self.crash();
+        }
+        if self.random.one_in(60) {
+            let run = *self.random.pick(runs);
+            let command = match self.random.below(4) {
+                0 => Command::Cancel(None),
+                1 => Command::Suspend(None),
+                _ => Command::Resume,
+            };
+            self.soon(Coming::Ask(run, command));
+        }
+    }
+
+    /// The node dies; what was on its way is lost, but for writes that had already reached the disk.
+    fn crash(&mut self) {
+        self.report.crashes += 1;
+        let on_their_way = std::mem::take(&mut self.what);
+        self.coming.clear();
+        for (_, coming) in on_their_way {
+            if let Coming::Write(save) = coming
+                && self.random.one_in(2)
+            {
+                // The crash came after the commit and before its acknowledgement.
+                let _ = self.disk.write(&save, &self.definitions[&save.run].clone());
+            }
+        }
+        self.clients.clear();
+        self.core = Core::new(config(), self.evaluator.clone());
+        self.handle(Input::Tick);
+    }
+
+    fn client(&mut self, run: RunId, command: Option<Command>) -> Client {
+        self.numbered += 1;
+        let client = Client(self.numbered);
+        self.clients.insert(client, (run, command));
+        client
+    }
+
+    fn handle(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.core.handle(self.now, input, &mut out);
+        for output in out {
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Save(save) => self.soon(Coming::Write(save)),
+            Output::StartCall { run, effect } => self.leaves(run, &effect),
+            Output::CancelCall { .. } => {}
+            Output::Load(run) => self.soon(Coming::Load(run)),
+            Output::QueryDue { until, after, limit } => self.soon(Coming::Due { until, after, limit }),
+            Output::Answer(client, answer) => self.told(client, &answer),
+            Output::Publish(update) => {
+                let record = &self.disk.runs[&update.run];
+                if let Some(outcome) = &update.outcome {
+                    assert_eq!(record.outcome.as_ref(), Some(outcome), "an end was told that is not durable");
+                }
+            }
+            Output::Stopped => panic!("nobody asked the node to stop"),
+        }
+    }
+
+    /// A call leaves the node.
+    fn leaves(&mut self, run: RunId, effect: &CallEffect) {
+        if !effect.pure {
+            self.report.effects += 1;
+            let asked = self.disk.asks_for(run, effect, &self.evaluator);
+            assert!(asked, "call {} at {} left before what it depends on was durable, or again", effect.call, effect.path);
+        }
+        let outcome = answer(effect, &mut self.random);
+        let completion = || Coming::Completion {
+            run,
+            call: effect.call,
+            path: effect.path.clone(),
+            digest: effect.digest.clone(),
+            outcome: outcome.clone(),
+        };
+        let slow = if self.random.one_in(10) { 500 } else { 10 };
+        let delay = self.random.below(slow);
+        self.after(delay, completion());
+        if self.faults && self.random.one_in(15) {
+            self.report.duplicates += 1;
+            let again = self.random.below(100);
+            self.after(delay + again, completion());
+        }
+    }
+
+    /// Someone is told something: it must be on the disk.
+    fn told(&mut self, client: Client, answer: &Answer) {
+        let (run, command) = self.clients.remove(&client).expect("an answer to someone who asked, once");
+        match answer {
+            Answer::Started(started) => {
+                assert_eq!(*started, run);
+                assert!(self.disk.runs.contains_key(&run), "a start was acknowledged that is not durable");
+                self.accepted.push(run);
+            }
+            Answer::Ended(outcome) => {
+                assert_eq!(self.disk.runs[&run].outcome.as_ref(), Some(outcome), "an end was told that is not durable");
+            }
+            Answer::Taken(status) => {
+                let already = command == Some(Command::Suspend(None)) && *status == Status::Suspended;
+                let durable = self.disk.runs[&run].entries.iter().any(|text| {
+                    let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else { return false };
+                    matches!(
+                        (&recorded.event, &command),
+                        (Event::Cancel { .. }, Some(Command::Cancel(_)))
+                            | (Event::Suspend { .. }, Some(Command::Suspend(_)))
+                            | (Event::Resume, Some(Command::Resume))
+                    )
+                });
+                assert!(durable || already, "a command was acknowledged that is not durable");
+            }
+            Answer::Missing => assert!(!self.disk.runs.contains_key(&run), "a run that is there was said to be missing"),
+            Answer::Refused(_) | Answer::Failed(_) | Answer::Exists(_) => {}
+        }
+    }
+
+    fn soon(&mut self, coming: Coming) {
+        let delay = self.random.below(5);
+        self.after(delay, coming);
+    }
+
+    fn after(&mut self, delay: u64, coming: Coming) {
+        self.numbered += 1;
+        self.coming.push(Reverse((self.now.after(potok_dsl::Millis(delay)), self.numbered)));
+        self.what.insert(self.numbered, coming);
+    }
+
+    /// The end: every run that was accepted is there, has ended, and ended as its journal says.
+    fn settle(&self) {
+        for run in &self.accepted {
+            assert!(self.disk.runs.contains_key(run), "{run} was accepted and is gone");
+        }
+        for (run, record) in &self.disk.runs {
+            let machine = self.disk.replay(*run, &self.evaluator).unwrap();
+            assert_eq!(machine.outcome(), record.outcome.as_ref(), "{run} ended otherwise than its journal says");
+            assert!(machine.outstanding().is_empty(), "{run} has ended and still wants something");
+        }
+    }
+}
