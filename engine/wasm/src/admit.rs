@@ -112,10 +112,10 @@ pub(crate) fn admit(
 }
 
 fn callables(draft: Draft, info: &PluginInfo, pre: &InstancePre<State>) -> HashMap<String, Arc<Callable>> {
-    let memories = draft
-        .component
-        .resources_required()
-        .map_or(1, |needs| needs.num_memories)
+    // The pool has four tables for each memory.
+    let needs = draft.component.resources_required();
+    let share = needs
+        .map_or(1, |needs| needs.num_memories.max(needs.num_tables.div_ceil(4)))
         .max(1);
     let functions = draft.functions.into_iter().zip(&info.functions);
     functions
@@ -126,7 +126,7 @@ fn callables(draft: Draft, info: &PluginInfo, pre: &InstancePre<State>) -> HashM
                 index: function.index,
                 signature: function.signature,
                 plugin: function.plugin,
-                memories,
+                share,
             };
             (info.canonical.clone(), Arc::new(callable))
         })
@@ -285,5 +285,50 @@ fn unknown_narrowing(name: &InterfaceName<'_>, grant: &str) -> InstallError {
         grant: grant.to_owned(),
         interface: name.id(),
         wide: name.package.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn standing_of(import: &str, grants: &str) -> Standing {
+        let name = InterfaceName::parse(import).unwrap();
+        wasi(
+            "potok:book",
+            import,
+            &name,
+            &Providers::default(),
+            &grants.parse().unwrap(),
+        )
+    }
+
+    #[test]
+    fn wasi_is_harmless_closed_or_not_there() {
+        for harmless in [
+            "wasi:cli/environment@0.2.6",
+            "wasi:filesystem/types@0.2.0",
+            "wasi:clocks/wall-clock@0.2.3",
+        ] {
+            let standing = standing_of(harmless, "");
+            assert!(
+                standing.refused.is_none() && standing.info.kind == ImportKind::Wasi,
+                "{harmless}"
+            );
+        }
+        let refused = standing_of("wasi:sockets/tcp@0.2.6", "ai").refused.unwrap().to_string();
+        assert!(
+            refused.contains("'wasi:sockets/tcp@0.2.6'") && refused.contains("grant 'sockets'"),
+            "{refused}"
+        );
+        assert!(standing_of("wasi:sockets/tcp@0.2.6", "sockets").refused.is_none());
+        assert!(
+            standing_of("wasi:sockets/tcp@0.2.6", "sockets:example.com")
+                .refused
+                .is_some()
+        );
+        let refused = standing_of("wasi:http/outgoing-handler@0.2.6", "*").refused.unwrap();
+        assert!(matches!(refused, InstallError::NoProvider { .. }), "{refused}");
     }
 }

@@ -33,26 +33,22 @@ pub(crate) struct Callable {
     pub(crate) signature: Signature,
     /// What its errors are named after: `book`.
     pub(crate) plugin: String,
-    /// How many of the pool's memories an instance takes.
-    pub(crate) memories: u32,
+    /// How much of the pool an instance takes: one for most, more for a component of several modules with memories.
+    pub(crate) share: u32,
 }
 
 /// What all calls share.
 pub(crate) struct Calls {
     limits: HostConfig,
     ticker: Ticker,
-    /// The pool's memories; a call waits for as many as it needs.
-    memories: Semaphore,
+    /// What is left of the pool; a call waits for its share.
+    pool: Semaphore,
 }
 
 impl Calls {
     pub(crate) fn new(limits: HostConfig, ticker: Ticker) -> Self {
-        let memories = Semaphore::new(limits.pool_instances.max(1) as usize);
-        Self {
-            limits,
-            ticker,
-            memories,
-        }
+        let pool = Semaphore::new(limits.pool_instances.max(1) as usize);
+        Self { limits, ticker, pool }
     }
 
     /// Calls a function, until its deadline.
@@ -68,9 +64,9 @@ impl Calls {
     async fn run(&self, callable: &Callable, args: Value, cx: CallContext) -> Result<Value, Problem> {
         let function = callable.info.canonical.as_str();
         let args = lower::args(&callable.signature, args).map_err(|misfit| problem::arguments(function, &misfit))?;
-        let memories = callable.memories.min(self.limits.pool_instances.max(1));
+        let share = callable.share.min(self.limits.pool_instances.max(1));
         // The semaphore is never closed; without a permit the pool would refuse the instance, with a message of its own.
-        let _memories = self.memories.acquire_many(memories).await;
+        let _share = self.pool.acquire_many(share).await;
         let _running = self.ticker.run();
         let mut store = self.store(callable, cx);
         let outcome = invoke(callable, &mut store, &args).await;

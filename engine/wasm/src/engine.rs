@@ -40,7 +40,7 @@ fn pooled(config: &HostConfig, cache: Option<&Cache>, reservation: u64) -> wasmt
     let calls = config.pool_instances.max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
-        .total_core_instances(calls.saturating_mul(16))
+        .total_core_instances(calls.saturating_mul(64))
         .max_core_instances_per_component(64)
         .max_memories_per_component(8)
         .max_tables_per_component(32)
@@ -146,5 +146,33 @@ fn tick(engine: &EngineWeak, shared: &Shared) {
         thread::sleep(TICK);
         let Some(engine) = engine.upgrade() else { return };
         engine.increment_epoch();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_goes_while_calls_run_and_ends_with_its_host() {
+        let config = HostConfig {
+            pool_instances: 1,
+            ..HostConfig::default()
+        };
+        let engine = for_calls(&config, None).unwrap();
+        let ticker = Ticker::start(&engine).unwrap();
+        drop(ticker.run());
+        let again = ticker.run();
+        drop(again);
+        let shared = Arc::downgrade(&ticker.shared);
+        drop(ticker);
+        let started = Instant::now();
+        while shared.strong_count() > 0 {
+            assert!(started.elapsed() < Duration::from_secs(30), "the thread goes on");
+            thread::yield_now();
+        }
     }
 }

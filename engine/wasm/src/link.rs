@@ -101,3 +101,82 @@ impl Imported {
 fn failure(shape: &Shape, problem: &Problem) -> Result<Val, Misfit> {
     Ok(Val::Result(Err(Some(Box::new(fault::from_problem(shape, problem)?)))))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use async_trait::async_trait;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{provider::CallContext, shape::Named};
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Provider for Nobody {
+        fn interfaces(&self) -> &[&'static str] {
+            &[]
+        }
+
+        async fn call(&self, _: &CallContext, _: &str, _: &str, _: Value) -> Result<Value, Problem> {
+            Ok(Value::Null)
+        }
+    }
+
+    fn imported(returns: Returns) -> Imported {
+        let signature = Signature {
+            params: [].into(),
+            returns,
+        };
+        Imported {
+            interface: "a:b/c".into(),
+            function: "ask".to_owned(),
+            signature,
+            provider: Arc::new(Nobody),
+        }
+    }
+
+    fn fault_record() -> Shape {
+        let text = |name| Named::new(name, Shape::Option(Box::new(Shape::String)));
+        let mut fields = vec![Named::new("kind", Shape::String), Named::new("status", Shape::U16)];
+        fields.extend([text("title"), text("detail"), text("data")]);
+        fields.push(Named::new("retry-after-ms", Shape::Option(Box::new(Shape::U64))));
+        Shape::Record(fields)
+    }
+
+    #[test]
+    fn answers_take_the_form_of_the_functions_result() {
+        assert_eq!(imported(Returns::Nothing).answer(Ok(json!(7))).unwrap(), None);
+        assert_eq!(
+            imported(Returns::Value(Shape::U8)).answer(Ok(json!(7))).unwrap(),
+            Some(Val::U8(7))
+        );
+        let result = imported(Returns::Result {
+            ok: Some(Shape::U8),
+            err: Some(fault_record()),
+        });
+        assert_eq!(
+            result.answer(Ok(json!(7))).unwrap(),
+            Some(Val::Result(Ok(Some(Box::new(Val::U8(7))))))
+        );
+        let problem = result.answer(Ok(json!("x"))).unwrap_err();
+        assert!(problem.detail.unwrap().contains("a:b/c.ask"));
+
+        let busy = Problem::new(ErrorType::Communication, "Busy", "later")
+            .with_status(429)
+            .with_retry_after(5);
+        let Some(Val::Result(Err(Some(fault)))) = result.answer(Err(busy.clone())).unwrap() else {
+            panic!("no fault")
+        };
+        let Val::Record(fields) = *fault else {
+            panic!("no record")
+        };
+        assert_eq!(fields[1], ("status".to_owned(), Val::U16(429)));
+        let plain = imported(Returns::Result {
+            ok: None,
+            err: Some(Shape::String),
+        });
+        assert_eq!(plain.answer(Err(busy.clone())).unwrap_err(), busy);
+    }
+}
