@@ -1,8 +1,19 @@
 //! The durable store: what a run has consumed, and what must be there after a crash.
+//!
+//! A [`Store`] keeps runs with their journals, snapshots and timelines; definitions, plugins and triggers; large values and blobs by their
+//! content; and the tables of providers. [`SqliteStore`] is the one for a single machine.
+//!
+//! Everything goes through one writer that does group commit: all writes that are pending share one transaction and one flush of the disk,
+//! and each is answered when it is durable. A write that is fenced off or refused fails alone.
+//!
+//! The store interprets nothing: an entry of the journal, a snapshot and a line of a timeline are JSON, a status is text. It knows
+//! no machine, no node and no clock; every time comes with what is written.
 
+mod encode;
 mod error;
 mod metrics;
 mod rows;
+mod sqlite;
 mod store;
 pub mod values;
 mod write;
@@ -13,5 +24,6 @@ pub use rows::{
     BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,
     RunPage, RunRow, SqlRow, SqlStatement, SqlValue, StoredValue, TimelineRow, TriggerRow, hash, hex, parse_hex,
 };
+pub use sqlite::{Config, SqliteStore};
 pub use store::Store;
 pub use write::{RowChange, RunUpdate, RunWrite, Write, Written};

@@ -67,7 +67,8 @@ pub trait Store: Send + Sync + 'static {
     async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError>;
 
     /// Unfinished runs whose `wake_at` is at or before a time, with it, in the order of `(wake_at, id)`: those after a given one.
-    async fn due(&self, until: i64, after: Option<(i64, RunId)>, limit: usize) -> Result<Vec<(i64, RunId)>, StoreError>;
+    async fn due(&self, until: i64, after: Option<(i64, RunId)>, limit: usize)
+    -> Result<Vec<(i64, RunId)>, StoreError>;
 
     /// The earliest `wake_at` after a time, of all unfinished runs.
     async fn next_wake(&self, after: i64) -> Result<Option<i64>, StoreError>;

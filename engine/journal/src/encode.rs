@@ -1,0 +1,407 @@
+//! From a write to what a store puts into its rows: JSON as bytes, large values split out, limits checked.
+//!
+//! This happens on the side of whoever writes, so that the one writer has nothing left to do but write. It is the same for every store.
+
+use std::sync::Arc;
+
+use potok_dsl::RunId;
+use serde_json::Value;
+
+use crate::error::StoreError;
+use crate::rows::{
+    DefinitionRow, Hash, PluginRow, ProviderMigration, RunRow, SqlStatement, SqlValue, StoredValue, TimelineRow,
+    TriggerRow, hash,
+};
+use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
+use crate::write::{RowChange, RunUpdate, RunWrite, Write};
+
+/// The version of how entries, timelines and snapshots are encoded: JSON, with references as in `values`.
+pub(crate) const ENCODING: i64 = 1;
+
+/// Entries carry a value in an envelope: it may be as large as the ceiling, and the envelope comes on top.
+const ENTRY: Limits = Limits {
+    inline: INLINE_LIMIT,
+    ceiling: CEILING + INLINE_LIMIT as u64,
+};
+
+/// What a run remembers is several values.
+const SNAPSHOT: Limits = Limits {
+    inline: INLINE_LIMIT,
+    ceiling: 4 * CEILING,
+};
+
+/// A run's row is written often and listed: only what is small stays in it.
+const ROW: Limits = Limits {
+    inline: 4 << 10,
+    ceiling: CEILING,
+};
+
+/// Encoding more than this many bytes is not done on a thread that others wait for.
+const LARGE: usize = 256 << 10;
+
+/// A write as its rows.
+#[derive(Debug)]
+pub(crate) enum Encoded {
+    Run(Box<EncodedRun>),
+    Definition {
+        row: Box<DefinitionRow>,
+        lock: String,
+    },
+    Activate {
+        namespace: String,
+        name: String,
+        version: Option<String>,
+    },
+    RemoveDefinition {
+        hash: String,
+    },
+    Plugin {
+        row: Box<PluginRow>,
+        grants: String,
+        bytes: Arc<[u8]>,
+    },
+    RemovePlugin {
+        hash: String,
+    },
+    Trigger {
+        row: TriggerRow,
+        state: String,
+    },
+    RemoveTriggers {
+        definition: String,
+    },
+    Value(StoredValue),
+    Blob {
+        value: StoredValue,
+        name: Option<String>,
+        media_type: Option<String>,
+        created_at: i64,
+    },
+    Tables(Vec<SqlStatement>),
+    Migration(ProviderMigration),
+    All(Vec<Encoded>),
+    #[cfg(test)]
+    Panic,
+}
+
+/// A run's write as its rows.
+#[derive(Debug)]
+pub(crate) struct EncodedRun {
+    pub(crate) run: RunId,
+    pub(crate) expect_seq: u64,
+    /// How many entries there are.
+    pub(crate) count: u64,
+    /// The entries as a JSON array.
+    pub(crate) events: Vec<u8>,
+    pub(crate) values: Vec<StoredValue>,
+    pub(crate) row: Option<EncodedRow>,
+    pub(crate) snapshot: Option<EncodedSnapshot>,
+    pub(crate) timeline: Option<EncodedTimeline>,
+    pub(crate) finished: bool,
+}
+
+/// What becomes of a run's row, its JSON as text.
+#[derive(Debug)]
+pub(crate) enum EncodedRow {
+    /// The values of the row itself are taken out.
+    Open { row: Box<RunRow>, texts: RowTexts },
+    /// The values of the update itself are taken out.
+    Update { update: RunUpdate, texts: RowTexts },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RowTexts {
+    pub(crate) input: Option<String>,
+    pub(crate) output: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) labels: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct EncodedSnapshot {
+    pub(crate) state: Vec<u8>,
+    pub(crate) values: Vec<StoredValue>,
+}
+
+/// A piece of a timeline: its ordinals and its rows as a JSON array.
+#[derive(Debug)]
+pub(crate) struct EncodedTimeline {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) entries: Vec<u8>,
+}
+
+/// Encodes a write, a large one on a thread where nobody waits.
+pub(crate) async fn encode(write: Write) -> Result<Encoded, StoreError> {
+    if !is_large(&write) {
+        return encode_now(write);
+    }
+    tokio::task::spawn_blocking(move || encode_now(write))
+        .await
+        .map_err(|error| StoreError::Refused(format!("it could not be encoded: {error}")))?
+}
+
+fn is_large(write: &Write) -> bool {
+    let over = |value: &Value| is_over(value, LARGE);
+    match write {
+        Write::Run(run) => {
+            run.entries.iter().any(over)
+                || run.entries.len() > 1_000
+                || run.values.iter().any(|value| value.bytes.len() > LARGE)
+                || run.snapshot.as_ref().is_some_and(over)
+                || run.timeline.iter().any(|row| over(&row.entry))
+        }
+        Write::Value { bytes } | Write::Blob { bytes, .. } => bytes.len() > LARGE,
+        Write::All(writes) => writes.iter().any(is_large),
+        _ => false,
+    }
+}
+
+fn encode_now(write: Write) -> Result<Encoded, StoreError> {
+    Ok(match write {
+        Write::Run(run) => Encoded::Run(Box::new(encode_run(*run)?)),
+        Write::Definition(row) => Encoded::Definition {
+            lock: text(&row.lock)?,
+            row,
+        },
+        Write::Activate {
+            namespace,
+            name,
+            version,
+        } => Encoded::Activate {
+            namespace,
+            name,
+            version,
+        },
+        Write::RemoveDefinition { hash } => Encoded::RemoveDefinition { hash },
+        Write::Plugin { row, bytes } => {
+            let grants = text(&Value::from(row.grants.clone()))?;
+            Encoded::Plugin { row, grants, bytes }
+        }
+        Write::RemovePlugin { hash } => Encoded::RemovePlugin { hash },
+        Write::Trigger(row) => Encoded::Trigger {
+            state: text(&row.state)?,
+            row,
+        },
+        Write::RemoveTriggers { definition } => Encoded::RemoveTriggers { definition },
+        Write::Value { bytes } => Encoded::Value(stored("the value", bytes)?),
+        Write::Blob {
+            bytes,
+            name,
+            media_type,
+            created_at,
+        } => Encoded::Blob {
+            value: stored("the blob", bytes)?,
+            name,
+            media_type,
+            created_at,
+        },
+        Write::Tables(statements) => Encoded::Tables(statements),
+        Write::All(writes) => {
+            if writes.iter().any(|write| matches!(write, Write::All(_))) {
+                return Err(StoreError::Refused(
+                    "writes that belong together cannot be nested".to_owned(),
+                ));
+            }
+            Encoded::All(writes.into_iter().map(encode_now).collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
+    let RunWrite {
+        run,
+        expect_seq,
+        mut entries,
+        mut values,
+        row,
+        snapshot,
+        timeline,
+        finished,
+    } = write;
+    for value in &values {
+        if hash(&value.bytes) != value.hash {
+            return Err(StoreError::Refused(
+                "a value's hash is not that of its bytes".to_owned(),
+            ));
+        }
+        check_size("a value", value.bytes.len())?;
+    }
+    for (index, entry) in entries.iter_mut().enumerate() {
+        split_within(
+            entry,
+            &mut values,
+            &format!("entry {}", expect_seq + index as u64 + 1),
+            ENTRY,
+        )?;
+    }
+    let timeline = encode_timeline(timeline, &mut values)?;
+    let row = row.map(|row| encode_row(row, &mut values)).transpose()?;
+    let snapshot = snapshot.map(encode_snapshot).transpose()?;
+    let count = entries.len() as u64;
+    Ok(EncodedRun {
+        run,
+        expect_seq,
+        count,
+        events: bytes(&Value::Array(entries))?,
+        values,
+        row,
+        snapshot,
+        timeline,
+        finished,
+    })
+}
+
+fn encode_row(change: RowChange, values: &mut Vec<StoredValue>) -> Result<EncodedRow, StoreError> {
+    let mut part = |name: &str, mut value: Value| {
+        split_within(&mut value, values, name, ROW)?;
+        text(&value)
+    };
+    match change {
+        RowChange::Open(mut row) => {
+            let texts = RowTexts {
+                input: Some(part("the input", row.input.take())?),
+                output: row.output.take().map(|output| part("the output", output)).transpose()?,
+                error: row.error.take().map(|error| part("the error", error)).transpose()?,
+                labels: Some(part("labels", row.labels.take())?),
+            };
+            Ok(EncodedRow::Open { row, texts })
+        }
+        RowChange::Update(mut update) => {
+            let texts = RowTexts {
+                input: None,
+                output: update
+                    .output
+                    .take()
+                    .map(|output| part("the output", output))
+                    .transpose()?,
+                error: update.error.take().map(|error| part("the error", error)).transpose()?,
+                labels: update.labels.take().map(|labels| part("labels", labels)).transpose()?,
+            };
+            Ok(EncodedRow::Update { update, texts })
+        }
+    }
+}
+
+fn encode_snapshot(mut state: Value) -> Result<EncodedSnapshot, StoreError> {
+    let mut values = Vec::new();
+    split_within(&mut state, &mut values, "the snapshot", SNAPSHOT)?;
+    Ok(EncodedSnapshot {
+        state: bytes(&state)?,
+        values,
+    })
+}
+
+fn encode_timeline(
+    rows: Vec<TimelineRow>,
+    values: &mut Vec<StoredValue>,
+) -> Result<Option<EncodedTimeline>, StoreError> {
+    let (Some(first), Some(last)) = (rows.first().map(|row| row.ordinal), rows.last().map(|row| row.ordinal)) else {
+        return Ok(None);
+    };
+    let mut entries = Vec::with_capacity(rows.len());
+    for (row, expected) in rows.into_iter().zip(first..) {
+        if row.ordinal != expected {
+            return Err(StoreError::Refused(format!(
+                "timeline row {} where {expected} was expected",
+                row.ordinal
+            )));
+        }
+        let mut entry = row.entry;
+        split_within(&mut entry, values, &format!("timeline row {}", row.ordinal), ENTRY)?;
+        entries.push(entry);
+    }
+    Ok(Some(EncodedTimeline {
+        first,
+        last,
+        entries: bytes(&Value::Array(entries))?,
+    }))
+}
+
+fn stored(what: &str, bytes: Arc<[u8]>) -> Result<StoredValue, StoreError> {
+    check_size(what, bytes.len())?;
+    Ok(StoredValue::new(bytes))
+}
+
+fn check_size(what: &str, size: usize) -> Result<(), StoreError> {
+    if size as u64 > CEILING + INLINE_LIMIT as u64 {
+        return Err(StoreError::TooLarge {
+            what: what.to_owned(),
+            size: size as u64,
+            limit: CEILING,
+        });
+    }
+    Ok(())
+}
+
+fn bytes(value: &Value) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|error| StoreError::Refused(format!("it cannot be written as JSON: {error}")))
+}
+
+fn text(value: &Value) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Refused(format!("it cannot be written as JSON: {error}")))
+}
+
+impl Encoded {
+    /// About how many bytes it will write; for limits, not for accounts.
+    pub(crate) fn size(&self) -> usize {
+        const ROW: usize = 128;
+        let values = |values: &[StoredValue]| values.iter().map(|value| value.bytes.len()).sum::<usize>();
+        ROW + match self {
+            Self::Run(run) => {
+                run.events.len()
+                    + values(&run.values)
+                    + run.row.as_ref().map_or(0, EncodedRow::size)
+                    + run
+                        .snapshot
+                        .as_ref()
+                        .map_or(0, |snapshot| snapshot.state.len() + values(&snapshot.values))
+                    + run.timeline.as_ref().map_or(0, |timeline| timeline.entries.len())
+            }
+            Self::Definition { row, lock } => row.source.len() + lock.len(),
+            Self::Plugin { bytes, .. } => bytes.len(),
+            Self::Trigger { state, .. } => state.len(),
+            Self::Value(value) | Self::Blob { value, .. } => value.bytes.len(),
+            Self::Tables(statements) => statements
+                .iter()
+                .flat_map(|statement| &statement.params)
+                .map(param_size)
+                .sum(),
+            Self::All(writes) => writes.iter().map(Self::size).sum(),
+            _ => 0,
+        }
+    }
+
+    /// How many journal entries it has.
+    pub(crate) fn entries(&self) -> u64 {
+        match self {
+            Self::Run(run) => run.count,
+            Self::All(writes) => writes.iter().map(Self::entries).sum(),
+            _ => 0,
+        }
+    }
+}
+
+impl EncodedRow {
+    fn size(&self) -> usize {
+        let (Self::Open { texts, .. } | Self::Update { texts, .. }) = self;
+        [&texts.input, &texts.output, &texts.error, &texts.labels]
+            .into_iter()
+            .flatten()
+            .map(String::len)
+            .sum()
+    }
+}
+
+fn param_size(param: &SqlValue) -> usize {
+    match param {
+        SqlValue::Text(text) => text.len(),
+        SqlValue::Blob(bytes) => bytes.len(),
+        _ => 8,
+    }
+}
+
+/// The hash by which a migration is known, so that one that was changed after it was applied is noticed.
+pub(crate) fn digest(migration: &ProviderMigration) -> Hash {
+    hash(migration.sql.as_bytes())
+}

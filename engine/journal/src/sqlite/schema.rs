@@ -1,0 +1,147 @@
+//! The journal's own tables, in the SQL that SQLite and PostgreSQL share.
+//!
+//! `BYTEA` is bytes: SQLite takes any name for a type and keeps a blob a blob. Tables that only grow keep their rows in the order of arrival,
+//! with an index for the key: what many runs write at one time then lies on a few pages, not on one page for each run.
+
+use crate::rows::ProviderMigration;
+
+/// Who owns these tables.
+pub(crate) const OWNER: &str = "journal";
+
+/// Where it is written which migrations were applied; there before any of them.
+pub(crate) const MIGRATIONS_TABLE: &str = "
+CREATE TABLE IF NOT EXISTS migrations (
+    owner TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    digest BYTEA NOT NULL,
+    PRIMARY KEY (owner, version)
+)";
+
+/// Their history. What was released is never changed, only followed by another.
+pub(crate) const MIGRATIONS: [ProviderMigration; 1] = [ProviderMigration {
+    owner: OWNER,
+    version: 1,
+    sql: FIRST,
+}];
+
+const FIRST: &str = r#"
+CREATE TABLE definitions (
+    hash TEXT PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    draft BIGINT NOT NULL,
+    source TEXT NOT NULL,
+    lock TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX definitions_by_id ON definitions (namespace, name, version) WHERE draft = 0;
+
+-- The versions that someone chose; without a row the newest is the active one.
+CREATE TABLE active (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    PRIMARY KEY (namespace, name)
+);
+
+CREATE TABLE runs (
+    id BYTEA PRIMARY KEY,
+    partition BIGINT NOT NULL,
+    definition TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    status TEXT NOT NULL,
+    finished BIGINT NOT NULL,
+    input TEXT NOT NULL,
+    output TEXT,
+    error TEXT,
+    parent BYTEA,
+    triggered_by TEXT,
+    idempotency_key TEXT,
+    wake_at BIGINT,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    updated_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    labels TEXT NOT NULL,
+    recoveries BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX runs_by_key ON runs (namespace, name, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX runs_by_time ON runs (created_at, id);
+CREATE INDEX runs_by_name ON runs (namespace, name, created_at, id);
+CREATE INDEX runs_by_status ON runs (status, created_at, id);
+CREATE INDEX runs_by_trigger ON runs (triggered_by, created_at, id) WHERE triggered_by IS NOT NULL;
+CREATE INDEX runs_by_parent ON runs (parent, created_at, id) WHERE parent IS NOT NULL;
+CREATE INDEX runs_due ON runs (wake_at, id) WHERE finished = 0 AND wake_at IS NOT NULL;
+CREATE INDEX runs_unfinished ON runs (definition) WHERE finished = 0;
+
+-- One row a run and commit: `seq` is the number of its last entry.
+CREATE TABLE journal (
+    run BYTEA NOT NULL,
+    seq BIGINT NOT NULL,
+    first_seq BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,
+    events BYTEA NOT NULL
+);
+CREATE UNIQUE INDEX journal_by_run ON journal (run, seq);
+
+-- The newest snapshot of an unfinished run, and those of its values that nothing else has.
+CREATE TABLE snapshots (
+    run BYTEA PRIMARY KEY,
+    seq BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,
+    state BYTEA NOT NULL
+);
+CREATE TABLE snapshot_values (
+    run BYTEA NOT NULL,
+    hash BYTEA NOT NULL,
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (run, hash)
+);
+
+-- One row a run and commit: `ordinal` is that of its last entry.
+CREATE TABLE timelines (
+    run BYTEA NOT NULL,
+    ordinal BIGINT NOT NULL,
+    first_ordinal BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,
+    entries BYTEA NOT NULL
+);
+CREATE UNIQUE INDEX timelines_by_run ON timelines (run, ordinal);
+
+CREATE TABLE "values" (
+    hash BYTEA PRIMARY KEY,
+    size BIGINT NOT NULL,
+    bytes BYTEA NOT NULL
+);
+
+CREATE TABLE blobs (
+    hash BYTEA PRIMARY KEY,
+    name TEXT,
+    media_type TEXT,
+    size BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX blobs_by_time ON blobs (created_at, hash);
+
+CREATE TABLE plugins (
+    hash TEXT PRIMARY KEY,
+    package TEXT NOT NULL,
+    version TEXT NOT NULL,
+    grants TEXT NOT NULL,
+    wit TEXT,
+    installed_at BIGINT NOT NULL,
+    bytes BYTEA NOT NULL
+);
+CREATE UNIQUE INDEX plugins_by_version ON plugins (package, version);
+
+CREATE TABLE triggers (
+    definition TEXT NOT NULL,
+    key TEXT NOT NULL,
+    next_at BIGINT,
+    state TEXT NOT NULL,
+    PRIMARY KEY (definition, key)
+);
+"#;
