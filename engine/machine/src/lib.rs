@@ -9,6 +9,34 @@
 //! keys are hashes of run, path and attempt. The crate knows the language and its expressions, and nothing of plugins, stores or
 //! networks.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use potok_dsl::{RunId, Timestamp};
+//! use potok_machine::{Definition, Effect, Event, Lock, Machine, SEMANTICS, Start};
+//!
+//! let text = "
+//! document: { dsl: '1.0.3', namespace: examples, name: greet, version: '1.0.0' }
+//! do:
+//!   - rest: { wait: { seconds: 5 } }
+//!   - greet: { set: { greeting: '${ \"Hello, \" + .name }' } }
+//! ";
+//! let parsed = potok_dsl::parse("greet.yaml", text)?;
+//! let evaluator = potok_expr::Evaluator::native();
+//! let definition = Definition::compile(&parsed.workflow, &Lock::default(), &evaluator).map_err(|list| format!("{list:?}"))?;
+//!
+//! let input = Arc::new(serde_json::json!({ "name": "Ann" }));
+//! let (run, at) = (RunId::from_bytes([1; 16]), Timestamp(0));
+//! let start = Start { semantics: SEMANTICS, run, definition: parsed.hash, input, at };
+//! let (mut machine, effects) = Machine::start(Arc::new(definition), evaluator, &start, &mut ());
+//! let [Effect::StartTimer { timer, at: Timestamp(5_000) }] = effects[..] else { panic!("{effects:?}") };
+//!
+//! let recorded = machine.record(Timestamp(5_000), Event::TimerFired { timer }); // to be journaled
+//! let effects = machine.apply(&recorded, &mut ())?;
+//! let [Effect::Finish(outcome)] = &effects[..] else { panic!("{effects:?}") };
+//! assert_eq!(outcome.output.as_deref(), Some(&serde_json::json!({ "greeting": "Hello, Ann" })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What the language leaves open
 //! - A skipped task (`if`) leads to the next one in its list, whatever its `then` says; its export does not happen.
 //! - `exit` ends the innermost list: a `do`, an iteration (the next one follows), what is tried, what a `catch` does. `end` ends
