@@ -1,1 +1,135 @@
-//! Placeholder.
+//! Telegram for plugins: the capability `potok:telegram/bot`, by bots through the Bot API.
+//!
+//! It promises one thing above all: **a post is sent at most once for one idempotency key**, whatever crashes when. The Bot
+//! API knows no such key, so the promise is kept by a row that is written before anything leaves ([`post`]), and by people,
+//! who settle what became of a post whose answer was lost ([`TelegramProvider::settle`]).
+//!
+//! Limits are kept, not worked around: messages to one channel are spaced out ([`Pacing`]), and when Telegram says that it is
+//! flooded, the bot rests for as long as it asks.
+//!
+//! This crate knows no workflow and no engine: its rows go through [`potok_wasm::Tables`], its answers are JSON.
+
+mod api;
+mod channel;
+mod config;
+mod locks;
+mod markdown;
+mod message;
+mod pace;
+mod post;
+mod rows;
+mod settle;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use potok_dsl::{ErrorType, Problem};
+use potok_wasm::{CallContext, Migration, Provider, TableError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+pub use config::{ConfigError, Pacing, TelegramConfig};
+pub use rows::{Post, PostState};
+pub use settle::{SettleError, Settlement};
+
+use api::BotApi;
+use locks::KeyLocks;
+use pace::Pacer;
+
+/// The WIT interface that this crate serves.
+const INTERFACE: &str = "potok:telegram/bot";
+
+/// The name of the bot that is meant when none is named.
+const DEFAULT_BOT: &str = "default";
+
+/// The most messages that are on their way at once.
+const MAX_SENDING: usize = 64;
+
+/// Posts through bots. Cheap to share behind an `Arc`; it keeps no connection open between posts.
+#[derive(Debug)]
+pub struct TelegramProvider {
+    bots: BTreeMap<String, BotApi>,
+    pacer: Arc<Pacer>,
+    locks: KeyLocks,
+    /// Bounds the requests that outlive their callers.
+    sending: Arc<Semaphore>,
+    /// After how many milliseconds an intent without an answer can have no answer any more.
+    intent_lost_after_ms: i64,
+}
+
+impl TelegramProvider {
+    /// A provider for these bots. Nothing is asked of Telegram yet; `verify` does that.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when an address or a token cannot be one.
+    ///
+    /// # Panics
+    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
+    pub fn new(config: &TelegramConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            bots: config.bots()?,
+            pacer: Arc::new(Pacer::new(config.pacing)),
+            locks: KeyLocks::default(),
+            sending: Arc::new(Semaphore::new(MAX_SENDING)),
+            intent_lost_after_ms: i64::try_from(config.timeout.as_millis()).unwrap_or(i64::MAX / 2).saturating_add(60_000),
+        })
+    }
+
+    /// A configured bot by its name.
+    fn bot(&self, name: &str) -> Result<&BotApi, Problem> {
+        self.bots.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.bots.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let detail = format!("there is no bot '{name}'; configured are: {known}. Add its token to the configuration");
+            Problem::new(ErrorType::Configuration, "unknown bot", detail)
+        })
+    }
+}
+
+#[async_trait]
+impl Provider for TelegramProvider {
+    fn interfaces(&self) -> &[&'static str] {
+        &[INTERFACE]
+    }
+
+    fn migrations(&self) -> &[Migration] {
+        rows::MIGRATIONS
+    }
+
+    async fn call(&self, cx: &CallContext, interface: &str, function: &str, args: Value) -> Result<Value, Problem> {
+        match function {
+            "post" => self.post(cx, arguments(args)?).await,
+            "verify" => self.verify(cx, arguments(args)?).await,
+            _ => {
+                let detail = format!("{interface} has no function '{function}'");
+                Err(Problem::new(ErrorType::Runtime, "unknown function", detail))
+            }
+        }
+    }
+}
+
+/// The one parameter that all functions here have.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Arguments<T> {
+    request: T,
+}
+
+fn arguments<T: DeserializeOwned>(args: Value) -> Result<T, Problem> {
+    serde_json::from_value::<Arguments<T>>(args)
+        .map(|arguments| arguments.request)
+        .map_err(|e| Problem::new(ErrorType::Validation, "invalid request", e.to_string()))
+}
+
+/// What a store that does not serve means for a call.
+fn store_problem(error: &TableError) -> Problem {
+    let problem = Problem::new(ErrorType::Runtime, "the post could not be recorded", error.to_string());
+    match error {
+        TableError::TooLarge { .. } => problem.with_status(413),
+        TableError::Unavailable(_) => problem.with_status(503),
+        _ => problem,
+    }
+}
