@@ -5,6 +5,11 @@ use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
+#[path = "it/hostile.rs"]
+mod hostile;
+#[path = "it/models.rs"]
+mod models;
+
 fn files(folder: &str) -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut files: Vec<_> = fs::read_dir(folder)
