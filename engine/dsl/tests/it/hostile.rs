@@ -72,7 +72,8 @@ fn deep_text_is_refused() {
         assert!(message.contains(deep), "{message}");
     }
     for text in ["{".repeat(100_000), "? ".repeat(100_000)] {
-        assert!(refused(&text).contains("a key must be text"));
+        let message = refused(&text);
+        assert!(message.contains("a key must be text") || message.contains(deep), "{message}");
     }
     let at_depth = |depth: usize| format!("{HEAD}{}{}", "[".repeat(depth - 5), "]".repeat(depth - 5));
     assert!(potok_dsl::parse("w", &at_depth(128)).is_ok());
