@@ -115,7 +115,7 @@ pub struct RunWrite {
     pub snapshot: Option<Value>,
     /// New rows of the timeline, in order.
     pub timeline: Vec<TimelineRow>,
-    /// The run has ended: it takes no more entries, and its snapshot goes.
+    /// The run has ended: it takes no more entries, and its snapshot goes, unless the write brings one.
     pub finished: bool,
 }
 

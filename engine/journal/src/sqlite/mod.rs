@@ -17,6 +17,9 @@ mod sql;
 mod tables;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;

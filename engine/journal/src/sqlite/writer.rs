@@ -120,7 +120,7 @@ impl Writer {
         self.tend_log(jobs.is_empty());
     }
 
-    /// Writes in one transaction and answers. When the disk is full for all together, each is tried alone: the small ones may still fit.
+    /// Writes in one transaction and answers. When one write has spoilt it for all, or all together fill the disk, each is tried alone.
     fn write(&mut self, writes: Vec<WriteJob>) {
         match self.transaction(&writes) {
             Ok(results) => {
@@ -128,7 +128,7 @@ impl Writer {
                     self.answer(write, result);
                 }
             }
-            Err(Failed { full: true, .. }) if writes.len() > 1 => {
+            Err(Failed { divide: true, .. }) if writes.len() > 1 => {
                 for write in writes {
                     self.write(vec![write]);
                 }
@@ -175,6 +175,8 @@ impl Writer {
         });
         match applied {
             Err(why) if is_of_store(&why) => return Err(why.into()),
+            // The write has ended the transaction of all (`INSERT OR ROLLBACK`).
+            Err(why) if self.connection.is_autocommit() => return Err(Failed { why, divide: true }),
             Ok(_) => {}
             Err(_) => self.execute("ROLLBACK TO one")?,
         }
@@ -239,18 +241,18 @@ impl Writer {
 /// A failure of the store as a whole.
 struct Failed {
     why: StoreError,
-    /// Whether it is for want of space.
-    full: bool,
+    /// Whether some of the writes may succeed if each is tried alone.
+    divide: bool,
 }
 
 impl From<StoreError> for Failed {
     fn from(why: StoreError) -> Self {
-        let full = matches!(&why, StoreError::Unavailable(text) if text.starts_with(sql::DISK_FULL));
+        let divide = matches!(&why, StoreError::Unavailable(text) if text.starts_with(sql::DISK_FULL));
         // A statement of the writer's own that is refused is the store's failure, not a write's.
         let why = match why {
             StoreError::Refused(text) => StoreError::Unavailable(text),
             other => other,
         };
-        Self { why, full }
+        Self { why, divide }
     }
 }

@@ -1,8 +1,12 @@
-//! The store from outside: what every store must hold (`contract`), and what a file of SQLite must besides (`sqlite`).
+//! The store from outside. What every store must hold (`runs`, `catalog`, `tables`) runs on every store there is (`contract`); what a file of
+//! SQLite must hold besides is in `sqlite`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod catalog;
 mod contract;
+mod runs;
 mod sqlite;
+mod tables;
 
 use std::sync::Arc;
 
