@@ -194,3 +194,27 @@ fn the_schema_of_metadata_potok_agrees_with_the_reader() {
         );
     }
 }
+
+#[test]
+fn nothing_in_a_title_means_anything_to_mermaid() {
+    let text = "document: { dsl: 1.0.3, namespace: a, name: b, version: 1.0.0, title: '%%{init: {}}%% \"' }\ndo: [ { c: { wait: PT1S } } ]";
+    let graph = potok_dsl::graph(&potok_dsl::parse("w", text).unwrap().workflow);
+    assert!(
+        graph.starts_with("---\ntitle: \"\\u0025\\u0025{init: {}}\\u0025\\u0025 \\\"\"\n---\nflowchart TD\n"),
+        "{graph}"
+    );
+}
+
+#[test]
+fn what_was_read_comes_with_its_text_and_hash() {
+    let text = r#"{ "document": { "dsl": "1.0.0", "namespace": "a", "name": "b", "version": "1.0.0" }, "do": [ { "c": { "wait": "PT1S" } } ] }"#;
+    let parsed = potok_dsl::parse("w.json", text).unwrap();
+    assert_eq!(&*parsed.source, text);
+    assert_eq!(
+        parsed.hash,
+        "a317c9b8c7fa2de4d2baafac9835c2beca932ceb854f64d3b3091f4b2384df35"
+    );
+    assert_eq!(parsed.document["do"][0]["c"], json!({ "wait": "PT1S" }));
+    let task = &parsed.workflow.tasks.0[0];
+    assert_eq!((task.name.at.column, task.task.kind_at.column), (96, 103));
+}

@@ -302,6 +302,13 @@ impl Reader {
             .year(Year::Disallowed)
             .build();
         match parser.parse(&text.value) {
+            Ok(cron) if cron.find_next_occurrence(&chrono::DateTime::UNIX_EPOCH, true).is_err() => {
+                self.wrong(
+                    text.at,
+                    format!("'cron' is '{}', a time that never comes", clip(&text.value)),
+                );
+                None
+            }
             Ok(_) => Some(text),
             Err(error) => {
                 let why = error.to_string();

@@ -9,6 +9,7 @@
 mod load;
 mod scalar;
 mod syntax;
+mod tag;
 
 use serde_json::{Map, Number, Value};
 

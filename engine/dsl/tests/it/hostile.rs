@@ -73,11 +73,26 @@ fn deep_text_is_refused() {
     }
     for text in ["{".repeat(100_000), "? ".repeat(100_000)] {
         let message = refused(&text);
-        assert!(message.contains("a key must be text") || message.contains(deep), "{message}");
+        assert!(
+            message.contains("a key must be text") || message.contains(deep),
+            "{message}"
+        );
     }
     let at_depth = |depth: usize| format!("{HEAD}{}{}", "[".repeat(depth - 5), "]".repeat(depth - 5));
     assert!(potok_dsl::parse("w", &at_depth(128)).is_ok());
     assert!(refused(&at_depth(129)).contains(deep));
+    // Tasks as deep as they can nest fit the stack of a thread.
+    for (open, close) in [
+        ("{ do: [ { t: ", " } ] }"),
+        ("{ try: [ { t: ", " } ], catch: {} }"),
+        ("{ for: { in: .a }, do: [ { t: ", " } ] }"),
+    ] {
+        let tasks = format!("{}{{ set: {{ a: 1 }} }}{}", open.repeat(40), close.repeat(40));
+        let text =
+            format!("document: {{ dsl: '1.0.3', namespace: a, name: b, version: '1.0.0' }}\ndo: [ {{ t: {tasks} }} ]");
+        assert!(potok_dsl::parse("w", &text).is_ok());
+        check(text.as_bytes());
+    }
 }
 
 #[test]
