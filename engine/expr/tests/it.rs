@@ -20,6 +20,8 @@ mod differential;
 mod full;
 #[path = "it/messages.rs"]
 mod messages;
+#[path = "it/raw.rs"]
+mod raw;
 #[path = "it/rules.rs"]
 mod rules;
 #[path = "it/speed.rs"]

@@ -68,11 +68,22 @@ fn from_json(value: &Val) -> Vec<ValR<Val>> {
         Ok(text) => text,
         Err(error) => return vec![Err(error)],
     };
-    let values = jaq_json::read::parse_many(text).map(|parsed| match parsed {
-        Ok(value) => admit(value, MAX_DEPTH).ok_or_else(|| Error::str(format_args!("nested deeper than {MAX_DEPTH}"))),
-        Err(error) => Err(Error::str(format_args!("cannot parse {value} as JSON: {error}"))),
-    });
-    values.collect()
+    let mut values = Vec::new();
+    for parsed in jaq_json::read::parse_many(text) {
+        let value = match parsed {
+            Ok(value) => {
+                admit(value, MAX_DEPTH).ok_or_else(|| Error::str(format_args!("nested deeper than {MAX_DEPTH}")))
+            }
+            Err(error) => Err(Error::str(format_args!("cannot parse {value} as JSON: {error}"))),
+        };
+        let wrong = value.is_err();
+        values.push(value);
+        // The parser stays at what it cannot read, for ever.
+        if wrong {
+            break;
+        }
+    }
+    values
 }
 
 fn length(value: Val) -> ValR<Val> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::full::{Counting, Full, Variables};
+use crate::raw;
 use potok_expr::Jq;
 use std::sync::Arc;
 
@@ -187,6 +188,10 @@ fn agree(text: &str, input: &Value, x: &Value, y: &Value) -> Result<bool, TestCa
             false,
             "{text} on {input} with {x}, {y}: native {native:?}, full {full:?}"
         ),
+    }
+    if raw::integers_alone(text, &[input, x, y]) {
+        let raw = raw::eval(text, input, &variables);
+        prop_assert_eq!(native.as_ref().ok(), raw.as_ref(), "{} on {}: jaq itself", text, input);
     }
     let truth = expression.test(&evaluator, input, &scope);
     match (truth, full) {

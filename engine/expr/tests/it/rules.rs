@@ -124,6 +124,9 @@ fn the_full_evaluator_knows_the_rest_of_jq() {
         ("\"\\u00e9\" | @uri", json!("%C3%A9")),
         ("\"a, b\" | split(\", *\"; null)", json!(["a", "b"])),
         ("empty", json!(null)),
+        ("[\"1 2 x 3\" | fromjson?]", json!([1, 2])),
+        ("\"x\" | tonumber", json!("error")),
+        ("[1] | (min - (\"x\" | tonumber))", json!("error")),
         (".a[].id", json!(1)),
     ];
     for (text, expected) in cases {
