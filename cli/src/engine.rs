@@ -29,7 +29,7 @@ impl Engine {
         let scratch = if keep || args.data_dir.is_some() { None } else { Some(tempfile::tempdir()?) };
         let directory = scratch.as_ref().map_or(config.data_dir.as_path(), tempfile::TempDir::path);
         let sandbox = if args.sandbox { Some(start_sandbox(directory).await?) } else { None };
-        let store = SqliteStore::open(&directory.join("potok.db"), potok_journal::SqliteConfig::default())
+        let store = SqliteStore::open(directory.join("potok.db"), &potok_journal::Config::default())
             .map_err(|e| Failure::Other(e.to_string()))?;
         let store: Arc<dyn potok_journal::Store> = Arc::new(store);
         let host = host(config)?;

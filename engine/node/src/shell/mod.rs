@@ -48,8 +48,6 @@ pub(crate) enum Message {
     Unwatch(TriggerKey),
     /// A trigger's run is durable, or could not be started.
     Triggered(TriggerKey, Option<RunId>),
-    /// A run that a trigger had started has ended.
-    TriggerEnded(TriggerKey, RunId),
 }
 
 /// The way to the core's thread.
@@ -191,7 +189,6 @@ impl Driver {
             Message::Watch(key, plan, state) => self.scheduler.set(key, *plan, state, now(), &mut self.acts),
             Message::Unwatch(key) => self.scheduler.remove(&key),
             Message::Triggered(key, run) => self.scheduler.started(&key, run, &mut self.acts),
-            Message::TriggerEnded(key, run) => self.scheduler.ended(&key, run, now(), &mut self.acts),
         }
     }
 

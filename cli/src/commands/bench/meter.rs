@@ -1,0 +1,84 @@
+//! What a piece of work costs: time, CPU of this process, flushes of its store; and what the process holds.
+
+use std::{fs, time::{Duration, Instant}};
+
+use potok_node::Node;
+
+/// Clock ticks a second in `/proc`, fixed on Linux for user space.
+const TICKS: f64 = 100.0;
+
+/// A measurement under way.
+pub struct Meter {
+    start: Instant,
+    cpu: f64,
+    flushes: u64,
+}
+
+/// What it came to.
+pub struct Cost {
+    pub time: Duration,
+    /// CPU seconds.
+    pub cpu: f64,
+    pub flushes: u64,
+}
+
+impl Meter {
+    pub fn start(node: &Node) -> Self {
+        Self { start: Instant::now(), cpu: cpu_seconds(), flushes: node.store().metrics().flushes }
+    }
+
+    pub fn stop(&self, node: &Node) -> Cost {
+        Cost {
+            time: self.start.elapsed(),
+            cpu: cpu_seconds() - self.cpu,
+            flushes: node.store().metrics().flushes - self.flushes,
+        }
+    }
+}
+
+impl Cost {
+    /// CPU in microseconds a step.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn cpu_a_step(&self, steps: usize) -> Option<f64> {
+        Some(self.cpu * 1e6 / steps as f64)
+    }
+
+    /// Flushes a step.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn flushes_a_step(&self, steps: usize) -> Option<f64> {
+        Some(self.flushes as f64 / steps as f64)
+    }
+}
+
+/// CPU that this process has used, in seconds; zero where `/proc` is not to be had.
+pub fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / TICKS
+}
+
+/// Resident memory of a process in MiB; zero where `/proc` is not to be had.
+pub fn resident_mib(process: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
+/// Size of the files in a directory in MiB.
+#[allow(clippy::cast_precision_loss)]
+pub fn disk_mib(directory: &std::path::Path) -> f64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let bytes: u64 = entries.filter_map(|entry| entry.metadata().ok()).map(|m| m.len()).sum();
+    bytes as f64 / (1024.0 * 1024.0)
+}
+
+/// A quantile of times, in milliseconds.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub fn quantile(times: &mut [Duration], q: f64) -> f64 {
+    times.sort_unstable();
+    let at = ((times.len() as f64 - 1.0) * q).round() as usize;
+    times.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+}
