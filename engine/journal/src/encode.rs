@@ -196,7 +196,12 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
             media_type,
             created_at,
         },
-        Write::Tables(statements) => Encoded::Tables(statements),
+        Write::Tables(statements) => {
+            for (param, number) in statements.iter().flat_map(|statement| statement.params.iter().zip(1..)) {
+                check_size(&format!("parameter ${number}"), param_size(param))?;
+            }
+            Encoded::Tables(statements)
+        }
         Write::All(writes) => {
             if writes.iter().any(|write| matches!(write, Write::All(_))) {
                 return Err(StoreError::Refused(

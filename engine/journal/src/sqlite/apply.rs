@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use potok_dsl::RunId;
 
-use crate::encode::{ENCODING, Encoded, EncodedRow, EncodedRun, EncodedSnapshot, RowTexts};
+use crate::encode::{ENCODING, Encoded, EncodedRow, EncodedRun, EncodedSnapshot, EncodedTimeline, RowTexts};
 use crate::error::StoreError;
 use crate::rows::{RunRow, StoredValue};
 use crate::sqlite::sql::{execute, int, query_one, uint};
@@ -107,17 +107,7 @@ fn apply_run(connection: &Connection, write: &EncodedRun) -> Result<Written, Sto
         )?;
     }
     if let Some(timeline) = &write.timeline {
-        execute(
-            connection,
-            "INSERT INTO timelines (run, ordinal, first_ordinal, encoding, entries) VALUES ($1, $2, $3, $4, $5)",
-            &[
-                &run,
-                &int(timeline.last),
-                &int(timeline.first),
-                &ENCODING,
-                &timeline.entries,
-            ],
-        )?;
+        put_timeline(connection, write.run, timeline)?;
     }
     match &write.snapshot {
         Some(snapshot) => put_snapshot(connection, write.run, last_seq, snapshot)?,
@@ -225,6 +215,29 @@ fn finish(connection: &Connection, run: RunId) -> Result<(), StoreError> {
         "UPDATE runs SET finished = 1, wake_at = NULL WHERE id = $1",
         &[&run.bytes()],
     )?;
+    Ok(())
+}
+
+/// Its ordinals only grow.
+fn put_timeline(connection: &Connection, run: RunId, timeline: &EncodedTimeline) -> Result<(), StoreError> {
+    let inserted = execute(
+        connection,
+        "INSERT INTO timelines (run, ordinal, first_ordinal, encoding, entries)
+         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM timelines WHERE run = $1 AND ordinal >= $3)",
+        &[
+            &run.bytes(),
+            &int(timeline.last),
+            &int(timeline.first),
+            &ENCODING,
+            &timeline.entries,
+        ],
+    )?;
+    if inserted == 0 {
+        let first = timeline.first;
+        return Err(StoreError::Refused(format!(
+            "the timeline of run {run} has a row {first} or a later one already"
+        )));
+    }
     Ok(())
 }
 

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::encode::Encoded;
 use crate::error::StoreError;
-use crate::sqlite::apply::apply;
 use crate::sqlite::schema::{MIGRATIONS, MIGRATIONS_TABLE};
 use crate::sqlite::{Config, migrate, sql};
 
@@ -152,11 +150,16 @@ fn set_up(connection: Connection, config: &Config) -> Result<Connection, StoreEr
 }
 
 fn migrate_own(connection: &Connection) -> Result<(), StoreError> {
-    execute_batch(connection, MIGRATIONS_TABLE)?;
+    // Together, so that no crash leaves a file that has tables and does not say whose.
+    let transaction = connection.unchecked_transaction().map_err(sql::error)?;
+    execute_batch(
+        &transaction,
+        &format!("PRAGMA application_id = {APPLICATION_ID}; {MIGRATIONS_TABLE}"),
+    )?;
+    transaction.commit().map_err(sql::error)?;
     for migration in migrate::pending(connection, &MIGRATIONS)? {
         let transaction = connection.unchecked_transaction().map_err(sql::error)?;
-        execute_batch(&transaction, &format!("PRAGMA application_id = {APPLICATION_ID}"))?;
-        apply(&transaction, &Encoded::Migration(migration))?;
+        migrate::apply(&transaction, &migration)?;
         transaction.commit().map_err(sql::error)?;
     }
     Ok(())

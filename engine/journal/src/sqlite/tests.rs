@@ -12,15 +12,16 @@ use crate::rows::SqlValue;
 use crate::write::RunWrite;
 
 /// A store whose writer waits until the sender is dropped.
-async fn held() -> (Arc<SqliteStore>, oneshot::Sender<()>) {
-    let store = Arc::new(SqliteStore::in_memory().unwrap());
+async fn held(config: &Config) -> (Arc<SqliteStore>, oneshot::Sender<()>) {
+    let connection = open::memory(config).unwrap();
+    let store = Arc::new(SqliteStore::start(connection, None, None, config).unwrap());
     let (release, held) = oneshot::channel::<()>();
     let job = Job::Read(Box::new(move |_| {
         let _ = held.blocking_recv();
     }));
     store.jobs().unwrap().send(job).await.unwrap();
     // Until the writer has taken it: what follows is then pending together.
-    while store.jobs().unwrap().capacity() < Config::default().queue_writes {
+    while store.jobs().unwrap().capacity() < config.queue_writes {
         tokio::task::yield_now().await;
     }
     (store, release)
@@ -53,7 +54,7 @@ fn statement(sql: &'static str) -> Encoded {
 
 #[tokio::test]
 async fn what_is_pending_shares_a_transaction_and_fails_alone() {
-    let (store, release) = held().await;
+    let (store, release) = held(&Config::default()).await;
     let run = RunId::from_bytes([1; 16]);
     let good = pend(&store, value("good").await).await;
     let fenced = pend(
@@ -109,7 +110,7 @@ async fn what_is_pending_shares_a_transaction_and_fails_alone() {
 
 #[tokio::test]
 async fn a_statement_that_ends_the_transaction_fails_alone() {
-    let (store, release) = held().await;
+    let (store, release) = held(&Config::default()).await;
     let good = pend(&store, value("good").await).await;
     let bad = pend(
         &store,
@@ -130,36 +131,42 @@ async fn a_statement_that_ends_the_transaction_fails_alone() {
 
 #[tokio::test]
 async fn a_large_write_closes_its_transaction() {
-    let (store, release) = held().await;
+    let (store, release) = held(&Config {
+        batch_bytes: 80_000,
+        ..Config::default()
+    })
+    .await;
     let mut pending = Vec::new();
     for number in 0..6 {
-        pending.push(pend(&store, value(&format!("{number}").repeat(5 << 20)).await).await);
+        pending.push(pend(&store, value(&format!("{number}").repeat(50_000)).await).await);
     }
     drop(release);
     for writing in pending {
         writing.await.unwrap().unwrap();
     }
-    assert_eq!(store.metrics().commits, 3, "two of five MiB each");
+    assert_eq!(store.metrics().commits, 3, "two of 50 kB each");
 }
 
 #[tokio::test]
 async fn writers_wait_while_too_much_is_pending() {
-    let (store, release) = held().await;
+    let (store, release) = held(&Config {
+        queue_bytes: 256 << 10,
+        ..Config::default()
+    })
+    .await;
     let mut pending = Vec::new();
     for number in 0..4 {
-        pending.push(pend(&store, value(&format!("{number}").repeat(60 << 20)).await).await);
+        pending.push(pend(&store, value(&format!("{number}").repeat(60 << 10)).await).await);
     }
     let waiting = Arc::clone(&store);
-    let fifth = value(&"5".repeat(60 << 20)).await;
+    let fifth = value(&"5".repeat(60 << 10)).await;
     let fifth = tokio::spawn(async move { waiting.write(fifth).await });
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(store.metrics().queue_depth, 4, "300 MiB are more than may wait");
-    let small = pend(&store, value("small").await);
-    tokio::pin!(small);
+    assert_eq!(store.metrics().queue_depth, 4, "five of 60 KiB are more than may wait");
+    assert!(!fifth.is_finished());
     drop(release);
-    small.await.await.unwrap().unwrap();
     fifth.await.unwrap().unwrap();
     for writing in pending {
         writing.await.unwrap().unwrap();

@@ -57,8 +57,6 @@ fn longest_kept(value: &Value, values: &[StoredValue]) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn joining_gives_back_what_was_split(value in any_json(), inline in 90usize..400) {
         let (mut split, mut values) = (value.clone(), Vec::new());

@@ -537,6 +537,10 @@ pub(crate) async fn timelines_come_in_pages(store: Arc<dyn Store>) {
     gap.timeline = vec![timeline_row(8, json!(8)), timeline_row(10, json!(10))];
     assert!(matches!(commit_run(&store, gap).await, Err(StoreError::Refused(_))));
 
+    let mut again = RunWrite::new(run_id(1), 1);
+    again.timeline = vec![timeline_row(7, json!(7)), timeline_row(8, json!(8))];
+    assert!(matches!(commit_run(&store, again).await, Err(StoreError::Refused(why)) if why.contains("a row 7")));
+
     // A page of large entries is cut short, and never empty.
     let mut write = RunWrite::new(run_id(1), 1);
     write.timeline = vec![timeline_row(8, json!("x".repeat(9 << 20)))];

@@ -114,6 +114,36 @@ async fn a_killed_process_loses_nothing_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_torn_log_gives_a_prefix() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("potok.db");
+    let store = open(&path).unwrap();
+    store.commit(opening(row(1))).await.unwrap();
+    for seq in 2..=40 {
+        commit_run(&store, appending(run_id(1), seq, seq)).await.unwrap();
+    }
+    let (database, log) = (
+        std::fs::read(&path).unwrap(),
+        std::fs::read(path.with_extension("db-wal")).unwrap(),
+    );
+    let mut last = 0;
+    for cut in (0..=20).map(|twentieth| log.len() / 20 * twentieth) {
+        let torn = directory.path().join(format!("torn-{cut}.db"));
+        std::fs::write(&torn, &database).unwrap();
+        std::fs::write(torn.with_extension("db-wal"), &log[..cut]).unwrap();
+        let entries = open(&torn).unwrap().journal(run_id(1)).await.unwrap();
+        let seqs: Vec<u64> = entries.iter().map(|entry| entry["entry"].as_u64().unwrap()).collect();
+        assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+        assert!(seqs.len() >= last, "a longer log holds no less");
+        last = seqs.len();
+    }
+    assert!(
+        last >= 39,
+        "a log that is cut by less than a page lacks at most its last commit"
+    );
+}
+
+#[tokio::test]
 async fn one_process_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("potok.db");
