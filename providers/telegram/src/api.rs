@@ -24,7 +24,9 @@ pub(crate) struct BotApi {
 
 impl fmt::Debug for BotApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BotApi").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("BotApi")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +53,11 @@ pub(crate) enum ApiError {
 
 impl BotApi {
     pub(crate) fn new(client: reqwest::Client, base_url: &str, token: &str, timeout: Duration) -> Self {
-        Self { client, prefix: format!("{}/bot{token}", base_url.trim_end_matches('/')), timeout }
+        Self {
+            client,
+            prefix: format!("{}/bot{token}", base_url.trim_end_matches('/')),
+            timeout,
+        }
     }
 
     /// Calls a method: one request, no second try.
@@ -67,7 +73,11 @@ impl BotApi {
             .build()
             .map_err(|e| ApiError::NotSent(chain(&e.without_url())))?;
         let exchange = async {
-            let response = self.client.execute(request).await.map_err(|e| failed(e.without_url()))?;
+            let response = self
+                .client
+                .execute(request)
+                .await
+                .map_err(|e| failed(e.without_url()))?;
             let status = response.status().as_u16();
             let retry_after = retry_after(&response);
             let body = read(response).await?;
@@ -75,7 +85,10 @@ impl BotApi {
         };
         match tokio::time::timeout(self.timeout, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(ApiError::Lost(format!("Telegram did not answer within {:?}", self.timeout))),
+            Err(_) => Err(ApiError::Lost(format!(
+                "Telegram did not answer within {:?}",
+                self.timeout
+            ))),
         }
     }
 }
@@ -119,11 +132,21 @@ fn failed(error: reqwest::Error) -> ApiError {
     if error.is_connect() {
         return ApiError::NotSent(chain(&error));
     }
-    ApiError::Lost(format!("the connection to Telegram broke before its answer: {}", chain(&error)))
+    ApiError::Lost(format!(
+        "the connection to Telegram broke before its answer: {}",
+        chain(&error)
+    ))
 }
 
 fn retry_after(response: &reqwest::Response) -> Option<u64> {
-    response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+    response
+        .headers()
+        .get(reqwest::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, ApiError> {
@@ -141,9 +164,16 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, ApiError> {
 /// but for 408, which a gateway may say after passing it on.
 fn decide<T: DeserializeOwned>(status: u16, retry_after: Option<u64>, body: &[u8]) -> Result<T, ApiError> {
     let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
-        let description = format!("the answer (status {status}) is not one of the Bot API: {}", excerpt(body));
+        let description = format!(
+            "the answer (status {status}) is not one of the Bot API: {}",
+            excerpt(body)
+        );
         return Err(match refusal(status) {
-            Some(code) => ApiError::Refused { code, description, retry_after },
+            Some(code) => ApiError::Refused {
+                code,
+                description,
+                retry_after,
+            },
             None => ApiError::Lost(description),
         });
     };
@@ -152,10 +182,19 @@ fn decide<T: DeserializeOwned>(status: u16, retry_after: Option<u64>, body: &[u8
             .map_err(|e| ApiError::Lost(format!("the answer lacks what it should say: {e}")));
     }
     let code = envelope.error_code.unwrap_or(status);
-    let description = envelope.description.unwrap_or_else(|| format!("error {code} without a description"));
-    let retry_after = envelope.parameters.and_then(|parameters| parameters.retry_after).or(retry_after);
+    let description = envelope
+        .description
+        .unwrap_or_else(|| format!("error {code} without a description"));
+    let retry_after = envelope
+        .parameters
+        .and_then(|parameters| parameters.retry_after)
+        .or(retry_after);
     Err(match refusal(code) {
-        Some(code) => ApiError::Refused { code, description, retry_after },
+        Some(code) => ApiError::Refused {
+            code,
+            description,
+            retry_after,
+        },
         None => ApiError::Lost(format!("Telegram failed ({code}): {description}")),
     })
 }
@@ -166,7 +205,10 @@ fn refusal(code: u16) -> Option<u16> {
 
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(512)]);
-    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .take(200)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// An error with its causes, which is where a broken connection says why.
@@ -191,32 +233,56 @@ mod tests {
 
     #[test]
     fn a_sent_message_needs_no_more_than_its_id() {
-        let sent = answer(200, r#"{"ok":true,"result":{"message_id":7,"new_member":{"of":["later"]}}}"#).unwrap();
-        assert_eq!(sent, SentMessage { message_id: 7, date: None, chat: None });
+        let sent = answer(
+            200,
+            r#"{"ok":true,"result":{"message_id":7,"new_member":{"of":["later"]}}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            sent,
+            SentMessage {
+                message_id: 7,
+                date: None,
+                chat: None
+            }
+        );
     }
 
     #[test]
     fn only_a_definite_no_is_a_refusal() {
         let refused = |result| matches!(result, Err(ApiError::Refused { .. }));
         let lost = |result| matches!(result, Err(ApiError::Lost(_)));
-        assert!(refused(answer(400, r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#)));
+        assert!(refused(answer(
+            400,
+            r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#
+        )));
         assert!(refused(answer(413, "<html>too large</html>")));
         assert!(lost(answer(408, "<html>timeout</html>")));
         assert!(lost(answer(502, "<html>bad gateway</html>")));
-        assert!(lost(answer(500, r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#)));
+        assert!(lost(answer(
+            500,
+            r#"{"ok":false,"error_code":500,"description":"Internal Server Error"}"#
+        )));
         assert!(lost(answer(200, "<html>hello</html>")));
         assert!(lost(answer(200, "")));
         assert!(lost(answer(200, r#"{"ok":true,"result":true}"#)));
         assert!(lost(answer(200, r#"{"ok":false}"#)), "an error that does not say which");
-        assert!(lost(answer(302, "")), "a redirect is not followed, and whoever sent it may have passed the request on");
+        assert!(
+            lost(answer(302, "")),
+            "a redirect is not followed, and whoever sent it may have passed the request on"
+        );
     }
 
     #[test]
     fn a_flood_says_how_long_to_wait() {
         let flood = r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 70000","parameters":{"retry_after":70000}}"#;
-        let Err(ApiError::Refused { code, retry_after, .. }) = answer(429, flood) else { panic!("a refusal") };
+        let Err(ApiError::Refused { code, retry_after, .. }) = answer(429, flood) else {
+            panic!("a refusal")
+        };
         assert_eq!((code, retry_after), (429, Some(70_000)));
-        let Err(ApiError::Refused { retry_after, .. }) = decide::<SentMessage>(429, Some(3), b"slow down") else { panic!("a refusal") };
+        let Err(ApiError::Refused { retry_after, .. }) = decide::<SentMessage>(429, Some(3), b"slow down") else {
+            panic!("a refusal")
+        };
         assert_eq!(retry_after, Some(3), "from the header of a gateway");
     }
 }

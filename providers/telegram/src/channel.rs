@@ -17,7 +17,8 @@ pub(crate) enum Channel {
 impl Channel {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         let wrong = |why: &str| {
-            let detail = format!("'{text}' is not a channel: {why}. Write @name, or its numeric id such as -1001234567890");
+            let detail =
+                format!("'{text}' is not a channel: {why}. Write @name, or its numeric id such as -1001234567890");
             Problem::new(ErrorType::Validation, "invalid channel", detail)
         };
         if let Some(name) = text.strip_prefix('@') {
@@ -27,7 +28,9 @@ impl Channel {
             if well_formed {
                 return Ok(Self::Public(name.to_ascii_lowercase()));
             }
-            return Err(wrong("a name has 3 to 32 letters, digits and '_', and begins with a letter"));
+            return Err(wrong(
+                "a name has 3 to 32 letters, digits and '_', and begins with a letter",
+            ));
         }
         match text.parse() {
             Ok(0) => Err(wrong("no chat has the id 0")),
@@ -71,9 +74,28 @@ mod tests {
 
     #[test]
     fn names_and_ids() {
-        assert_eq!(Channel::parse("@Good_News").unwrap(), Channel::Public("good_news".to_owned()));
-        assert_eq!(Channel::parse("-1001234567890").unwrap(), Channel::Id(-1_001_234_567_890));
-        for bad in ["", "@", "@a", "news", "@1news", "@news!", "@новости", "0", "1.5", "https://t.me/news", "@news/1", " @news"] {
+        assert_eq!(
+            Channel::parse("@Good_News").unwrap(),
+            Channel::Public("good_news".to_owned())
+        );
+        assert_eq!(
+            Channel::parse("-1001234567890").unwrap(),
+            Channel::Id(-1_001_234_567_890)
+        );
+        for bad in [
+            "",
+            "@",
+            "@a",
+            "news",
+            "@1news",
+            "@news!",
+            "@новости",
+            "0",
+            "1.5",
+            "https://t.me/news",
+            "@news/1",
+            " @news",
+        ] {
             let problem = Channel::parse(bad).unwrap_err();
             assert!(problem.is(ErrorType::Validation), "{bad}");
         }
@@ -82,7 +104,13 @@ mod tests {
     #[test]
     fn only_a_named_chat_has_links() {
         assert_eq!(Channel::Id(-100).url(None, 7), None);
-        assert_eq!(Channel::Id(-100).url(Some("News"), 7).as_deref(), Some("https://t.me/News/7"));
-        assert_eq!(Channel::Public("news".into()).url(None, 7).as_deref(), Some("https://t.me/news/7"));
+        assert_eq!(
+            Channel::Id(-100).url(Some("News"), 7).as_deref(),
+            Some("https://t.me/News/7")
+        );
+        assert_eq!(
+            Channel::Public("news".into()).url(None, 7).as_deref(),
+            Some("https://t.me/news/7")
+        );
     }
 }

@@ -55,13 +55,19 @@ pub struct Pacing {
 
 impl Pacing {
     /// No limit of our own.
-    pub const OFF: Self = Self { interval: Duration::ZERO, per_minute: 0 };
+    pub const OFF: Self = Self {
+        interval: Duration::ZERO,
+        per_minute: 0,
+    };
 }
 
 impl Default for Pacing {
     /// What Telegram documents: about one message a second, 20 a minute.
     fn default() -> Self {
-        Self { interval: Duration::from_secs(1), per_minute: 20 }
+        Self {
+            interval: Duration::from_secs(1),
+            per_minute: 20,
+        }
     }
 }
 
@@ -70,7 +76,9 @@ impl Default for Pacing {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The Bot API's address is none.
-    #[error("'{0}' is not the address of a Bot API server: an http or https URL is expected, such as https://api.telegram.org")]
+    #[error(
+        "'{0}' is not the address of a Bot API server: an http or https URL is expected, such as https://api.telegram.org"
+    )]
     BaseUrl(String),
     /// A bot's token has characters that no token has.
     #[error("the token of the bot '{0}' is not one: BotFather gives tokens such as 123456:AbC-dEf")]
@@ -81,16 +89,17 @@ pub enum ConfigError {
 }
 
 impl TelegramConfig {
-    pub(crate) fn bots(&self) -> Result<BTreeMap<String, BotApi>, ConfigError> {
+    pub(crate) fn into_bots(self) -> Result<BTreeMap<String, BotApi>, ConfigError> {
         let base = self.base()?;
         let client = self.client(&base)?;
         self.bots
-            .iter()
+            .into_iter()
             .map(|(name, token)| {
-                if !is_token(token) {
-                    return Err(ConfigError::Token(name.clone()));
+                if !is_token(&token) {
+                    return Err(ConfigError::Token(name));
                 }
-                Ok((name.clone(), BotApi::new(client.clone(), base.as_str(), token, self.timeout)))
+                let api = BotApi::new(client.clone(), base.as_str(), &token, self.timeout);
+                Ok((name, api))
             })
             .collect()
     }
@@ -119,18 +128,25 @@ impl TelegramConfig {
 
 /// Whether a token has the form `digits:letters, digits, '-' and '_'`, so that it is one segment of a URL.
 fn is_token(token: &str) -> bool {
-    let Some((id, secret)) = token.split_once(':') else { return false };
+    let Some((id, secret)) = token.split_once(':') else {
+        return false;
+    };
     !id.is_empty()
         && id.bytes().all(|b| b.is_ascii_digit())
         && !secret.is_empty()
-        && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && secret
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// Whether an address is on this machine, where no proxy is to be asked.
 fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -149,12 +165,18 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_by_name() {
         potok_testing::install_tls();
-        assert!(config("http://127.0.0.1:8081", "1:a-b_C").bots().is_ok());
+        assert!(config("http://127.0.0.1:8081", "1:a-b_C").into_bots().is_ok());
         for base in ["", "api.telegram.org", "ftp://x", "http://", "https://x/?a=b"] {
-            assert!(matches!(config(base, "1:a").bots(), Err(ConfigError::BaseUrl(_))), "{base}");
+            assert!(
+                matches!(config(base, "1:a").into_bots(), Err(ConfigError::BaseUrl(_))),
+                "{base}"
+            );
         }
         for token in ["", "1", "1:", ":a", "1:a/b", "1:a b", "x:a"] {
-            assert!(matches!(config("http://x", token).bots(), Err(ConfigError::Token(_))), "{token}");
+            assert!(
+                matches!(config("http://x", token).into_bots(), Err(ConfigError::Token(_))),
+                "{token}"
+            );
         }
     }
 
@@ -162,7 +184,7 @@ mod tests {
     fn debug_shows_no_token() {
         potok_testing::install_tls();
         let config = config("http://127.0.0.1:8081", "1:secret");
-        let shown = format!("{config:?} {:?}", crate::TelegramProvider::new(&config).unwrap());
+        let shown = format!("{config:?} {:?}", crate::TelegramProvider::new(config.clone()).unwrap());
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

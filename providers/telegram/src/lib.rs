@@ -68,13 +68,16 @@ impl TelegramProvider {
     ///
     /// # Panics
     /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
-    pub fn new(config: &TelegramConfig) -> Result<Self, ConfigError> {
+    pub fn new(config: TelegramConfig) -> Result<Self, ConfigError> {
+        let (timeout, pacing) = (config.timeout, config.pacing);
         Ok(Self {
-            bots: config.bots()?,
-            pacer: Arc::new(Pacer::new(config.pacing)),
+            bots: config.into_bots()?,
+            pacer: Arc::new(Pacer::new(pacing)),
             locks: KeyLocks::default(),
             sending: Arc::new(Semaphore::new(MAX_SENDING)),
-            intent_lost_after_ms: i64::try_from(config.timeout.as_millis()).unwrap_or(i64::MAX / 2).saturating_add(60_000),
+            intent_lost_after_ms: i64::try_from(timeout.as_millis())
+                .unwrap_or(i64::MAX / 2)
+                .saturating_add(60_000),
         })
     }
 
@@ -82,8 +85,13 @@ impl TelegramProvider {
     fn bot(&self, name: &str) -> Result<&BotApi, Problem> {
         self.bots.get(name).ok_or_else(|| {
             let known: Vec<_> = self.bots.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let detail = format!("there is no bot '{name}'; configured are: {known}. Add its token to the configuration");
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
+            let detail =
+                format!("there is no bot '{name}'; configured are: {known}. Add its token to the configuration");
             Problem::new(ErrorType::Configuration, "unknown bot", detail)
         })
     }

@@ -19,7 +19,13 @@ pub(crate) struct Rendered {
 
 /// Renders a CommonMark text (with `~~strikethrough~~`).
 pub(crate) fn to_markdown_v2(text: &str) -> Rendered {
-    let mut renderer = Renderer { text, writer: Writer::default(), lists: Vec::new(), block: None, fresh: true };
+    let mut renderer = Renderer {
+        text,
+        writer: Writer::default(),
+        lists: Vec::new(),
+        block: None,
+        fresh: true,
+    };
     for (event, range) in Parser::new_ext(text, Options::ENABLE_STRIKETHROUGH).into_offset_iter() {
         renderer.event(event, range.start);
     }
@@ -135,7 +141,10 @@ impl Renderer<'_> {
         if std::mem::replace(&mut self.fresh, true) {
             return;
         }
-        let gap = self.text[..at].bytes().rev().take_while(|b| matches!(b, b' ' | b'\t' | b'>' | b'\r' | b'\n'));
+        let gap = self.text[..at]
+            .bytes()
+            .rev()
+            .take_while(|b| matches!(b, b' ' | b'\t' | b'>' | b'\r' | b'\n'));
         let lines = gap.filter(|b| *b == b'\n').count();
         self.writer.breaks(lines.clamp(1, 2));
     }

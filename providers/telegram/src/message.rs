@@ -32,7 +32,9 @@ impl Format {
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Markdown, Self::Plain].into_iter().find(|format| format.name() == name)
+        [Self::Markdown, Self::Plain]
+            .into_iter()
+            .find(|format| format.name() == name)
     }
 }
 
@@ -47,7 +49,10 @@ impl Message {
     pub(crate) fn new(content: &str, format: Format) -> Result<Self, Problem> {
         let wrong = |title: &str, detail: String| Err(Problem::new(ErrorType::Validation, title, detail));
         if content.len() > MAX_SOURCE {
-            return wrong("text too long", format!("the text has {} bytes; Telegram takes {MAX_SOURCE}", content.len()));
+            return wrong(
+                "text too long",
+                format!("the text has {} bytes; Telegram takes {MAX_SOURCE}", content.len()),
+            );
         }
         let (source, seen, parse_mode) = match format {
             Format::Plain => (content.to_owned(), content.to_owned(), None),
@@ -57,7 +62,10 @@ impl Message {
             }
         };
         if seen.trim().is_empty() {
-            return wrong("empty text", "there is nothing to post: the text shows nothing".to_owned());
+            return wrong(
+                "empty text",
+                "there is nothing to post: the text shows nothing".to_owned(),
+            );
         }
         let units = seen.encode_utf16().count();
         if units > MAX_UNITS {
@@ -65,10 +73,16 @@ impl Message {
             return wrong("text too long", detail);
         }
         if source.len() > MAX_SOURCE {
-            let detail = format!("the text with its markup has {} bytes; Telegram takes {MAX_SOURCE}", source.len());
+            let detail = format!(
+                "the text with its markup has {} bytes; Telegram takes {MAX_SOURCE}",
+                source.len()
+            );
             return wrong("text too long", detail);
         }
-        Ok(Self { text: source, parse_mode })
+        Ok(Self {
+            text: source,
+            parse_mode,
+        })
     }
 }
 
@@ -90,7 +104,12 @@ mod tests {
                 (&" ".repeat(40_000), false),
             ] {
                 let result = Message::new(text, format);
-                assert_eq!(result.is_ok(), fits, "{format:?} {}", text.chars().take(3).collect::<String>());
+                assert_eq!(
+                    result.is_ok(),
+                    fits,
+                    "{format:?} {}",
+                    text.chars().take(3).collect::<String>()
+                );
             }
         }
         assert!(Message::new("[a]: https://example.com", Format::Markdown).is_err());

@@ -35,7 +35,10 @@ struct State {
 
 impl Pacer {
     pub(crate) fn new(pacing: Pacing) -> Self {
-        Self { pacing, state: Mutex::default() }
+        Self {
+            pacing,
+            state: Mutex::default(),
+        }
     }
 
     /// Waits for this post's turn.
@@ -57,7 +60,9 @@ impl Pacer {
 
     fn check_rest(&self, bot: &str, now: Instant) -> Result<(), Problem> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(until) = state.resting.get(bot).copied() else { return Ok(()) };
+        let Some(until) = state.resting.get(bot).copied() else {
+            return Ok(());
+        };
         if until <= now {
             state.resting.remove(bot);
             return Ok(());
@@ -73,7 +78,9 @@ impl Pacer {
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.turns.len() >= SLACK {
-            state.turns.retain(|_, turns| turns.back().is_some_and(|turn| *turn + MINUTE > now));
+            state
+                .turns
+                .retain(|_, turns| turns.back().is_some_and(|turn| *turn + MINUTE > now));
         }
         let turns = state.turns.entry((bot.to_owned(), channel.to_owned())).or_default();
         while turns.front().is_some_and(|turn| *turn + MINUTE <= now) {
@@ -92,7 +99,10 @@ impl Pacer {
         let Some(last) = turns.back() else { return now };
         let spaced = *last + self.pacing.interval;
         let limit = self.pacing.per_minute as usize;
-        let nth = (limit > 0).then(|| turns.len().checked_sub(limit)).flatten().and_then(|index| turns.get(index));
+        let nth = (limit > 0)
+            .then(|| turns.len().checked_sub(limit))
+            .flatten()
+            .and_then(|index| turns.get(index));
         let in_minute = nth.map_or(now, |turn| *turn + MINUTE);
         now.max(spaced).max(in_minute)
     }
@@ -100,7 +110,9 @@ impl Pacer {
 
 fn busy(title: &str, detail: String, wait: Duration) -> Problem {
     let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-    Problem::new(ErrorType::Communication, title, detail).with_status(429).with_retry_after(wait)
+    Problem::new(ErrorType::Communication, title, detail)
+        .with_status(429)
+        .with_retry_after(wait)
 }
 
 #[cfg(test)]
@@ -109,7 +121,10 @@ mod tests {
     use super::*;
 
     fn pacer(interval: u64, per_minute: u32) -> Pacer {
-        Pacer::new(Pacing { interval: Duration::from_secs(interval), per_minute })
+        Pacer::new(Pacing {
+            interval: Duration::from_secs(interval),
+            per_minute,
+        })
     }
 
     #[test]
@@ -127,10 +142,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_turn_is_waited_for() {
-        let pacer = Pacer::new(Pacing { interval: Duration::from_millis(30), per_minute: 0 });
+        let pacer = Pacer::new(Pacing {
+            interval: Duration::from_millis(30),
+            per_minute: 0,
+        });
         let begin = Instant::now();
         for _ in 0..3 {
-            pacer.wait("bot", "@one", begin + Duration::from_secs(60)).await.unwrap();
+            pacer
+                .wait("bot", "@one", begin + Duration::from_secs(60))
+                .await
+                .unwrap();
         }
         assert!(begin.elapsed() >= Duration::from_millis(60));
     }
@@ -140,7 +161,9 @@ mod tests {
         let pacer = pacer(1, 20);
         let now = Instant::now();
         let far = now + Duration::from_secs(3600);
-        let turns: Vec<_> = (0..100).map(|_| pacer.reserve("bot", "@one", now, far).unwrap()).collect();
+        let turns: Vec<_> = (0..100)
+            .map(|_| pacer.reserve("bot", "@one", now, far).unwrap())
+            .collect();
         for window in turns.windows(21) {
             assert!(window[20] - window[0] >= MINUTE);
         }
@@ -154,10 +177,17 @@ mod tests {
         let pacer = pacer(10, 0);
         let now = Instant::now();
         pacer.reserve("bot", "@one", now, now).unwrap();
-        let problem = pacer.reserve("bot", "@one", now, now + Duration::from_secs(9)).unwrap_err();
+        let problem = pacer
+            .reserve("bot", "@one", now, now + Duration::from_secs(9))
+            .unwrap_err();
         assert_eq!((problem.status, problem.retry_after_ms), (429, Some(10_000)));
         // The refused one has taken no turn.
-        assert_eq!(pacer.reserve("bot", "@one", now, now + Duration::from_secs(10)).unwrap(), now + Duration::from_secs(10));
+        assert_eq!(
+            pacer
+                .reserve("bot", "@one", now, now + Duration::from_secs(10))
+                .unwrap(),
+            now + Duration::from_secs(10)
+        );
     }
 
     #[test]

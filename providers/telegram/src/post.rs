@@ -74,7 +74,10 @@ impl TelegramProvider {
         let sending = Sending::new(self, draft, cx.tables.clone(), cx.now)?;
         let deadline = Instant::from_std(cx.deadline);
         let guard = self.take(&sending.draft.key, deadline).await?;
-        let posted = match rows::find(&*cx.tables, &sending.draft.key).await.map_err(|e| store_problem(&e))? {
+        let posted = match rows::find(&*cx.tables, &sending.draft.key)
+            .await
+            .map_err(|e| store_problem(&e))?
+        {
             Some(post) if post.state == PostState::Intent => after_crash(&*cx.tables, &post, cx.now).await?,
             Some(post) if post.state == PostState::Sent => Posted::from(post),
             Some(post) if post.state == PostState::Unknown => Posted::Unknown,
@@ -93,11 +96,15 @@ impl TelegramProvider {
         if Instant::now() >= deadline {
             return Err(late("no time is left to send the post"));
         }
-        self.pacer.wait(&sending.draft.bot, &sending.channel.to_string(), deadline).await?;
+        self.pacer
+            .wait(&sending.draft.bot, &sending.channel.to_string(), deadline)
+            .await?;
         let Ok(Ok(permit)) = tokio::time::timeout_at(deadline, self.sending.clone().acquire_owned()).await else {
             return Err(late("too many posts are being sent at once"));
         };
-        let claimed = rows::claim(&*sending.tables, &sending.draft, sending.now).await.map_err(|e| store_problem(&e))?;
+        let claimed = rows::claim(&*sending.tables, &sending.draft, sending.now)
+            .await
+            .map_err(|e| store_problem(&e))?;
         let Some(attempt) = claimed else {
             let detail = "another node is sending this post at this moment; nothing was sent here";
             let problem = Problem::new(ErrorType::Communication, "post in progress", detail);
@@ -111,8 +118,14 @@ impl TelegramProvider {
         });
         match tokio::time::timeout_at(deadline, task).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Problem::new(ErrorType::Runtime, "post not followed", "the task that sends the post has ended early")),
-            Err(_) => Err(late("the post was sent and Telegram's answer is still awaited; the next attempt takes it up")),
+            Ok(Err(_)) => Err(Problem::new(
+                ErrorType::Runtime,
+                "post not followed",
+                "the task that sends the post has ended early",
+            )),
+            Err(_) => Err(late(
+                "the post was sent and Telegram's answer is still awaited; the next attempt takes it up",
+            )),
         }
     }
 
@@ -131,7 +144,9 @@ fn late(detail: &str) -> Problem {
 /// An intent that nobody is working on was left by a crash.
 async fn after_crash(tables: &dyn Tables, post: &Post, now: Timestamp) -> Result<Posted, Problem> {
     let became = Became::Unknown("the process ended between the intent and Telegram's answer".to_owned());
-    let recorded = rows::record(tables, &post.key, post.attempts, &became, now).await.map_err(|e| store_problem(&e))?;
+    let recorded = rows::record(tables, &post.key, post.attempts, &became, now)
+        .await
+        .map_err(|e| store_problem(&e))?;
     if recorded {
         tracing::warn!(key = %post.key, channel = %post.channel, "post unknown after a crash");
         return Ok(Posted::Unknown);
@@ -146,20 +161,32 @@ async fn after_crash(tables: &dyn Tables, post: &Post, now: Timestamp) -> Result
 /// What a call answers: `posted` of the WIT.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Posted {
-    Sent { message_id: Option<i64>, url: Option<String>, published_at: Option<Timestamp> },
+    Sent {
+        message_id: Option<i64>,
+        url: Option<String>,
+        published_at: Option<Timestamp>,
+    },
     Unknown,
 }
 
 impl From<Post> for Posted {
     fn from(post: Post) -> Self {
-        Self::Sent { message_id: post.message_id, url: post.url, published_at: post.published_at }
+        Self::Sent {
+            message_id: post.message_id,
+            url: post.url,
+            published_at: post.published_at,
+        }
     }
 }
 
 impl Posted {
     pub(crate) fn to_json(&self) -> Value {
         match self {
-            Self::Sent { message_id, url, published_at } => json!({
+            Self::Sent {
+                message_id,
+                url,
+                published_at,
+            } => json!({
                 "state": "sent",
                 "message_id": message_id,
                 "url": url,
@@ -194,7 +221,16 @@ impl Sending {
         let api = provider.bot(&draft.bot)?.clone();
         let channel = Channel::parse(&draft.channel)?;
         let message = Message::new(&draft.content, draft.format)?;
-        Ok(Self { api, pacer: provider.pacer.clone(), tables, draft, channel, message, attempt: 0, now })
+        Ok(Self {
+            api,
+            pacer: provider.pacer.clone(),
+            tables,
+            draft,
+            channel,
+            message,
+            attempt: 0,
+            now,
+        })
     }
 
     async fn run(&self) -> Result<Posted, Problem> {
@@ -212,11 +248,16 @@ impl Sending {
                 Ok(Posted::Unknown)
             }
             Err(ApiError::NotSent(why)) => {
-                self.record(&Became::Failed(format!("Telegram cannot be reached: {why}"))).await;
+                self.record(&Became::Failed(format!("Telegram cannot be reached: {why}")))
+                    .await;
                 let detail = format!("{why}; the message was not sent");
                 Err(Problem::new(ErrorType::Communication, "Telegram cannot be reached", detail).with_status(503))
             }
-            Err(ApiError::Refused { code, description, retry_after }) => {
+            Err(ApiError::Refused {
+                code,
+                description,
+                retry_after,
+            }) => {
                 if let Some(seconds) = retry_after {
                     self.pacer.rest(&self.draft.bot, seconds, Instant::now());
                 }
@@ -233,8 +274,17 @@ impl Sending {
         let url = self.channel.url(username, sent.message_id);
         let published_at = sent.date.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
         let message_id = Some(sent.message_id);
-        self.record(&Became::Sent { message_id, url: url.clone(), published_at }).await;
-        Posted::Sent { message_id, url, published_at }
+        self.record(&Became::Sent {
+            message_id,
+            url: url.clone(),
+            published_at,
+        })
+        .await;
+        Posted::Sent {
+            message_id,
+            url,
+            published_at,
+        }
     }
 
     /// A record that cannot be made does not change what is known here: the caller is told the truth, and the row stays an intent, from
@@ -242,7 +292,9 @@ impl Sending {
     async fn record(&self, became: &Became) {
         let mut again = RECORD_AGAIN.into_iter();
         loop {
-            let Err(error) = rows::record(&*self.tables, &self.draft.key, self.attempt, became, self.now).await else { return };
+            let Err(error) = rows::record(&*self.tables, &self.draft.key, self.attempt, became, self.now).await else {
+                return;
+            };
             let wait = again.next().filter(|_| matches!(error, TableError::Unavailable(_)));
             let Some(wait) = wait else {
                 tracing::error!(key = %self.draft.key, ?became, %error, "what became of a post could not be recorded");

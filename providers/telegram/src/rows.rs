@@ -129,15 +129,40 @@ pub(crate) struct Draft {
 
 impl From<Post> for Draft {
     fn from(post: Post) -> Self {
-        let Post { key, bot, channel, content, format, book, chunk, prompt, model, .. } = post;
-        Self { key, bot, channel, content, format, book, chunk, prompt, model }
+        let Post {
+            key,
+            bot,
+            channel,
+            content,
+            format,
+            book,
+            chunk,
+            prompt,
+            model,
+            ..
+        } = post;
+        Self {
+            key,
+            bot,
+            channel,
+            content,
+            format,
+            book,
+            chunk,
+            prompt,
+            model,
+        }
     }
 }
 
 /// What became of one attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Became {
-    Sent { message_id: Option<i64>, url: Option<String>, published_at: Option<Timestamp> },
+    Sent {
+        message_id: Option<i64>,
+        url: Option<String>,
+        published_at: Option<Timestamp>,
+    },
     Unknown(String),
     Failed(String),
 }
@@ -145,7 +170,12 @@ pub(crate) enum Became {
 pub(crate) async fn find(tables: &dyn Tables, key: &str) -> Result<Option<Post>, TableError> {
     let sql = "SELECT key, bot, channel, content, format, book, chunk, prompt, model, state, message_id, url, published_at, \
                error, attempts, created_at, updated_at FROM posts WHERE key = $1";
-    let rows = tables.read(Statement { sql, params: vec![key.into()] }).await?;
+    let rows = tables
+        .read(Statement {
+            sql,
+            params: vec![key.into()],
+        })
+        .await?;
     rows.into_iter().next().map(post).transpose()
 }
 
@@ -156,7 +186,12 @@ pub(crate) async fn unknown(tables: &dyn Tables, intents_before: Timestamp) -> R
                error, attempts, created_at, updated_at FROM posts \
                WHERE state = 'unknown' OR (state = 'intent' AND updated_at < $1) ORDER BY updated_at, key LIMIT $2";
     let params = vec![intents_before.0.into(), LIST.into()];
-    tables.read(Statement { sql, params }).await?.into_iter().map(post).collect()
+    tables
+        .read(Statement { sql, params })
+        .await?
+        .into_iter()
+        .map(post)
+        .collect()
 }
 
 /// Records that the draft is about to be sent and gives the number of the attempt; `None` when the key's row is in a state from which
@@ -201,7 +236,11 @@ pub(crate) async fn record(
     now: Timestamp,
 ) -> Result<bool, TableError> {
     let statement = match became {
-        Became::Sent { message_id, url, published_at } => Statement {
+        Became::Sent {
+            message_id,
+            url,
+            published_at,
+        } => Statement {
             sql: "UPDATE posts SET state = 'sent', message_id = $1, url = $2, published_at = $3, error = NULL, updated_at = $4 \
                   WHERE key = $5 AND attempts = $6 AND state IN ('intent', 'unknown', 'to_send') RETURNING attempts",
             params: vec![
@@ -224,7 +263,11 @@ pub(crate) async fn record(
             params: vec![error.as_str().into(), now.0.into(), key.into(), attempt.into()],
         },
     };
-    Ok(tables.write(vec![statement]).await?.first().is_some_and(|rows| !rows.is_empty()))
+    Ok(tables
+        .write(vec![statement])
+        .await?
+        .first()
+        .is_some_and(|rows| !rows.is_empty()))
 }
 
 /// Allows an attempt whose outcome is not known to be made again.
@@ -237,7 +280,11 @@ pub(crate) async fn allow_again(
     let sql = "UPDATE posts SET state = 'to_send', updated_at = $1 \
                WHERE key = $2 AND attempts = $3 AND state IN ('intent', 'unknown') RETURNING attempts";
     let params = vec![now.0.into(), key.into(), attempt.into()];
-    Ok(tables.write(vec![Statement { sql, params }]).await?.first().is_some_and(|rows| !rows.is_empty()))
+    Ok(tables
+        .write(vec![Statement { sql, params }])
+        .await?
+        .first()
+        .is_some_and(|rows| !rows.is_empty()))
 }
 
 fn post(row: Row) -> Result<Post, TableError> {
@@ -252,7 +299,9 @@ fn post(row: Row) -> Result<Post, TableError> {
         chunk: row.optional_text("chunk")?,
         prompt: row.optional_text("prompt")?,
         model: row.optional_text("model")?,
-        state: row.word("state", |word| PostState::ALL.iter().find(|state| state.1 == word).map(|state| state.0))?,
+        state: row.word("state", |word| {
+            PostState::ALL.iter().find(|state| state.1 == word).map(|state| state.0)
+        })?,
         message_id: row.optional_integer("message_id")?,
         url: row.optional_text("url")?,
         published_at: row.optional_integer("published_at")?.map(Timestamp),
@@ -298,5 +347,7 @@ impl Reader {
 }
 
 fn unexpected(column: &str, value: &Option<Param>) -> TableError {
-    TableError::Refused(format!("posts.{column} holds {value:?}, which no version of this provider writes"))
+    TableError::Refused(format!(
+        "posts.{column} holds {value:?}, which no version of this provider writes"
+    ))
 }

@@ -77,18 +77,29 @@ impl TelegramProvider {
         settlement: Settlement,
         now: Timestamp,
     ) -> Result<Post, SettleError> {
-        let _guard = self.locks.try_take(key).ok_or_else(|| SettleError::InProgress(key.to_owned()))?;
-        let post = rows::find(tables, key).await?.ok_or_else(|| SettleError::NotFound(key.to_owned()))?;
+        let _guard = self
+            .locks
+            .try_take(key)
+            .ok_or_else(|| SettleError::InProgress(key.to_owned()))?;
+        let post = rows::find(tables, key)
+            .await?
+            .ok_or_else(|| SettleError::NotFound(key.to_owned()))?;
         let changed = match settlement {
             _ if !self.is_open(&post, now) => return Err(not_unknown(&post)),
             Settlement::SendAgain => rows::allow_again(tables, key, post.attempts, now).await?,
             Settlement::Sent { message_id } => {
                 let url = message_id.and_then(|id| Channel::parse(&post.channel).ok()?.url(None, id));
-                let became = Became::Sent { message_id, url, published_at: None };
+                let became = Became::Sent {
+                    message_id,
+                    url,
+                    published_at: None,
+                };
                 rows::record(tables, key, post.attempts, &became, now).await?
             }
         };
-        let post = rows::find(tables, key).await?.ok_or_else(|| SettleError::NotFound(key.to_owned()))?;
+        let post = rows::find(tables, key)
+            .await?
+            .ok_or_else(|| SettleError::NotFound(key.to_owned()))?;
         if changed { Ok(post) } else { Err(not_unknown(&post)) }
     }
 
@@ -108,7 +119,9 @@ impl TelegramProvider {
         let guard = self.take(key, deadline).await?;
         let Some(post) = rows::find(&*tables, key).await.map_err(|e| store_problem(&e))? else {
             let error = SettleError::NotFound(key.to_owned());
-            return Err(Problem::new(potok_dsl::ErrorType::Validation, "no such post", error.to_string()).with_status(404));
+            return Err(
+                Problem::new(potok_dsl::ErrorType::Validation, "no such post", error.to_string()).with_status(404),
+            );
         };
         let posted = match post.state {
             PostState::Sent => Posted::from(post),
@@ -132,5 +145,8 @@ impl TelegramProvider {
 }
 
 fn not_unknown(post: &Post) -> SettleError {
-    SettleError::NotUnknown { key: post.key.clone(), state: post.state }
+    SettleError::NotUnknown {
+        key: post.key.clone(),
+        state: post.state,
+    }
 }

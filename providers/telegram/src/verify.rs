@@ -64,8 +64,19 @@ impl TelegramProvider {
 
 async fn membership(api: &BotApi, me: &Me, channel: &Channel) -> Result<Membership, Problem> {
     let chat_id = channel.chat_id();
-    let chat: Chat = api.call("getChat", &GetChatParams { chat_id: chat_id.clone() }).await.map_err(problem)?;
-    let params = GetChatMemberParams { chat_id, user_id: me.id };
+    let chat: Chat = api
+        .call(
+            "getChat",
+            &GetChatParams {
+                chat_id: chat_id.clone(),
+            },
+        )
+        .await
+        .map_err(problem)?;
+    let params = GetChatMemberParams {
+        chat_id,
+        user_id: me.id,
+    };
     let member: Member = api.call("getChatMember", &params).await.map_err(problem)?;
     Ok(describe(chat, member))
 }
@@ -80,17 +91,28 @@ fn describe(chat: Chat, member: Member) -> Membership {
         "restricted" => !is_channel && member.can_send_messages == Some(true),
         _ => false,
     };
-    Membership { id: chat.id, title: chat.title, status: member.status, can_post }
+    Membership {
+        id: chat.id,
+        title: chat.title,
+        status: member.status,
+        can_post,
+    }
 }
 
 /// Looking has no effect, so a lost answer is an error like any other.
 fn problem(error: ApiError) -> Problem {
     match error {
-        ApiError::Refused { code, description, retry_after } => refused(code, &description, retry_after),
+        ApiError::Refused {
+            code,
+            description,
+            retry_after,
+        } => refused(code, &description, retry_after),
         ApiError::NotSent(why) => {
             Problem::new(ErrorType::Communication, "Telegram cannot be reached", why).with_status(503)
         }
-        ApiError::Lost(why) => Problem::new(ErrorType::Communication, "no good answer from Telegram", why).with_status(502),
+        ApiError::Lost(why) => {
+            Problem::new(ErrorType::Communication, "no good answer from Telegram", why).with_status(502)
+        }
     }
 }
 
@@ -100,21 +122,38 @@ mod tests {
     use super::*;
 
     fn can_post(kind: &str, member: Value) -> bool {
-        let chat = Chat { id: -1, kind: Some(kind.to_owned()), title: None, username: None };
+        let chat = Chat {
+            id: -1,
+            kind: Some(kind.to_owned()),
+            title: None,
+            username: None,
+        };
         describe(chat, serde_json::from_value(member).unwrap()).can_post
     }
 
     #[test]
     fn who_may_post() {
         assert!(can_post("channel", json!({ "status": "creator" })));
-        assert!(can_post("channel", json!({ "status": "administrator", "can_post_messages": true })));
-        assert!(!can_post("channel", json!({ "status": "administrator", "can_post_messages": false })));
+        assert!(can_post(
+            "channel",
+            json!({ "status": "administrator", "can_post_messages": true })
+        ));
+        assert!(!can_post(
+            "channel",
+            json!({ "status": "administrator", "can_post_messages": false })
+        ));
         assert!(!can_post("channel", json!({ "status": "administrator" })));
         assert!(!can_post("channel", json!({ "status": "member" })));
         assert!(can_post("supergroup", json!({ "status": "member" })));
         assert!(can_post("supergroup", json!({ "status": "administrator" })));
-        assert!(can_post("supergroup", json!({ "status": "restricted", "can_send_messages": true })));
-        assert!(!can_post("supergroup", json!({ "status": "restricted", "can_send_messages": false })));
+        assert!(can_post(
+            "supergroup",
+            json!({ "status": "restricted", "can_send_messages": true })
+        ));
+        assert!(!can_post(
+            "supergroup",
+            json!({ "status": "restricted", "can_send_messages": false })
+        ));
         assert!(!can_post("supergroup", json!({ "status": "left" })));
         assert!(!can_post("supergroup", json!({ "status": "kicked" })));
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 /// The largest request that is read.
@@ -58,8 +58,10 @@ pub enum Reply {
     Close,
     /// Answers 200 and goes on sending the chunk until the other side has had enough.
     Endless(Vec<u8>),
-    /// Waits until it is told to go on, then does the other thing.
-    Wait(Arc<Notify>, Box<Reply>),
+    /// Sends these bytes as they are and then nothing more, without closing the connection.
+    Stall(Vec<u8>),
+    /// Waits for a permit, which it uses up, then does the other thing.
+    Wait(Arc<Semaphore>, Box<Reply>),
 }
 
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
@@ -216,7 +218,10 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
     let mut reply = reply;
     while let Reply::Wait(go_on, then) = reply {
-        go_on.notified().await;
+        let Ok(permit) = go_on.acquire().await else {
+            return Ok(());
+        };
+        permit.forget();
         reply = *then;
     }
     match reply {
@@ -227,14 +232,19 @@ async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
         Reply::Full(status, headers, body) => full(stream, status, &headers, &body).await,
         Reply::Raw(bytes) => stream.write_all(&bytes).await,
         Reply::Hang => until_gone(stream).await,
+        Reply::Stall(bytes) => {
+            stream.write_all(&bytes).await?;
+            until_gone(stream).await
+        }
         Reply::Close | Reply::Wait(..) => Ok(()),
         Reply::Endless(chunk) => {
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
                 .await?;
-            loop {
+            while !chunk.is_empty() {
                 stream.write_all(&chunk).await?;
             }
+            Ok(())
         }
     }
 }

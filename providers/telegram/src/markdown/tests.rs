@@ -18,22 +18,30 @@ fn seen(text: &str) -> String {
     let mut lines = vec![format!("{:?}", formatted.text)];
     for entity in &formatted.entities {
         let (begin, end) = (entity.offset, entity.offset + entity.length);
-        lines.push(format!("{:?} {:?}", entity.kind, String::from_utf16_lossy(&units[begin..end])));
+        lines.push(format!(
+            "{:?} {:?}",
+            entity.kind,
+            String::from_utf16_lossy(&units[begin..end])
+        ));
     }
     lines.join("\n")
 }
 
 #[test]
 fn what_posts_are_made_of() {
-    insta::assert_snapshot!(seen("# Title\nFirst *line*, **bold _both_**\nsecond `co\\de` line.\n\n\
+    insta::assert_snapshot!(seen(
+        "# Title\nFirst *line*, **bold _both_**\nsecond `co\\de` line.\n\n\
         > quoted **text**\n> goes on\n\nA [link](https://example.com/a_(b)?c=d), 5.0 (really!)\n\n\
-        - one\n- two\n  1. deep\n  2. deeper\n\n---\n\n```rust\nfn f() { `x` }\n```\n~~gone~~"));
+        - one\n- two\n  1. deep\n  2. deeper\n\n---\n\n```rust\nfn f() { `x` }\n```\n~~gone~~"
+    ));
 }
 
 #[test]
 fn what_is_no_markup_is_shown() {
-    insta::assert_snapshot!(seen("1 * 2 * 3 = 6; a_b_c; <b>not bold</b> & || # + - = {} . ! \\ ~ ` [x] (y) > z\n\
-        snake_case_name and 5 > 3, C:\\dir\\*.*, ¯\\_(ツ)_/¯"));
+    insta::assert_snapshot!(seen(
+        "1 * 2 * 3 = 6; a_b_c; <b>not bold</b> & || # + - = {} . ! \\ ~ ` [x] (y) > z\n\
+        snake_case_name and 5 > 3, C:\\dir\\*.*, ¯\\_(ツ)_/¯"
+    ));
 }
 
 #[test]
@@ -43,13 +51,17 @@ fn marks_next_to_each_other_do_not_collide() {
 
 #[test]
 fn quotes_hold_their_lines() {
-    insta::assert_snapshot!(seen("before\n> one\n>\n> two\n> > nested\n> - item\n> ```\n> code\n>\n> more\n> ```\n\nafter\n\n- > in a list\n- plain"));
+    insta::assert_snapshot!(seen(
+        "before\n> one\n>\n> two\n> > nested\n> - item\n> ```\n> code\n>\n> more\n> ```\n\nafter\n\n- > in a list\n- plain"
+    ));
 }
 
 #[test]
 fn links_and_images() {
-    insta::assert_snapshot!(seen("[](https://a.example) ![](https://b.example/x.png) ![alt *text*](https://c.example) <https://d.example>\n\
-        [![in](https://e.example/i.png)](https://f.example) [no address]() [two\nlines](https://g.example)"));
+    insta::assert_snapshot!(seen(
+        "[](https://a.example) ![](https://b.example/x.png) ![alt *text*](https://c.example) <https://d.example>\n\
+        [![in](https://e.example/i.png)](https://f.example) [no address]() [two\nlines](https://g.example)"
+    ));
 }
 
 #[test]
@@ -65,10 +77,74 @@ fn layout_stays() {
 fn tricky() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
-            "*", "**", "_", "__", "~", "~~", "`", "``", "```", "```\n", "[", "]", "(", ")", "](", "![", "<", ">", "\n", "\n\n", "\n> ",
-            "\n>", "\n- ", "\n1. ", "\n  - ", "\n    ", "\n# ", "\n---\n", "\n===\n", "||", "#", "+", "-", "=", "|", "{", "}", ".", "!",
-            "\\", "\\\n", "  \n", " ", "\t", "\r\n", "&amp;", "&lt;", "&#0;", "&#10;", "<b>", "</b>", "<!--", "-->", "<div>\n", "<https://a.example>",
-            "[a](b)", "[a](<b c>)", "tg://user?id=1", "https://example.com/_a_", "$", "😀", "é", "ё", "word", "two words", "\u{200b}", "\u{0}", "[^1]",
+            "*",
+            "**",
+            "_",
+            "__",
+            "~",
+            "~~",
+            "`",
+            "``",
+            "```",
+            "```\n",
+            "[",
+            "]",
+            "(",
+            ")",
+            "](",
+            "![",
+            "<",
+            ">",
+            "\n",
+            "\n\n",
+            "\n> ",
+            "\n>",
+            "\n- ",
+            "\n1. ",
+            "\n  - ",
+            "\n    ",
+            "\n# ",
+            "\n---\n",
+            "\n===\n",
+            "||",
+            "#",
+            "+",
+            "-",
+            "=",
+            "|",
+            "{",
+            "}",
+            ".",
+            "!",
+            "\\",
+            "\\\n",
+            "  \n",
+            " ",
+            "\t",
+            "\r\n",
+            "&amp;",
+            "&lt;",
+            "&#0;",
+            "&#10;",
+            "<b>",
+            "</b>",
+            "<!--",
+            "-->",
+            "<div>\n",
+            "<https://a.example>",
+            "[a](b)",
+            "[a](<b c>)",
+            "tg://user?id=1",
+            "https://example.com/_a_",
+            "$",
+            "😀",
+            "é",
+            "ё",
+            "word",
+            "two words",
+            "\u{200b}",
+            "\u{0}",
+            "[^1]",
             "| a | b |\n|---|---|\n| c | d |\n",
         ])
         .prop_map(str::to_owned),

@@ -106,7 +106,7 @@ impl Writer {
         self.source.push_str(&language);
         self.source.push('\n');
         self.escaped(code, "\\`");
-        self.source.push_str("\n```");
+        self.source.push_str("```");
         self.plain.push_str(code);
     }
 
@@ -153,7 +153,9 @@ impl Writer {
         if self.links > 0 {
             return;
         }
-        let Some((address, source, plain)) = self.link.take() else { return };
+        let Some((address, source, plain)) = self.link.take() else {
+            return;
+        };
         if self.plain.len() == plain {
             self.text(&address);
         }
@@ -181,7 +183,10 @@ impl Writer {
     }
 
     pub(super) fn finish(self) -> Rendered {
-        Rendered { source: self.source, plain: self.plain }
+        Rendered {
+            source: self.source,
+            plain: self.plain,
+        }
     }
 
     /// What comes next is in the line: the breaks before it are written, and the sign of a quotation.
