@@ -7,7 +7,8 @@ use std::process::Command;
 use std::{env, fs};
 
 /// What the binary ships, by the name of the plugin and of the file that the build gives.
-const SHIPPED: &[(&str, &str)] = &[("book", "book")];
+const SHIPPED: &[(&str, &str)] =
+    &[("book", "book"), ("text", "text"), ("content", "content"), ("telegram", "telegram")];
 /// The evaluator of jq.
 const JQ: (&str, &str) = ("jq", "potok_jq");
 /// What tests and measurements use.

@@ -2,6 +2,10 @@
 //!
 //! The doc comments of a WIT file do not survive in a component, so the text goes along in the custom section `potok-wit`, where
 //! the host looks for it. It is one text: the package of the plugin first, then the packages that it uses, nested.
+//!
+//! What more than one of the shipped plugins has to know of language is here too ([`sentence`]).
+
+pub mod sentence;
 
 /// Puts the text of WIT files into the section `potok-wit`. The first file is the package that the plugin exports; the others are
 /// those that it uses. Paths are relative to the file that this stands in.

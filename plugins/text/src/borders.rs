@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::quote::ends_sentence;
+use potok_guest::sentence::sentences;
 
 /// What ends at a border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,18 +68,7 @@ fn parts(text: &str, range: Range<usize>, border: Border, limit: usize) -> Vec<R
         Border::Paragraph => within.split("\n\n").map(place).collect(),
         Border::Line => within.split('\n').map(place).collect(),
         Border::Word => within.split_whitespace().map(place).collect(),
-        Border::Sentence => {
-            let words: Vec<&str> = within.split_whitespace().collect();
-            let mut start = range.start;
-            let ends = words.iter().enumerate().filter(|(i, word)| ends_sentence(word, words.get(i + 1).copied()));
-            let mut sentences = Vec::new();
-            for end in ends.map(|(_, word)| at(word) + word.len()) {
-                sentences.push(place(&text[start..end]));
-                start = end;
-            }
-            sentences.push(place(&text[start..range.end]));
-            sentences
-        }
+        Border::Sentence => sentences(within).into_iter().map(place).collect(),
         Border::Character => {
             let starts: Vec<usize> = within.char_indices().step_by(limit).map(|(i, _)| range.start + i).collect();
             let ends = starts.iter().skip(1).copied().chain([range.end]);

@@ -1,5 +1,7 @@
 //! The first sentence of a text, short enough to be quoted.
 
+use potok_guest::sentence::ends_sentence;
+
 /// The longest quote, in characters.
 const LONGEST: usize = 120;
 
@@ -32,16 +34,6 @@ pub fn quote(text: &str) -> String {
         }
     }
     quote
-}
-
-/// A full stop ends a sentence when the next word begins like one: `и т. д. и` does not, nor does the dash after speech.
-pub fn ends_sentence(word: &str, next: Option<&str>) -> bool {
-    let closing = ['"', '\'', '»', '”', '’', ')', ']', '*', '_'];
-    let Some(next) = next else { return true };
-    let bare = word.trim_end_matches(closing);
-    let initial = bare.chars().count() == 2 && bare.ends_with('.') && bare.starts_with(char::is_uppercase);
-    let begins = next.trim_start_matches(['"', '\'', '«', '“', '‘', '(', '[', '`', '*', '_']);
-    bare.ends_with(['.', '!', '?', '…']) && !initial && begins.starts_with(|c: char| c.is_uppercase() || c.is_numeric())
 }
 
 #[cfg(test)]

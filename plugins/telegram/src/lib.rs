@@ -1,0 +1,25 @@
+//! `telegram.post` and `telegram.verify`: the capability as functions that a workflow can call.
+//!
+//! There is nothing to decide here. That nothing is posted twice is the promise of the capability's provider.
+
+#![cfg(target_family = "wasm")]
+
+use exports::potok::telegram::telegram::Guest;
+use potok::host::fault::Fault;
+use potok::telegram::bot::{self, PostRequest, Posted, Verified, VerifyRequest};
+
+wit_bindgen::generate!({ path: "../wit", world: "potok:plugins/telegram", generate_all });
+potok_guest::describe!("../../wit/deps/telegram.wit", "../../wit/deps/host.wit");
+
+struct Plugin;
+export!(Plugin);
+
+impl Guest for Plugin {
+    fn post(request: PostRequest) -> Result<Posted, Fault> {
+        bot::post(&request)
+    }
+
+    fn verify(request: VerifyRequest) -> Result<Verified, Fault> {
+        bot::verify(&request)
+    }
+}
