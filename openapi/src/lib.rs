@@ -1,30 +1,55 @@
 //! The HTTP server: everything that a node does, as an OpenAPI that describes itself.
 //!
-//! Handlers are thin: they turn requests into calls of [`potok_node::Node`] and its answers into responses. What has its own schema (a deployed
-//! workflow with an `input.schema`, a function) appears in `/openapi.json` as an operation of its own. Errors are problem details
+//! Handlers are thin: they turn requests into calls of [`potok_node::Node`] and its answers into responses. What has its own schema (a
+//! deployed workflow with an `input.schema`, a function) appears in `/openapi.json` as an operation of its own. Errors are problem details
 //! (RFC 9457), whoever they come from.
+//!
+//! There is no sign-in yet: whoever reaches the address may use it, which is why it is a loopback address unless told otherwise. This room
+//! knows no store and no plugin but through the node.
 
 mod api;
+mod docs;
 mod failure;
+mod frame;
+mod inputs;
 mod listen;
 mod metrics;
+mod params;
 mod payload;
 mod schema31;
 mod spec;
 mod stream;
 mod types;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use poem::{
-    Endpoint, EndpointExt, IntoResponse, Route,
+    Endpoint, EndpointExt, IntoResponse, Request, Response, Route,
     endpoint::make,
     get,
-    middleware::CatchPanic,
+    middleware::{CatchPanic, Compression},
+    web::Redirect,
 };
-use poem_openapi::OpenApiService;
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use potok_node::Node;
+use serde_json::Value;
 use tokio::sync::watch;
+
+use api::State;
+
+/// Where the API is.
+const BASE: &str = "/api/v1";
+
+/// How long a connection may be silent.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// What is there besides the API.
+const READ_ONLY: [&str; 5] = ["/", "/api/health", "/metrics", "/openapi.json", "/docs"];
 
 /// How the server behaves.
 #[derive(Debug, Clone)]
@@ -57,13 +82,17 @@ impl Server {
     /// # Errors
     /// When the address cannot be had.
     pub async fn start(node: Node, config: ServerConfig) -> Result<Self, ListenError> {
-        let failed = |source| ListenError { listen: config.listen.clone(), source };
+        let failed = |source| ListenError {
+            listen: config.listen.clone(),
+            source,
+        };
         let acceptor = listen::Acceptor::bind(&config.listen).await.map_err(failed)?;
         let address = acceptor.address();
         let (stop, stopping) = watch::channel(false);
         let app = app(node, stopping.clone());
         let mut signal = stopping;
-        let task = tokio::spawn(poem::Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(
+        let server = poem::Server::new_with_acceptor(acceptor).idle_timeout(IDLE);
+        let task = tokio::spawn(server.run_with_graceful_shutdown(
             app,
             async move {
                 // An error means that the sender is gone, which is a stop as well.
@@ -96,33 +125,62 @@ impl Server {
     }
 }
 
+/// The API as the framework serves and describes it.
+fn service(state: State) -> OpenApiService<impl OpenApi, ()> {
+    OpenApiService::new(api::all(state), "Potok", env!("CARGO_PKG_VERSION"))
+        .description("Durable YAML workflows whose steps are WebAssembly functions.")
+        .license(LicenseObject::new("Apache-2.0").identifier("Apache-2.0"))
+        .server(BASE)
+}
+
+/// The document without what is deployed.
+fn describe(service: &OpenApiService<impl OpenApi, ()>) -> Value {
+    schema31::convert(serde_json::from_str(&service.spec()).unwrap_or_default())
+}
+
 /// Everything under one roof.
 fn app(node: Node, stopping: watch::Receiver<bool>) -> impl Endpoint {
-    let state = api::State { node: node.clone(), stopping };
-    let service = OpenApiService::new(api::all(state), "Potok", env!("CARGO_PKG_VERSION"))
-        .description("Durable YAML workflows whose steps are WebAssembly functions.")
-        .server("/api/v1");
-    let base: Arc<serde_json::Value> = Arc::new(serde_json::from_str(&service.spec()).unwrap_or_default());
-    let docs = service.scalar_html().replace("/api/v1/openapi", "/openapi");
-    let described = node.clone();
+    let service = service(State::new(node.clone(), stopping));
+    let base = describe(&service);
+    let routes = Arc::new(frame::Routes::new(&base, BASE, &READ_ONLY));
+    let page = bytes::Bytes::from(docs::page(&service.swagger_ui_html()).unwrap_or_default());
+    let describer = Arc::new(spec::Describer::new(node.clone(), base));
+    let since = Instant::now();
     let counted = node.clone();
     Route::new()
-        .nest("/api/v1", service)
+        .at(
+            "/",
+            get(make(|_| {
+                std::future::ready(Redirect::temporary("docs").into_response())
+            })),
+        )
+        .nest(BASE, service)
         .at("/api/health", get(make(move |_| health(node.clone()))))
-        .at("/metrics", get(make(move |_| metrics::scrape(counted.clone()))))
-        .at("/openapi.json", get(make(move |_| spec::document(described.clone(), Arc::clone(&base)))))
-        .at("/docs", get(make(move |_| {
-            let page = poem::web::Html(docs.clone()).into_response();
-            async move { Ok::<_, poem::Error>(page) }
-        })))
+        .at("/metrics", get(make(move |_| metrics::scrape(counted.clone(), since))))
+        .at(
+            "/openapi.json",
+            get(make(move |_| {
+                let describer = Arc::clone(&describer);
+                async move { describer.respond().await }
+            }))
+            .with(Compression::new()),
+        )
+        .at(
+            "/docs",
+            get(make(move |_| std::future::ready(docs::respond(&page)))).with(Compression::new()),
+        )
         .catch_all_error(failure::from_error)
         .with(CatchPanic::new().with_handler(|_| failure::crashed()))
+        .around(move |endpoint, request: Request| {
+            let routes = Arc::clone(&routes);
+            async move { Ok::<Response, poem::Error>(frame::serve(endpoint, &routes, request).await) }
+        })
 }
 
 /// Whether the node can take work: its store answers.
-async fn health(node: Node) -> poem::Result<poem::Response> {
+async fn health(node: Node) -> poem::Result<Response> {
     match node.ready().await {
         Ok(()) => Ok(poem::web::Json(serde_json::json!({ "status": "ok" })).into_response()),
-        Err(error) => Err(failure::Failure::from(error).into()),
+        Err(error) => Err(failure::Failure::<0>::from(error).into()),
     }
 }

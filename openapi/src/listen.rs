@@ -1,13 +1,16 @@
 //! Connections. Poem's own listener leaves Nagle's algorithm on, which makes small answers and server-sent events wait for the other
 //! side's delayed acknowledgement.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use poem::{
     http::uri::Scheme,
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::net::{TcpListener, TcpStream};
+
+/// How long to rest when no connection can be accepted.
+const REST: Duration = Duration::from_millis(50);
 
 /// Accepts TCP connections with `TCP_NODELAY`.
 pub(crate) struct Acceptor {
@@ -35,8 +38,21 @@ impl poem::listener::Acceptor for Acceptor {
     }
 
     async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
-        let (stream, peer) = self.listener.accept().await?;
+        let (stream, peer) = match self.listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely. Whoever calls this calls again at once: it shall not spin.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(REST).await;
+                return Err(error);
+            }
+        };
         stream.set_nodelay(true)?;
-        Ok((stream, LocalAddr(self.address.into()), RemoteAddr(peer.into()), Scheme::HTTP))
+        Ok((
+            stream,
+            LocalAddr(self.address.into()),
+            RemoteAddr(peer.into()),
+            Scheme::HTTP,
+        ))
     }
 }

@@ -1,45 +1,113 @@
-//! Bodies as they come in: bounded, and with the content types that people really send.
+//! Bodies as they come in: bounded one by one and all together, and with the content types that people really send.
 
-use poem::{FromRequest, Request, RequestBody, Result, http::StatusCode};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use poem::{Request, RequestBody, Result};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     payload::{ParsePayload, Payload},
     registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
+    types::ParseFromJSON,
 };
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, refusal, unavailable};
 
 /// The largest definition, in bytes.
-const DEFINITION: usize = 1024 * 1024;
+pub(crate) const DEFINITION: usize = 1024 * 1024;
 
 /// The largest value and the largest blob, in bytes.
-const VALUE: usize = 64 * 1024 * 1024;
+pub(crate) const VALUE: usize = 64 * 1024 * 1024;
 
-async fn bytes(body: &mut RequestBody, limit: usize) -> Result<Vec<u8>> {
-    let bytes = body.take()?.into_bytes_limit(limit).await;
-    bytes.map(|b| b.to_vec()).map_err(|error| {
-        let too_large = poem::Error::from(error);
-        if too_large.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let problem = potok_dsl::Problem::new(
-                potok_dsl::ErrorType::Validation,
-                "Too large",
-                format!("the body is over the limit of {limit} bytes"),
-            );
-            return Failure(problem.with_status(413)).into();
+/// The most that all bodies under way may take together, in KiB.
+const TOGETHER: usize = 512 * 1024;
+
+/// How long nothing of a body may come before the request is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Room for bodies, in KiB. One for the process: it is the process that has the memory.
+static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(TOGETHER)));
+
+/// Room that a body takes, given back when its request has been served.
+#[derive(Default)]
+pub(crate) struct Room {
+    permit: Option<OwnedSemaphorePermit>,
+    /// How many bytes there is room for.
+    bytes: usize,
+}
+
+impl Room {
+    fn grow(&mut self, to: usize) -> Result<(), Failure> {
+        if to <= self.bytes {
+            return Ok(());
         }
-        too_large
-    })
+        let more = (to - self.bytes).div_ceil(1024);
+        let asked = u32::try_from(more).unwrap_or(u32::MAX);
+        let Ok(permit) = Arc::clone(&ROOM).try_acquire_many_owned(asked) else {
+            return Err(unavailable("too many large requests at once; try again").into());
+        };
+        self.bytes += more * 1024;
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
 }
 
-fn essence(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim()
+/// Reads a body of at most `limit` bytes, whether it says its length or comes in chunks.
+async fn bytes(request: &Request, body: &mut RequestBody, limit: usize) -> Result<(Vec<u8>, Room)> {
+    let too_large = || {
+        Failure::<0>(refusal(
+            413,
+            "Too large",
+            format!("the body is over the limit of {limit} bytes"),
+        ))
+    };
+    let said = request
+        .header("content-length")
+        .and_then(|length| length.parse::<u64>().ok());
+    if said.is_some_and(|said| said > limit as u64) {
+        return Err(too_large().into());
+    }
+    let mut chunks = std::pin::pin!(body.take()?.into_bytes_stream());
+    let mut room = Room::default();
+    let mut bytes = Vec::new();
+    loop {
+        let Ok(chunk) = tokio::time::timeout(PATIENCE, chunks.next()).await else {
+            return Err(Failure::<0>(refusal(408, "Request timeout", "the body did not come in time")).into());
+        };
+        let Some(chunk) = chunk else { return Ok((bytes, room)) };
+        let chunk = chunk.map_err(|e| Failure::<0>::bad_request(format!("the body cannot be read: {e}")))?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large().into());
+        }
+        room.grow(bytes.len() + chunk.len())?;
+        bytes.extend_from_slice(&chunk);
+    }
 }
+
+fn essence(content_type: &str) -> String {
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
+}
+
+/// What `curl --data` and `--data-binary` say unless they are told otherwise.
+const CURL: &str = "application/x-www-form-urlencoded";
 
 /// What `impl_apirequest_for_payload!` of the framework does, for payloads of our own: a body, taken when its content type fits.
 macro_rules! extracts {
-    ($type:ty) => {
-        impl<'a> ApiExtractor<'a> for $type {
+    ($type:ty $(, $bounds:tt)*) => {
+        impl<'a $(, $bounds: ParseFromJSON)*> ApiExtractor<'a> for $type {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
             type ParamType = ();
             type ParamRawType = ();
@@ -59,15 +127,11 @@ macro_rules! extracts {
                 body: &mut RequestBody,
                 _: ExtractParamOptions<Self::ParamType>,
             ) -> Result<Self> {
-                // A body without a content type is taken for what is expected here: `curl -d` and `curl -T` are used by people.
+                // A body without a content type is taken for what is expected here: `curl -T` sends none.
                 match request.content_type() {
                     Some(given) if !<Self as Payload>::check_content_type(given) => {
-                        let problem = potok_dsl::Problem::new(
-                            potok_dsl::ErrorType::Validation,
-                            "Unsupported content type",
-                            format!("'{given}' is not taken here; send {}", <Self as Payload>::CONTENT_TYPE),
-                        );
-                        Err(Failure(problem.with_status(415)).into())
+                        let detail = format!("'{given}' is not taken here; send {}", <Self as Payload>::CONTENT_TYPE);
+                        Err(Failure::<0>(refusal(415, "Unsupported content type", detail)).into())
                     }
                     _ => <Self as ParsePayload>::from_request(request, body).await,
                 }
@@ -77,15 +141,25 @@ macro_rules! extracts {
 }
 
 /// A workflow definition: YAML (JSON is YAML).
-pub(crate) struct Yaml(pub String);
+pub(crate) struct Yaml(
+    pub String,
+    #[expect(dead_code, reason = "held until the request is served")] Room,
+);
 
 impl Payload for Yaml {
     const CONTENT_TYPE: &'static str = "application/yaml";
 
     fn check_content_type(content_type: &str) -> bool {
-        let known = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain", "application/json"];
-        let form = "application/x-www-form-urlencoded"; // what `curl --data-binary @file` says unless told otherwise
-        known.contains(&essence(content_type)) || essence(content_type) == form
+        let known = [
+            "application/yaml",
+            "application/x-yaml",
+            "text/yaml",
+            "text/x-yaml",
+            "text/plain",
+            "application/json",
+            CURL,
+        ];
+        known.contains(&essence(content_type).as_str())
     }
 
     fn schema_ref() -> MetaSchemaRef {
@@ -96,47 +170,66 @@ impl Payload for Yaml {
 impl ParsePayload for Yaml {
     const IS_REQUIRED: bool = true;
 
-    async fn from_request(_: &Request, body: &mut RequestBody) -> Result<Self> {
-        let text = String::from_utf8(bytes(body, DEFINITION).await?);
-        text.map(Self).map_err(|_| Failure::bad_request("the definition is not UTF-8 text").into())
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let (bytes, room) = bytes(request, body, DEFINITION).await?;
+        let text = String::from_utf8(bytes);
+        text.map(|text| Self(text, room))
+            .map_err(|_| Failure::<0>::bad_request("the definition is not UTF-8 text").into())
     }
 }
 
 extracts!(Yaml);
 
-/// Any JSON value; nothing at all is an empty object.
-pub(crate) struct Json(pub Value);
+/// JSON; nothing at all is an empty object.
+pub(crate) struct Json<T>(
+    pub T,
+    #[expect(dead_code, reason = "held until the request is served")] Room,
+);
 
-impl Payload for Json {
+impl<T: ParseFromJSON> Payload for Json<T> {
     const CONTENT_TYPE: &'static str = "application/json";
 
     fn check_content_type(content_type: &str) -> bool {
         let essence = essence(content_type);
-        essence == "application/json" || essence.ends_with("+json") || essence == "application/x-www-form-urlencoded"
+        essence == "application/json" || essence.ends_with("+json") || essence == CURL
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::ANY))
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
     }
 }
 
-impl ParsePayload for Json {
+impl<T: ParseFromJSON> ParsePayload for Json<T> {
     const IS_REQUIRED: bool = false;
 
-    async fn from_request(_: &Request, body: &mut RequestBody) -> Result<Self> {
-        let bytes = bytes(body, VALUE).await?;
-        if bytes.is_empty() {
-            return Ok(Self(Value::Object(serde_json::Map::new())));
-        }
-        let value = serde_json::from_slice(&bytes);
-        value.map(Self).map_err(|e| Failure::bad_request(format!("the body is not JSON: {e}")).into())
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let (bytes, room) = bytes(request, body, VALUE).await?;
+        let value = if bytes.is_empty() {
+            Ok(Value::Object(serde_json::Map::new()))
+        } else {
+            serde_json::from_slice(&bytes)
+        };
+        let value =
+            value.map_err(|e| Failure::<0>::bad_request(format!("the body is not JSON that can be taken: {e}")))?;
+        drop(bytes);
+        let value = T::parse_from_json(Some(value));
+        value
+            .map(|value| Self(value, room))
+            .map_err(|e| Failure::<0>::bad_request(e.into_message()).into())
     }
 }
 
-extracts!(Json);
+extracts!(Json<T>, T);
 
 /// Bytes.
-pub(crate) struct Bytes(pub Vec<u8>);
+pub(crate) struct Bytes(
+    pub Vec<u8>,
+    #[expect(dead_code, reason = "held until the request is served")] Room,
+);
 
 impl Payload for Bytes {
     const CONTENT_TYPE: &'static str = "application/octet-stream";
@@ -154,8 +247,8 @@ impl Payload for Bytes {
 impl ParsePayload for Bytes {
     const IS_REQUIRED: bool = true;
 
-    async fn from_request(_: &Request, body: &mut RequestBody) -> Result<Self> {
-        bytes(body, VALUE).await.map(Self)
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        bytes(request, body, VALUE).await.map(|(bytes, room)| Self(bytes, room))
     }
 }
 

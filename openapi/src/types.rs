@@ -1,11 +1,66 @@
 //! What the API speaks of, as its schema shows it.
 
-use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object};
+use std::borrow::Cow;
+
+use poem_openapi::{
+    Enum, Object,
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+};
 use potok_dsl::{Problem, Timestamp, WorkflowId};
 use potok_node::{Deployment, RunView, TaskEvent, WorkflowView};
 use serde_json::Value;
 use uuid::Uuid;
+
+/// A moment: RFC 3339, in answers always in UTC with milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Time(pub Timestamp);
+
+impl Type for Time {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("time")
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "date-time")))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+impl ToJSON for Time {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::String(self.0.rfc3339()))
+    }
+}
+
+impl ParseFromParameter for Time {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        let time = chrono::DateTime::parse_from_rfc3339(text);
+        time.map(|time| Self(Timestamp(time.timestamp_millis()))).map_err(|_| {
+            ParseError::custom("a time such as 2026-01-31T09:30:00Z is expected (in a URL, '+' is written %2B)")
+        })
+    }
+}
+
+impl ParseFromJSON for Time {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Self::parse_from_parameter(&text).map_err(ParseError::propagate),
+            other => Err(ParseError::expected_type(other.unwrap_or_default())),
+        }
+    }
+}
 
 /// Problem details (RFC 9457).
 #[derive(Debug, Clone, Object)]
@@ -30,8 +85,24 @@ pub(crate) struct ProblemObject {
 
 impl From<Problem> for ProblemObject {
     fn from(problem: Problem) -> Self {
-        let Problem { kind, status, title, detail, instance, retry_after_ms, data } = problem;
-        Self { kind, status, title, detail, instance, retry_after_ms, data }
+        let Problem {
+            kind,
+            status,
+            title,
+            detail,
+            instance,
+            retry_after_ms,
+            data,
+        } = problem;
+        Self {
+            kind,
+            status,
+            title,
+            detail,
+            instance,
+            retry_after_ms,
+            data,
+        }
     }
 }
 
@@ -55,26 +126,40 @@ macro_rules! same_names {
                 match status { $(potok_machine::Status::$name => Self::$name),* }
             }
         }
-        impl From<Status> for potok_machine::Status {
-            fn from(status: Status) -> Self {
-                match status { $(Status::$name => Self::$name),* }
-            }
-        }
     };
 }
+impl Status {
+    /// The status as the store writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Suspended => "suspended",
+            Self::Cancelled => "cancelled",
+            Self::Faulted => "faulted",
+            Self::Completed => "completed",
+        }
+    }
+}
+
 same_names!(Pending, Running, Waiting, Suspended, Cancelled, Faulted, Completed);
 
 /// Namespace, name and version of a workflow.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct Workflow {
-    namespace: String,
-    name: String,
-    version: String,
+    pub namespace: String,
+    pub name: String,
+    pub version: String,
 }
 
 impl From<WorkflowId> for Workflow {
     fn from(id: WorkflowId) -> Self {
-        Self { namespace: id.namespace, name: id.name, version: id.version }
+        Self {
+            namespace: id.namespace,
+            name: id.name,
+            version: id.version,
+        }
     }
 }
 
@@ -83,7 +168,7 @@ impl From<WorkflowId> for Workflow {
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct Run {
     /// Its id, a UUID of version 7.
-    id: Uuid,
+    pub id: Uuid,
     workflow: Workflow,
     /// The hash of the definition that it runs.
     definition: String,
@@ -98,11 +183,11 @@ pub(crate) struct Run {
     trigger: Option<String>,
     /// The key under which it was started.
     idempotency_key: Option<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    ended_at: Option<DateTime<Utc>>,
+    created_at: Time,
+    updated_at: Time,
+    ended_at: Option<Time>,
     /// When it goes on by itself, if it only waits.
-    wake_at: Option<DateTime<Utc>>,
+    wake_at: Option<Time>,
 }
 
 impl From<RunView> for Run {
@@ -117,10 +202,65 @@ impl From<RunView> for Run {
             error: view.error.map(Into::into),
             trigger: view.trigger,
             idempotency_key: view.idempotency_key,
-            created_at: time(view.created_at),
-            updated_at: time(view.updated_at),
-            ended_at: view.ended_at.map(time),
-            wake_at: view.wake_at.filter(|at| at.0 > 0).map(time),
+            created_at: Time(view.created_at),
+            updated_at: Time(view.updated_at),
+            ended_at: view.ended_at.map(Time),
+            wake_at: view.wake_at.filter(|at| at.0 > 0).map(Time),
+        }
+    }
+}
+
+/// A run in a list: all of it but its input and its output, which can be large.
+#[derive(Debug, Clone, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct RunSummary {
+    /// Its id, a UUID of version 7.
+    id: Uuid,
+    workflow: Workflow,
+    /// The hash of the definition that it runs.
+    definition: String,
+    status: Status,
+    /// Its error, once it has faulted.
+    error: Option<ProblemObject>,
+    /// What started it, if that was a trigger.
+    trigger: Option<String>,
+    /// The key under which it was started.
+    idempotency_key: Option<String>,
+    created_at: Time,
+    updated_at: Time,
+    ended_at: Option<Time>,
+    /// When it goes on by itself, if it only waits.
+    wake_at: Option<Time>,
+}
+
+impl From<RunView> for RunSummary {
+    fn from(view: RunView) -> Self {
+        let Run {
+            id,
+            workflow,
+            definition,
+            status,
+            error,
+            trigger,
+            idempotency_key,
+            created_at,
+            updated_at,
+            ended_at,
+            wake_at,
+            ..
+        } = Run::from(view);
+        Self {
+            id,
+            workflow,
+            definition,
+            status,
+            error,
+            trigger,
+            idempotency_key,
+            created_at,
+            updated_at,
+            ended_at,
+            wake_at,
         }
     }
 }
@@ -129,9 +269,34 @@ impl From<RunView> for Run {
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct Runs {
-    pub runs: Vec<Run>,
+    pub runs: Vec<RunSummary>,
     /// What to give as `cursor` for the next page; absent on the last one.
     pub next: Option<String>,
+}
+
+/// What a task did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+pub(crate) enum EventKind {
+    Started,
+    Skipped,
+    Completed,
+    Faulted,
+    Retrying,
+    Cancelled,
+}
+
+impl EventKind {
+    fn named(name: &str) -> Self {
+        match name {
+            "skipped" => Self::Skipped,
+            "completed" => Self::Completed,
+            "faulted" => Self::Faulted,
+            "retrying" => Self::Retrying,
+            "cancelled" => Self::Cancelled,
+            _ => Self::Started,
+        }
+    }
 }
 
 /// Something that a task did.
@@ -140,9 +305,8 @@ pub(crate) struct Runs {
 pub(crate) struct Event {
     /// Its number in the run, from 0.
     pub number: u64,
-    time: DateTime<Utc>,
-    /// `started`, `skipped`, `completed`, `faulted`, `retrying` or `cancelled`.
-    event: String,
+    time: Time,
+    event: EventKind,
     name: String,
     label: Option<String>,
     /// The task's reference, a JSON pointer.
@@ -154,15 +318,15 @@ pub(crate) struct Event {
     output: Option<Value>,
     error: Option<ProblemObject>,
     attempt: Option<u64>,
-    until: Option<DateTime<Utc>>,
+    until: Option<Time>,
 }
 
 impl From<TaskEvent> for Event {
     fn from(event: TaskEvent) -> Self {
         Self {
             number: event.number,
-            time: time(event.at),
-            event: event.event,
+            time: Time(event.at),
+            event: EventKind::named(&event.event),
             name: event.name,
             label: event.label,
             reference: event.reference,
@@ -171,7 +335,7 @@ impl From<TaskEvent> for Event {
             output: event.output,
             error: event.error.map(Into::into),
             attempt: event.attempt,
-            until: event.until.map(time),
+            until: event.until.map(Time),
         }
     }
 }
@@ -188,16 +352,20 @@ pub(crate) struct History {
 /// A deployment.
 #[derive(Debug, Object)]
 pub(crate) struct Deployed {
-    workflow: Workflow,
+    pub workflow: Workflow,
     /// The hash of the text and of what it is bound to.
     definition: String,
-    /// Whether it is new.
-    created: bool,
+    /// Whether it is new; the same text again changes nothing.
+    pub created: bool,
 }
 
 impl From<Deployment> for Deployed {
     fn from(deployment: Deployment) -> Self {
-        Self { workflow: deployment.id.into(), definition: deployment.definition, created: deployment.created }
+        Self {
+            workflow: deployment.id.into(),
+            definition: deployment.definition,
+            created: deployment.created,
+        }
     }
 }
 
@@ -215,14 +383,18 @@ pub(crate) struct WorkflowObject {
     draft: bool,
     title: Option<String>,
     summary: Option<String>,
-    deployed_at: DateTime<Utc>,
+    deployed_at: Time,
     /// The text, when one workflow was asked for.
     pub source: Option<String>,
 }
 
 impl From<WorkflowView> for WorkflowObject {
     fn from(view: WorkflowView) -> Self {
-        let WorkflowId { namespace, name, version } = view.id;
+        let WorkflowId {
+            namespace,
+            name,
+            version,
+        } = view.id;
         Self {
             namespace,
             name,
@@ -232,7 +404,7 @@ impl From<WorkflowView> for WorkflowObject {
             draft: view.draft,
             title: view.title,
             summary: view.summary,
-            deployed_at: time(view.deployed_at),
+            deployed_at: Time(view.deployed_at),
             source: None,
         }
     }
@@ -329,11 +501,8 @@ pub(crate) struct Blob {
 
 /// Why something is asked of a run.
 #[derive(Debug, Default, Object)]
+#[oai(deny_unknown_fields)]
 pub(crate) struct Reason {
     /// Shown with the run.
     pub reason: Option<String>,
-}
-
-fn time(at: Timestamp) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(at.0).unwrap_or_default()
 }
