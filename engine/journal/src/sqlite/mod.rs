@@ -1,12 +1,11 @@
 //! The store on SQLite: one file, one writer on a thread of its own, a few readers.
 //!
 //! - `open` creates, locks and sets up a database; `schema` and `migrate` bring its tables up to date.
-//! - `writer` does group commit; `apply`, `catalog` and `tables` are what a single write does.
+//! - `writer` does group commit; `apply`, `write_runs`, `write_catalog` and `tables` are what a single write does.
 //! - `readers` lends connections; `read_runs` and `read_catalog` are the reads.
 //! - `sql` is how all of them speak to SQLite.
 
 mod apply;
-mod catalog;
 mod migrate;
 mod open;
 mod read_catalog;
@@ -15,6 +14,8 @@ mod readers;
 mod schema;
 mod sql;
 mod tables;
+mod write_catalog;
+mod write_runs;
 mod writer;
 
 #[cfg(test)]
@@ -305,7 +306,7 @@ impl Store for SqliteStore {
 
     async fn unfinished_runs(&self, definition: &str) -> Result<u64, StoreError> {
         let hash = definition.to_owned();
-        self.read(move |connection| catalog::unfinished_runs(connection, &hash))
+        self.read(move |connection| write_catalog::unfinished_runs(connection, &hash))
             .await
     }
 
