@@ -222,7 +222,9 @@ mod tests {
             bus.subscribe("bad..pattern"),
         ];
         assert_eq!(bus.router.listeners("a").len(), 3);
+        assert!(bus.has_subscribers("a") && bus.has_subscribers("b") && !bus.has_subscribers("a.b"));
         drop(subscriptions);
+        assert!(!bus.has_subscribers("a"));
         let routes = bus.router.lock();
         assert!(routes.exact.is_empty() && routes.wild.is_empty());
     }

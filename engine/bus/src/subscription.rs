@@ -84,7 +84,6 @@ impl Queue {
     }
 
     /// What is to be told now; `None` when there is nothing yet.
-    #[allow(clippy::option_option)]
     fn take(&self) -> Option<Option<Result<Message, Lagged>>> {
         let mut waiting = self.lock();
         if waiting.missed > 0 {
