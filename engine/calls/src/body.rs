@@ -1,0 +1,56 @@
+//! The body that leaves: JSON, a form, or text as it is.
+
+use potok_dsl::Problem;
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde_json::Value;
+
+use crate::content::Kind;
+use crate::request::wrong;
+
+/// Writes a body as its content type wants it; names the type when the workflow does not.
+pub(crate) fn write(body: &Value, headers: &mut HeaderMap) -> Result<Vec<u8>, Problem> {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    match (Kind::of(content_type.as_deref()), body) {
+        (Kind::Unsaid, body) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            json(body)
+        }
+        (Kind::Json, body) => json(body),
+        (_, Value::String(text)) => Ok(text.clone().into_bytes()),
+        (Kind::Form, Value::Object(members)) => form(members),
+        (_, Value::Number(_) | Value::Bool(_)) => Ok(body.to_string().into_bytes()),
+        (_, Value::Null) => Ok(Vec::new()),
+        (_, Value::Array(_) | Value::Object(_)) => {
+            let content_type = content_type.unwrap_or_default();
+            Err(wrong(format!(
+                "the body is an object or array, but its content type is '{content_type}': make it text"
+            )))
+        }
+    }
+}
+
+fn json(body: &Value) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(body).map_err(|e| wrong(format!("the body is no JSON: {e}")))
+}
+
+fn form(members: &serde_json::Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    let mut url = Url::parse("form:").map_err(|e| wrong(e.to_string()))?;
+    for (name, value) in members {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            Value::Null => continue,
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            Value::Array(_) | Value::Object(_) => {
+                return Err(wrong(format!(
+                    "the member '{name}' of the form is an object or array: make it text"
+                )));
+            }
+        };
+        url.query_pairs_mut().append_pair(name, &value);
+    }
+    Ok(url.query().unwrap_or_default().as_bytes().to_vec())
+}
