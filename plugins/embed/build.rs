@@ -7,19 +7,28 @@ use std::process::Command;
 use std::{env, fs};
 
 /// What the binary ships, by the name of the plugin and of the file that the build gives.
-const SHIPPED: &[(&str, &str)] =
-    &[("book", "book"), ("text", "text"), ("content", "content"), ("telegram", "telegram")];
+const SHIPPED: &[(&str, &str)] = &[
+    ("book", "book"),
+    ("text", "text"),
+    ("content", "content"),
+    ("telegram", "telegram"),
+];
 /// The evaluator of jq.
 const JQ: (&str, &str) = ("jq", "potok_jq");
 /// What tests and measurements use.
-const FIXTURES: &[(&str, &str)] =
-    &[("demo", "fixture_demo"), ("count", "fixture_count"), ("ungranted", "fixture_ungranted")];
+const FIXTURES: &[(&str, &str)] = &[
+    ("demo", "fixture_demo"),
+    ("count", "fixture_count"),
+    ("ungranted", "fixture_ungranted"),
+];
 
 /// Small enough for the binary, fast enough for every build.
 const LEVEL: i32 = 12;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let plugins = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
+    let plugins = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?)
+        .join("..")
+        .canonicalize()?;
     watch(&plugins)?;
     let components = build(&plugins)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -40,9 +49,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn compress((name, file): &(&str, &str), components: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let bytes = fs::read(components.join(format!("{file}.wasm")))
         .map_err(|e| format!("the guest {name} was not built: {file}.wasm: {e}"))?;
-    fs::write(out.join(format!("{file}.zst")), zstd::encode_all(bytes.as_slice(), LEVEL)?)?;
-    let (size, include) = (bytes.len(), format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}.zst\"))"));
-    Ok(format!("Component {{ name: {name:?}, size: {size}, bytes_compressed: {include} }}"))
+    fs::write(
+        out.join(format!("{file}.zst")),
+        zstd::encode_all(bytes.as_slice(), LEVEL)?,
+    )?;
+    let (size, include) = (
+        bytes.len(),
+        format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}.zst\"))"),
+    );
+    Ok(format!(
+        "Component {{ name: {name:?}, size: {size}, bytes_compressed: {include} }}"
+    ))
 }
 
 /// Builds again when anything changes that the guests are made from.
@@ -69,6 +86,9 @@ fn build(plugins: &Path) -> Result<PathBuf, Box<dyn Error>> {
         return Err(format!("plugins/build.sh failed:\n{}", String::from_utf8_lossy(&output.stderr)).into());
     }
     let text = String::from_utf8(output.stdout)?;
-    let directory = text.lines().last().ok_or("plugins/build.sh did not say where the components are")?;
+    let directory = text
+        .lines()
+        .last()
+        .ok_or("plugins/build.sh did not say where the components are")?;
     Ok(PathBuf::from(directory))
 }

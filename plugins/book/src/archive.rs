@@ -24,12 +24,24 @@ impl<'a> Archive<'a> {
     pub fn open(bytes: &'a [u8]) -> Result<Self, Error> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| Error::broken("the archive's directory", e))?;
         if zip.len() > limits::PARTS {
-            return Err(Error::new(Kind::TooLarge, format!("the archive has {} parts", zip.len())));
+            return Err(Error::new(
+                Kind::TooLarge,
+                format!("the archive has {} parts", zip.len()),
+            ));
         }
         let names = (0..zip.len())
-            .map(|i| zip.name_for_index(i).and_then(Result::ok).map(|name| name.into_owned()).unwrap_or_default())
+            .map(|i| {
+                zip.name_for_index(i)
+                    .and_then(Result::ok)
+                    .map(|name| name.into_owned())
+                    .unwrap_or_default()
+            })
             .collect();
-        Ok(Self { zip, names, expanded: 0 })
+        Ok(Self {
+            zip,
+            names,
+            expanded: 0,
+        })
     }
 
     /// The parts' names, in the order of the directory.
@@ -42,7 +54,9 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// When it is damaged, encrypted or too large.
     pub fn read_first(&mut self, fits: impl Fn(&str) -> bool) -> Result<Option<Vec<u8>>, Error> {
-        let Some(index) = self.names.iter().position(|name| fits(name)) else { return Ok(None) };
+        let Some(index) = self.names.iter().position(|name| fits(name)) else {
+            return Ok(None);
+        };
         let mut bytes = Vec::new();
         self.expand(index, &mut bytes)?;
         Ok(Some(bytes))
@@ -65,7 +79,9 @@ impl<'a> Archive<'a> {
             ZipError::UnsupportedArchive(text) if text.contains("assword") => {
                 Error::new(Kind::Encrypted, format!("{name} in the archive needs a password"))
             }
-            ZipError::UnsupportedArchive(text) => Error::new(Kind::Unsupported, format!("{name} in the archive: {text}")),
+            ZipError::UnsupportedArchive(text) => {
+                Error::new(Kind::Unsupported, format!("{name} in the archive: {text}"))
+            }
             e => Error::broken(&format!("{name} in the archive"), e),
         })?;
         // The directory may lie about sizes; what counts is what comes out, and it is looked at while it comes.
@@ -73,17 +89,25 @@ impl<'a> Archive<'a> {
         let mut size = 0_u64;
         let mut buffer = [0; 16 << 10];
         loop {
-            let read = part.read(&mut buffer).map_err(|e| Error::broken(&format!("{name} in the archive"), e))?;
+            let read = part
+                .read(&mut buffer)
+                .map_err(|e| Error::broken(&format!("{name} in the archive"), e))?;
             if read == 0 {
                 return Ok(());
             }
             size += read as u64;
             self.expanded += read as u64;
             if size > limits::PART || self.expanded > limits::TOTAL {
-                return Err(Error::new(Kind::TooLarge, format!("{name} in the archive expands to more than {size} bytes")));
+                return Err(Error::new(
+                    Kind::TooLarge,
+                    format!("{name} in the archive expands to more than {size} bytes"),
+                ));
             }
             if size > limits::RATIO_FROM && size > compressed.saturating_mul(limits::RATIO) {
-                let reason = format!("{name} in the archive expands to more than {} times its size", limits::RATIO);
+                let reason = format!(
+                    "{name} in the archive expands to more than {} times its size",
+                    limits::RATIO
+                );
                 return Err(Error::new(Kind::TooLarge, reason));
             }
             sink.take(&buffer[..read]);

@@ -73,7 +73,10 @@ impl Chapters {
         let paragraphs = std::mem::take(&mut self.paragraphs);
         let title = self.title.take();
         if !paragraphs.is_empty() {
-            self.done.push(Chapter { title, text: paragraphs.join("\n\n") });
+            self.done.push(Chapter {
+                title,
+                text: paragraphs.join("\n\n"),
+            });
         }
     }
 }
@@ -87,7 +90,11 @@ fn join_titles(parts: &[String]) -> String {
             continue;
         }
         if !title.is_empty() {
-            title.push_str(if title.ends_with(['.', ':', '!', '?', '…', '—', ',']) { " " } else { ". " });
+            title.push_str(if title.ends_with(['.', ':', '!', '?', '…', '—', ',']) {
+                " "
+            } else {
+                ". "
+            });
         }
         title.push_str(part);
         last = part;
@@ -138,11 +145,21 @@ mod tests {
 
     #[test]
     fn headings_in_a_row_are_one_title() {
-        let found = chapters(&[("h", "Глава первая."), ("h", " Дурное  поведение"), ("p", "Раз."), ("p", "Два."), ("h", "II"), ("p", "Три.")]);
+        let found = chapters(&[
+            ("h", "Глава первая."),
+            ("h", " Дурное  поведение"),
+            ("p", "Раз."),
+            ("p", "Два."),
+            ("h", "II"),
+            ("p", "Три."),
+        ]);
         assert_eq!(
             found,
             [
-                (Some("Глава первая. Дурное поведение".to_owned()), "Раз.\n\nДва.".to_owned()),
+                (
+                    Some("Глава первая. Дурное поведение".to_owned()),
+                    "Раз.\n\nДва.".to_owned()
+                ),
                 (Some("II".to_owned()), "Три.".to_owned())
             ]
         );
@@ -150,7 +167,10 @@ mod tests {
 
     #[test]
     fn a_text_without_headings_is_one_chapter() {
-        assert_eq!(chapters(&[("p", "a"), ("p", "  "), ("p", "b")]), [(None, "a\n\nb".to_owned())]);
+        assert_eq!(
+            chapters(&[("p", "a"), ("p", "  "), ("p", "b")]),
+            [(None, "a\n\nb".to_owned())]
+        );
         assert_eq!(chapters(&[("h", "a")]), []);
     }
 

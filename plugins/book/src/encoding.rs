@@ -26,7 +26,10 @@ pub fn decode(bytes: &[u8], named: Option<&str>) -> Result<Decoded, Error> {
     if unreadable > 3 && unreadable > text.len() / TOLERANCE {
         return Err(Error::new(
             Kind::Broken,
-            format!("{unreadable} characters are not in the encoding {}; if it is another one, name it", used.name()),
+            format!(
+                "{unreadable} characters are not in the encoding {}; if it is another one, name it",
+                used.name()
+            ),
         ));
     }
     Ok((text.into_owned(), used.name()))
@@ -64,7 +67,11 @@ fn guess(bytes: &[u8]) -> &'static Encoding {
     detector.feed(bytes, true);
     let encoding = detector.guess(None, Utf8Detection::Allow);
     // The detector knows no KOI8-R: where the two read the same, the text is called what Russian texts are called.
-    if encoding == KOI8_U && KOI8_R.decode(bytes).0 == KOI8_U.decode(bytes).0 { KOI8_R } else { encoding }
+    if encoding == KOI8_U && KOI8_R.decode(bytes).0 == KOI8_U.decode(bytes).0 {
+        KOI8_R
+    } else {
+        encoding
+    }
 }
 
 /// UTF-16 without a byte order mark: every second byte is one of the few that begin a page of Latin or Cyrillic characters.
@@ -100,7 +107,9 @@ mod tests {
 
     fn utf16(little: bool, mark: bool) -> Vec<u8> {
         let units = mark.then_some(0xfeff).into_iter().chain(TEXT.encode_utf16());
-        units.flat_map(|u| if little { u.to_le_bytes() } else { u.to_be_bytes() }).collect()
+        units
+            .flat_map(|u| if little { u.to_le_bytes() } else { u.to_be_bytes() })
+            .collect()
     }
 
     #[test]
@@ -122,8 +131,14 @@ mod tests {
     #[test]
     fn a_name_is_taken_at_its_word() {
         let bytes = WINDOWS_1251.encode("да").0.into_owned();
-        assert_eq!(decode(&bytes, Some("cp1251")).unwrap(), ("да".to_owned(), "windows-1251"));
-        assert_eq!(decode(&bytes, Some("klingon")).unwrap_err().reason, "there is no encoding 'klingon'");
+        assert_eq!(
+            decode(&bytes, Some("cp1251")).unwrap(),
+            ("да".to_owned(), "windows-1251")
+        );
+        assert_eq!(
+            decode(&bytes, Some("klingon")).unwrap_err().reason,
+            "there is no encoding 'klingon'"
+        );
         let error = decode(&WINDOWS_1251.encode(TEXT).0, Some("utf-8")).unwrap_err();
         assert!(error.reason.contains("not in the encoding UTF-8"), "{}", error.reason);
     }

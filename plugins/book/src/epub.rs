@@ -14,11 +14,30 @@ use crate::format::Format;
 use crate::markup::{Page, page};
 
 /// Pages that are no text of the book, by what they say they are.
-const NO_TEXT: &[&str] = &["cover", "titlepage", "title-page", "halftitlepage", "copyright-page", "toc", "colophon", "landmarks"];
+const NO_TEXT: &[&str] = &[
+    "cover",
+    "titlepage",
+    "title-page",
+    "halftitlepage",
+    "copyright-page",
+    "toc",
+    "colophon",
+    "landmarks",
+];
 
 /// The same, by the names that files are given.
-const NO_TEXT_NAMES: &[&str] =
-    &["cover", "titlepage", "title-page", "halftitle", "copyright", "toc", "table-of-contents", "nav", "colophon", "imprint"];
+const NO_TEXT_NAMES: &[&str] = &[
+    "cover",
+    "titlepage",
+    "title-page",
+    "halftitle",
+    "copyright",
+    "toc",
+    "table-of-contents",
+    "nav",
+    "colophon",
+    "imprint",
+];
 
 /// Encrypting fonts alone keeps no reader from the text.
 const FONTS_ONLY: &[&str] = &["http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"];
@@ -35,8 +54,14 @@ pub fn extract(bytes: &[u8]) -> Result<Book, Error> {
     let epub = Epub::read(Cursor::new(bytes.to_vec())).map_err(|e| Error::broken("the EPUB's package", e))?;
 
     let metadata = epub.metadata();
-    let title = metadata.title().map(|title| clean(title.value(), false)).filter(|title| !title.is_empty());
-    let authors: Vec<String> = metadata.creators().map(|creator| clean(creator.value(), false)).collect();
+    let title = metadata
+        .title()
+        .map(|title| clean(title.value(), false))
+        .filter(|title| !title.is_empty());
+    let authors: Vec<String> = metadata
+        .creators()
+        .map(|creator| clean(creator.value(), false))
+        .collect();
     let language = metadata.language().map(|language| language.value().to_owned());
     Ok(Book {
         title,
@@ -63,7 +88,10 @@ fn refuse_encrypted(archive: &mut Archive<'_>) -> Result<(), Error> {
         let quote = value.find(['"', '\''])?;
         value[quote + 1..].split(['"', '\'']).next().map(str::to_owned)
     });
-    match methods.into_iter().find(|method| !FONTS_ONLY.contains(&method.as_str())) {
+    match methods
+        .into_iter()
+        .find(|method| !FONTS_ONLY.contains(&method.as_str()))
+    {
         Some(method) => encrypted(&method),
         None => Ok(()),
     }
@@ -86,7 +114,11 @@ fn read_spine(epub: &Epub) -> Result<Chapters, Error> {
         let bytes = item.read_bytes().map_err(|e| Error::broken(&path, e))?;
         let (text, _) = encoding::decode(&bytes, None)?;
         let page = page(&text, &path)?;
-        if page.kind.as_deref().is_some_and(|kind| kind.split_whitespace().any(|kind| NO_TEXT.contains(&kind))) {
+        if page
+            .kind
+            .as_deref()
+            .is_some_and(|kind| kind.split_whitespace().any(|kind| NO_TEXT.contains(&kind)))
+        {
             continue;
         }
         add(page, labels.get(&path).map(String::as_str), &mut chapters);
@@ -112,10 +144,14 @@ fn add(page: Page, label: Option<&str>, chapters: &mut Chapters) {
 /// What the table of contents calls a page, by the page's path.
 fn labels(epub: &Epub) -> HashMap<String, String> {
     let mut labels = HashMap::new();
-    let Some(contents) = epub.toc().contents() else { return labels };
+    let Some(contents) = epub.toc().contents() else {
+        return labels;
+    };
     for entry in contents.flatten() {
         if let Some(item) = entry.manifest_entry() {
-            labels.entry(item.href().as_str().to_owned()).or_insert_with(|| entry.label().to_owned());
+            labels
+                .entry(item.href().as_str().to_owned())
+                .or_insert_with(|| entry.label().to_owned());
         }
     }
     labels

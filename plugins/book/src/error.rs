@@ -64,7 +64,10 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(kind: Kind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into() }
+        Self {
+            kind,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn broken(what: &str, error: impl fmt::Display) -> Self {

@@ -3,6 +3,7 @@
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+use crate::Book;
 use crate::archive::Archive;
 use crate::blocks::{Block, Chapters, clean};
 use crate::encoding;
@@ -10,7 +11,6 @@ use crate::error::{Error, Kind};
 use crate::format::{Format, is_fb2};
 use crate::limits;
 use crate::markup::{local, resolve};
-use crate::Book;
 
 /// Reads a FB2. What its XML declaration says of the encoding is trusted, unless another one is named.
 ///
@@ -21,8 +21,18 @@ pub fn extract(bytes: &[u8], encoding: Option<&str>) -> Result<Book, Error> {
     let (text, encoding) = encoding::decode(bytes, encoding.or(declared.as_deref()))?;
     let mut document = Document::default();
     document.read(&text)?;
-    let Document { title, people, language, chapters, .. } = document;
-    let author = people.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(", ");
+    let Document {
+        title,
+        people,
+        language,
+        chapters,
+        ..
+    } = document;
+    let author = people
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ");
     Ok(Book {
         title: some(title),
         author: some(author),
@@ -41,13 +51,20 @@ pub fn extract_zip(bytes: &[u8], encoding: Option<&str>) -> Result<Book, Error> 
     let bytes = Archive::open(bytes)?
         .read_first(is_fb2)?
         .ok_or_else(|| Error::new(Kind::Unsupported, "there is no FB2 in the archive"))?;
-    Ok(Book { format: Format::Fb2Zip, ..extract(&bytes, encoding)? })
+    Ok(Book {
+        format: Format::Fb2Zip,
+        ..extract(&bytes, encoding)?
+    })
 }
 
 /// `encoding="…"` of the XML declaration, for encodings that keep ASCII as it is.
 fn declared_encoding(bytes: &[u8]) -> Option<String> {
     let head = &bytes[..bytes.len().min(200)];
-    let head: String = head.iter().take_while(|b| **b != b'>').map(|b| char::from(*b)).collect();
+    let head: String = head
+        .iter()
+        .take_while(|b| **b != b'>')
+        .map(|b| char::from(*b))
+        .collect();
     let rest = &head[head.find("encoding")?..];
     let quote = rest.find(['"', '\''])?;
     let rest = &rest[quote..];
@@ -80,7 +97,10 @@ impl Document {
         let mut reader = Reader::from_str(text);
         reader.config_mut().allow_dangling_amp = true;
         loop {
-            match reader.read_event().map_err(|e| Error::broken("the FB2 is not well-formed", e))? {
+            match reader
+                .read_event()
+                .map_err(|e| Error::broken("the FB2 is not well-formed", e))?
+            {
                 Event::Start(start) => self.open(local(start.name().as_ref()))?,
                 Event::Empty(empty) => {
                     let name = local(empty.name().as_ref());
@@ -108,12 +128,16 @@ impl Document {
 
     fn open(&mut self, name: String) -> Result<(), Error> {
         if self.open.len() >= limits::DEPTH {
-            return Err(Error::new(Kind::Broken, format!("elements are nested more than {} deep", limits::DEPTH)));
+            return Err(Error::new(
+                Kind::Broken,
+                format!("elements are nested more than {} deep", limits::DEPTH),
+            ));
         }
         match name.as_str() {
             "body" => self.bodies += 1,
             "author" if self.inside("title-info") => self.people.push(String::new()),
-            "p" | "v" | "subtitle" | "text-author" | "td" | "th" | "stanza" | "section" | "poem" | "cite" | "epigraph" => {
+            "p" | "v" | "subtitle" | "text-author" | "td" | "th" | "stanza" | "section" | "poem" | "cite"
+            | "epigraph" => {
                 if name != "v" {
                     self.paragraph();
                 }
@@ -144,7 +168,9 @@ impl Document {
     }
 
     fn text(&mut self, text: &str) {
-        let Some(innermost) = self.open.last().map(String::as_str) else { return };
+        let Some(innermost) = self.open.last().map(String::as_str) else {
+            return;
+        };
         if self.inside("title-info") && !self.inside("annotation") {
             match innermost {
                 "book-title" => self.title.push_str(text),
@@ -164,7 +190,11 @@ impl Document {
 
     /// Whether what is read is text of the book, and not of its notes, its annotations or its pictures.
     fn in_text(&self) -> bool {
-        self.bodies == 1 && self.inside("body") && !self.inside("annotation") && !self.inside("binary") && !self.note_mark()
+        self.bodies == 1
+            && self.inside("body")
+            && !self.inside("annotation")
+            && !self.inside("binary")
+            && !self.note_mark()
     }
 
     /// `<a type="note">` and the like: a mark in brackets is no text.
@@ -189,4 +219,3 @@ impl Document {
         // The title of the body itself is the book's.
     }
 }
-

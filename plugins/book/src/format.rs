@@ -65,20 +65,29 @@ pub fn detect(bytes: &[u8]) -> Result<Format, Error> {
         return Err(Error::new(Kind::Unsupported, "this is XML, but not FB2"));
     }
     if text.contains('\0') {
-        return Err(Error::new(Kind::Unsupported, "this is neither text nor a format that is known here"));
+        return Err(Error::new(
+            Kind::Unsupported,
+            "this is neither text nor a format that is known here",
+        ));
     }
     Ok(Format::Txt)
 }
 
 fn detect_in_archive(bytes: &[u8]) -> Result<Format, Error> {
     let archive = Archive::open(bytes)?;
-    if archive.names().any(|name| name.eq_ignore_ascii_case("META-INF/container.xml")) {
+    if archive
+        .names()
+        .any(|name| name.eq_ignore_ascii_case("META-INF/container.xml"))
+    {
         return Ok(Format::Epub);
     }
     if archive.names().any(is_fb2) {
         return Ok(Format::Fb2Zip);
     }
-    Err(Error::new(Kind::Unsupported, "this is a ZIP archive without EPUB or FB2 in it"))
+    Err(Error::new(
+        Kind::Unsupported,
+        "this is a ZIP archive without EPUB or FB2 in it",
+    ))
 }
 
 /// Whether a name in an archive is that of a FB2.

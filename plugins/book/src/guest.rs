@@ -1,6 +1,6 @@
 //! The plugin's face: WIT types on one side, [`extract`](crate::extract) on the other.
 
-use exports::potok::book::book::{Extracted, ExtractRequest, Format as WitFormat, Guest};
+use exports::potok::book::book::{ExtractRequest, Extracted, Format as WitFormat, Guest};
 use potok::blob::blobs;
 use potok::book::types::Chapter as WitChapter;
 use potok::host::fault::Fault;
@@ -8,7 +8,11 @@ use potok::host::fault::Fault;
 use crate::{Book, Error, Format, Kind, limits};
 
 wit_bindgen::generate!({ path: "../wit", world: "potok:plugins/book", generate_all });
-potok_guest::describe!("../../wit/deps/book.wit", "../../wit/deps/host.wit", "../../wit/deps/blob.wit");
+potok_guest::describe!(
+    "../../wit/deps/book.wit",
+    "../../wit/deps/host.wit",
+    "../../wit/deps/blob.wit"
+);
 
 /// The most that one call reads.
 const PIECE: u32 = 256 << 10;
@@ -28,7 +32,10 @@ impl Guest for Plugin {
 fn read(id: &str) -> Result<Vec<u8>, Fault> {
     let size = blobs::size(id)?;
     if size > limits::FILE {
-        return Err(fault(&Error::new(Kind::TooLarge, format!("the file has {size} bytes, the limit is {}", limits::FILE))));
+        return Err(fault(&Error::new(
+            Kind::TooLarge,
+            format!("the file has {size} bytes, the limit is {}", limits::FILE),
+        )));
     }
     let mut bytes = Vec::with_capacity(size as usize);
     while (bytes.len() as u64) < size {
@@ -85,7 +92,14 @@ impl From<Book> for Extracted {
             language: book.language,
             format: book.format.into(),
             encoding: book.encoding.map(str::to_owned),
-            chapters: book.chapters.into_iter().map(|c| WitChapter { title: c.title, text: c.text }).collect(),
+            chapters: book
+                .chapters
+                .into_iter()
+                .map(|c| WitChapter {
+                    title: c.title,
+                    text: c.text,
+                })
+                .collect(),
         }
     }
 }

@@ -15,20 +15,96 @@ pub enum Rank {
 pub const LONGEST: usize = 80;
 
 const PARTS: &[&str] = &["part", "book", "volume", "часть", "книга", "том"];
-const CHAPTERS: &[&str] = &["chapter", "letter", "canto", "act", "глава", "письмо", "песнь", "действие"];
+const CHAPTERS: &[&str] = &[
+    "chapter",
+    "letter",
+    "canto",
+    "act",
+    "глава",
+    "письмо",
+    "песнь",
+    "действие",
+];
 const ALONE: &[&str] = &[
-    "prologue", "epilogue", "preface", "introduction", "foreword", "conclusion", "afterword", "пролог", "эпилог", "предисловие",
-    "введение", "вступление", "заключение", "послесловие",
+    "prologue",
+    "epilogue",
+    "preface",
+    "introduction",
+    "foreword",
+    "conclusion",
+    "afterword",
+    "пролог",
+    "эпилог",
+    "предисловие",
+    "введение",
+    "вступление",
+    "заключение",
+    "послесловие",
 ];
 const ORDINALS: &[&str] = &[
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "the", "last", "first", "second",
-    "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteen", "fourteen",
-    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "the",
+    "last",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
 ];
 /// How Russian ordinals begin: gender and case are in the rest.
 const RUSSIAN_ORDINALS: &[&str] = &[
-    "перв", "втор", "трет", "четв", "пят", "шест", "седьм", "восьм", "девят", "десят", "одиннадцат", "двенадцат", "тринадцат",
-    "четырнадцат", "пятнадцат", "шестнадцат", "семнадцат", "восемнадцат", "девятнадцат", "двадцат", "тридцат", "сорок", "последн",
+    "перв",
+    "втор",
+    "трет",
+    "четв",
+    "пят",
+    "шест",
+    "седьм",
+    "восьм",
+    "девят",
+    "десят",
+    "одиннадцат",
+    "двенадцат",
+    "тринадцат",
+    "четырнадцат",
+    "пятнадцат",
+    "шестнадцат",
+    "семнадцат",
+    "восемнадцат",
+    "девятнадцат",
+    "двадцат",
+    "тридцат",
+    "сорок",
+    "последн",
 ];
 
 /// Whether a line looks like a heading, and of what.
@@ -41,7 +117,9 @@ pub fn rank(line: &str) -> Option<Rank> {
     let mut words = lower.split(|c: char| c.is_whitespace()).filter(|w| !w.is_empty());
     let first = words.next()?;
     let bare = first.trim_end_matches(['.', ':', ',']);
-    let next = words.next().map(|word| word.trim_end_matches(['.', ':', ',', '—', '-']));
+    let next = words
+        .next()
+        .map(|word| word.trim_end_matches(['.', ':', ',', '—', '-']));
     if let Some(next) = next
         && bare == first
         && is_ordinal(next)
@@ -79,7 +157,10 @@ pub fn wants_title(line: &str) -> bool {
 /// Whether a line can be the title after a heading: short, beginning like a title, not ending like a sentence.
 pub fn is_title(line: &str) -> bool {
     let line = line.trim();
-    let starts = line.chars().next().is_some_and(|c| c.is_uppercase() || c.is_numeric() || matches!(c, '«' | '"' | '“'));
+    let starts = line
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_uppercase() || c.is_numeric() || matches!(c, '«' | '"' | '“'));
     starts && line.chars().count() <= LONGEST && !line.ends_with(['.', ',', ';', ':', '»', '”', '"', '…'])
 }
 
@@ -138,7 +219,13 @@ fn roman(word: &str) -> Option<u32> {
     let total = values
         .iter()
         .enumerate()
-        .map(|(i, v)| if values.get(i + 1).is_some_and(|next| next > v) { -i64::from(*v) } else { i64::from(*v) })
+        .map(|(i, v)| {
+            if values.get(i + 1).is_some_and(|next| next > v) {
+                -i64::from(*v)
+            } else {
+                i64::from(*v)
+            }
+        })
         .sum::<i64>();
     // A word of these letters is a numeral only when it is written as one: `ill` is none, `iv` is.
     let total = u32::try_from(total).ok()?;
@@ -147,9 +234,17 @@ fn roman(word: &str) -> Option<u32> {
 
 fn to_roman(mut n: u32) -> String {
     let mut out = String::new();
-    for (value, letters) in
-        [(100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")]
-    {
+    for (value, letters) in [
+        (100, "c"),
+        (90, "xc"),
+        (50, "l"),
+        (40, "xl"),
+        (10, "x"),
+        (9, "ix"),
+        (5, "v"),
+        (4, "iv"),
+        (1, "i"),
+    ] {
         while n >= value {
             out.push_str(letters);
             n -= value;
@@ -164,12 +259,28 @@ mod tests {
 
     #[test]
     fn lines_that_are_headings() {
-        for line in ["CHAPTER I", "Chapter 12. The End", "Глава первая.", "ГЛАВА IX", "Первая глава", "Chapter the Last", "Пролог", "EPILOGUE", "Letter 4"] {
+        for line in [
+            "CHAPTER I",
+            "Chapter 12. The End",
+            "Глава первая.",
+            "ГЛАВА IX",
+            "Первая глава",
+            "Chapter the Last",
+            "Пролог",
+            "EPILOGUE",
+            "Letter 4",
+        ] {
             assert_eq!(rank(line), Some(Rank::Chapter), "{line}");
         }
         assert_eq!(rank("ЧАСТЬ ВТОРАЯ"), Some(Rank::Part));
         assert_eq!(rank("Book One: 1805"), Some(Rank::Part));
-        for (line, number) in [("IV", 4), ("XI.", 11), ("7", 7), ("1. Дурное поведение", 1), ("ХIV", 14)] {
+        for (line, number) in [
+            ("IV", 4),
+            ("XI.", 11),
+            ("7", 7),
+            ("1. Дурное поведение", 1),
+            ("ХIV", 14),
+        ] {
             assert_eq!(rank(line), Some(Rank::Number(number)), "{line}");
         }
     }
@@ -177,8 +288,17 @@ mod tests {
     #[test]
     fn lines_that_are_not() {
         for line in [
-            "Chapter", "Part of the ship was lost.", "I ran.", "Глава семьи был строг.", "1. He went home.", "iiii", "1887 год",
-            "I do not know", "", "Act your age, said Alice", "Пролог был написан позже других глав.",
+            "Chapter",
+            "Part of the ship was lost.",
+            "I ran.",
+            "Глава семьи был строг.",
+            "1. He went home.",
+            "iiii",
+            "1887 год",
+            "I do not know",
+            "",
+            "Act your age, said Alice",
+            "Пролог был написан позже других глав.",
         ] {
             assert_eq!(rank(line), None, "{line}");
         }
@@ -186,9 +306,21 @@ mod tests {
 
     #[test]
     fn numbers_have_to_follow_each_other() {
-        assert_eq!(choose(&[(1, Rank::Number(1)), (5, Rank::Number(7)), (9, Rank::Number(2))]), [1, 9]);
+        assert_eq!(
+            choose(&[(1, Rank::Number(1)), (5, Rank::Number(7)), (9, Rank::Number(2))]),
+            [1, 9]
+        );
         assert_eq!(choose(&[(1, Rank::Number(1))]), []);
-        assert_eq!(choose(&[(0, Rank::Part), (1, Rank::Number(1)), (2, Rank::Number(2)), (3, Rank::Part), (4, Rank::Number(1))]), [0, 1, 2, 3, 4]);
+        assert_eq!(
+            choose(&[
+                (0, Rank::Part),
+                (1, Rank::Number(1)),
+                (2, Rank::Number(2)),
+                (3, Rank::Part),
+                (4, Rank::Number(1))
+            ]),
+            [0, 1, 2, 3, 4]
+        );
     }
 
     #[test]

@@ -35,7 +35,12 @@ pub fn code(said: &str) -> Option<String> {
 pub fn detect(chapters: &[Chapter]) -> Option<String> {
     // A book may begin with an epigraph in another language: the longest chapter decides.
     let text = &chapters.iter().max_by_key(|chapter| chapter.text.len())?.text;
-    let end = text.char_indices().map(|(i, _)| i).take_while(|i| *i <= SAMPLE).last().unwrap_or(0);
+    let end = text
+        .char_indices()
+        .map(|(i, _)| i)
+        .take_while(|i| *i <= SAMPLE)
+        .last()
+        .unwrap_or(0);
     let sample = if text.len() <= SAMPLE { text } else { &text[..end] };
     let info = whatlang::detect(sample)?;
     if !info.is_reliable() && info.confidence() < 0.5 {
@@ -50,9 +55,14 @@ mod tests {
 
     #[test]
     fn codes_are_made_short() {
-        for (said, expected) in
-            [("ru", Some("ru")), ("ru-RU", Some("ru")), ("RUS", Some("ru")), ("eng", Some("en")), ("Russian", None), ("", None)]
-        {
+        for (said, expected) in [
+            ("ru", Some("ru")),
+            ("ru-RU", Some("ru")),
+            ("RUS", Some("ru")),
+            ("eng", Some("en")),
+            ("Russian", None),
+            ("", None),
+        ] {
             assert_eq!(code(said).as_deref(), expected, "{said}");
         }
     }

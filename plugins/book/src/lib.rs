@@ -59,8 +59,15 @@ pub fn extract(bytes: &[u8], format: Option<Format>, encoding: Option<&str>) -> 
         Format::Pdf => pdf::extract(bytes),
     }?;
     if book.chapters.is_empty() {
-        return Err(Error::new(Kind::Empty, "the file is readable, but there is no text in it"));
+        return Err(Error::new(
+            Kind::Empty,
+            "the file is readable, but there is no text in it",
+        ));
     }
-    book.language = book.language.as_deref().and_then(language::code).or_else(|| language::detect(&book.chapters));
+    book.language = book
+        .language
+        .as_deref()
+        .and_then(language::code)
+        .or_else(|| language::detect(&book.chapters));
     Ok(book)
 }

@@ -1,8 +1,8 @@
 //! XHTML to blocks, and what XML readers have in common.
 
-use quick_xml::{Reader, XmlVersion};
 use quick_xml::escape::resolve_html5_entity;
 use quick_xml::events::{BytesRef, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use crate::blocks::Block;
 use crate::error::{Error, Kind};
@@ -18,12 +18,15 @@ pub struct Page {
 }
 
 /// Elements whose content is no text of the book.
-const SKIPPED: &[&str] = &["head", "script", "style", "nav", "svg", "math", "template", "audio", "video"];
+const SKIPPED: &[&str] = &[
+    "head", "script", "style", "nav", "svg", "math", "template", "audio", "video",
+];
 
 /// Elements that stand within a line.
 const INLINE: &[&str] = &[
-    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark",
-    "q", "ruby", "rb", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr", "img",
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
+    "kbd", "mark", "q", "ruby", "rb", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "tt", "u", "var",
+    "wbr", "img",
 ];
 
 /// Reads XHTML the way readers do: what is not well-formed is passed over where that can be done.
@@ -44,7 +47,10 @@ pub fn page(text: &str, name: &str) -> Result<Page, Error> {
             Event::Start(start) => {
                 depth += 1;
                 if depth > limits::DEPTH {
-                    return Err(Error::new(Kind::Broken, format!("{name}: elements are nested more than {} deep", limits::DEPTH)));
+                    return Err(Error::new(
+                        Kind::Broken,
+                        format!("{name}: elements are nested more than {} deep", limits::DEPTH),
+                    ));
                 }
                 let tag = local(start.name().as_ref());
                 if skipped.is_none() && SKIPPED.contains(&tag.as_str()) {
@@ -156,7 +162,11 @@ impl Writer {
         if line.trim().is_empty() {
             return;
         }
-        self.page.blocks.push(if self.heading { Block::Heading(line) } else { Block::Paragraph(line) });
+        self.page.blocks.push(if self.heading {
+            Block::Heading(line)
+        } else {
+            Block::Paragraph(line)
+        });
     }
 
     fn finish(mut self) -> Page {
@@ -193,6 +203,11 @@ mod tests {
 
     #[test]
     fn nesting_ends() {
-        assert!(page(&"<div>".repeat(100_000), "x").unwrap_err().reason.contains("nested"));
+        assert!(
+            page(&"<div>".repeat(100_000), "x")
+                .unwrap_err()
+                .reason
+                .contains("nested")
+        );
     }
 }

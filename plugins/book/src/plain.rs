@@ -20,7 +20,10 @@ const COLUMN: usize = 45;
 pub fn extract(bytes: &[u8], encoding: Option<&str>) -> Result<Book, Error> {
     let (text, encoding) = encoding::decode(bytes, encoding)?;
     if text.contains('\0') {
-        return Err(Error::new(Kind::Unsupported, "there are zero bytes in it, so it is no plain text"));
+        return Err(Error::new(
+            Kind::Unsupported,
+            "there are zero bytes in it, so it is no plain text",
+        ));
     }
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{c}'], "\n");
     let (text, said) = gutenberg(&text);
@@ -58,9 +61,15 @@ fn gutenberg(text: &str) -> (&str, Said) {
         }
         at += line.len();
     }
-    let Some((header_end, start)) = start else { return (text, Said::default()) };
+    let Some((header_end, start)) = start else {
+        return (text, Said::default());
+    };
     let field = |name: &str| {
-        text[..header_end].lines().find_map(|line| line.strip_prefix(name)).map(|v| clean(v, false)).filter(|v| !v.is_empty())
+        text[..header_end]
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(|v| clean(v, false))
+            .filter(|v| !v.is_empty())
     };
     let language = field("Language:").and_then(|name| match name.to_ascii_lowercase().as_str() {
         "english" => Some("en".to_owned()),
@@ -69,7 +78,14 @@ fn gutenberg(text: &str) -> (&str, Said) {
         "french" => Some("fr".to_owned()),
         _ => None,
     });
-    (&text[start..end], Said { title: field("Title:"), author: field("Author:"), language })
+    (
+        &text[start..end],
+        Said {
+            title: field("Title:"),
+            author: field("Author:"),
+            language,
+        },
+    )
 }
 
 /// The lines of a paragraph.
@@ -107,7 +123,11 @@ fn paragraphs(text: &str) -> Vec<Paragraph> {
         if begins {
             settle_verse(&mut found, &indents);
             indents.clear();
-            found.push(Paragraph { lines: Vec::new(), apart: above.is_none(), verse: false });
+            found.push(Paragraph {
+                lines: Vec::new(),
+                apart: above.is_none(),
+                verse: false,
+            });
         }
         if let Some(paragraph) = found.last_mut() {
             paragraph.lines.push(content.to_owned());
@@ -162,12 +182,18 @@ pub fn assemble(mut paragraphs: Vec<Paragraph>) -> Assembled {
         .enumerate()
         .filter(|(_, p)| p.lines.len() <= 3 && !p.verse)
         .filter_map(|(i, p)| Some((i, headings::rank(p.lines.first()?)?)))
-        .filter(|(i, rank)| !matches!(rank, Rank::Number(_)) || (paragraphs[*i].apart && paragraphs[*i].lines.len() == 1))
+        .filter(|(i, rank)| {
+            !matches!(rank, Rank::Number(_)) || (paragraphs[*i].apart && paragraphs[*i].lines.len() == 1)
+        })
         .collect();
     let chosen = headings::choose(&candidates);
     let body = chosen.first().copied().unwrap_or(0);
     let front = title_page(&paragraphs[..if chosen.is_empty() { paragraphs.len() } else { body }]);
-    let mut assembled = Assembled { chapters: Chapters::default(), title: front.title, author: front.author };
+    let mut assembled = Assembled {
+        chapters: Chapters::default(),
+        title: front.title,
+        author: front.author,
+    };
     let begin = if chosen.is_empty() {
         front.lines
     } else if paragraphs[..body].iter().map(|p| p.text().len()).sum::<usize>() <= TITLE_PAGE {
@@ -185,14 +211,21 @@ pub fn assemble(mut paragraphs: Vec<Paragraph>) -> Assembled {
             continue;
         }
         // A chapter after a chapter without text is a line of a table of contents; after a part, it is the part's first.
-        let rank = candidates.iter().find(|(line, _)| *line == index - 1).map(|(_, rank)| *rank);
+        let rank = candidates
+            .iter()
+            .find(|(line, _)| *line == index - 1)
+            .map(|(_, rank)| *rank);
         if rank == Some(Rank::Part) || last != Some(Rank::Part) {
             assembled.chapters.drop_headings();
         }
         last = rank;
         for (i, line) in paragraph.lines.iter().enumerate() {
             let heading = i == 0 || headings::is_title(line);
-            assembled.chapters.push(if heading { Block::Heading(line.clone()) } else { Block::Paragraph(line.clone()) });
+            assembled.chapters.push(if heading {
+                Block::Heading(line.clone())
+            } else {
+                Block::Paragraph(line.clone())
+            });
         }
         let number_alone = paragraph.lines.len() == 1 && headings::wants_title(&paragraph.lines[0]);
         if let (true, Some(next)) = (number_alone, paragraphs.get(index))
@@ -216,14 +249,26 @@ struct TitlePage {
 
 /// The short lines that a text begins with: a title and an author, in either order.
 fn title_page(paragraphs: &[Paragraph]) -> TitlePage {
-    let short = paragraphs.iter().take(6).take_while(|p| p.lines.len() == 1 && headings::is_title(&p.lines[0]));
+    let short = paragraphs
+        .iter()
+        .take(6)
+        .take_while(|p| p.lines.len() == 1 && headings::is_title(&p.lines[0]));
     let lines: Vec<&str> = short.map(|p| p.lines[0].as_str()).collect();
     // A text of short lines alone has no title page, and one line is a title only when text follows.
     if lines.len() == paragraphs.len() && lines.len() > 3 {
-        return TitlePage { title: None, author: None, lines: 0 };
+        return TitlePage {
+            title: None,
+            author: None,
+            lines: 0,
+        };
     }
     let count = lines.len();
-    let by = |line: &str| line.strip_prefix("by ").or_else(|| line.strip_prefix("By ")).unwrap_or(line).to_owned();
+    let by = |line: &str| {
+        line.strip_prefix("by ")
+            .or_else(|| line.strip_prefix("By "))
+            .unwrap_or(line)
+            .to_owned()
+    };
     let (title, author) = match lines.as_slice() {
         [] => (None, None),
         [title] => (Some(*title), None),
@@ -231,7 +276,11 @@ fn title_page(paragraphs: &[Paragraph]) -> TitlePage {
         [first, second, ..] if is_name(&by(second)) => (Some(*first), Some(*second)),
         [first, ..] => (Some(*first), None),
     };
-    TitlePage { title: title.map(|t| clean(t, false)), author: author.map(|a| clean(&by(a), false)), lines: count }
+    TitlePage {
+        title: title.map(|t| clean(t, false)),
+        author: author.map(|a| clean(&by(a), false)),
+        lines: count,
+    }
 }
 
 /// Whether a line looks like the name of a person: two to four words, each with a capital letter and small ones, or initials.
@@ -241,7 +290,8 @@ fn is_name(line: &str) -> bool {
         let mut chars = word.chars();
         let capital = chars.next().is_some_and(char::is_uppercase);
         let rest = chars.as_str();
-        capital && (rest == "." || (!rest.is_empty() && rest.chars().all(|c| c.is_lowercase() || c == '-' || c == '\'')))
+        capital
+            && (rest == "." || (!rest.is_empty() && rest.chars().all(|c| c.is_lowercase() || c == '-' || c == '\'')))
     };
     (2..=4).contains(&words.len()) && words.iter().all(name)
 }
@@ -282,10 +332,22 @@ mod tests {
         let text = "Каштанка\n\nАнтон Чехов\n\nГлава первая.\nДурное поведение\nМолодая рыжая собака бегала взад и вперёд.\n\
             — Каштанка, пойдём!\n\nГлава вторая.\nТаинственный незнакомец\nБыло уже темно.\n";
         let book = extract(text.as_bytes(), None).unwrap();
-        assert_eq!((book.title.as_deref(), book.author.as_deref()), (Some("Каштанка"), Some("Антон Чехов")));
-        assert_eq!(book.chapters[0].title.as_deref(), Some("Глава первая. Дурное поведение"));
-        assert_eq!(book.chapters[0].text, "Молодая рыжая собака бегала взад и вперёд.\n\n— Каштанка, пойдём!");
-        assert_eq!(book.chapters[1].title.as_deref(), Some("Глава вторая. Таинственный незнакомец"));
+        assert_eq!(
+            (book.title.as_deref(), book.author.as_deref()),
+            (Some("Каштанка"), Some("Антон Чехов"))
+        );
+        assert_eq!(
+            book.chapters[0].title.as_deref(),
+            Some("Глава первая. Дурное поведение")
+        );
+        assert_eq!(
+            book.chapters[0].text,
+            "Молодая рыжая собака бегала взад и вперёд.\n\n— Каштанка, пойдём!"
+        );
+        assert_eq!(
+            book.chapters[1].title.as_deref(),
+            Some("Глава вторая. Таинственный незнакомец")
+        );
     }
 
     #[test]
@@ -294,8 +356,15 @@ mod tests {
             *** START OF THE PROJECT GUTENBERG EBOOK X ***\n\nI.\n\nFirst text.\n\nII.\n\nSecond text.\n\n\
             *** END OF THE PROJECT GUTENBERG EBOOK X ***\n\nLicence\n";
         let book = extract(text.as_bytes(), None).unwrap();
-        assert_eq!((book.title.as_deref(), book.author.as_deref()), (Some("X and Y"), Some("A. Writer")));
-        let chapters: Vec<_> = book.chapters.iter().map(|c| (c.title.as_deref(), c.text.as_str())).collect();
+        assert_eq!(
+            (book.title.as_deref(), book.author.as_deref()),
+            (Some("X and Y"), Some("A. Writer"))
+        );
+        let chapters: Vec<_> = book
+            .chapters
+            .iter()
+            .map(|c| (c.title.as_deref(), c.text.as_str()))
+            .collect();
         assert_eq!(chapters, [(Some("I."), "First text."), (Some("II."), "Second text.")]);
     }
 
@@ -303,8 +372,15 @@ mod tests {
     fn a_table_of_contents_makes_no_chapters() {
         let text = "Contents\n\nChapter 1\nChapter 2\n\nChapter 1\n\nOne is here.\n\nChapter 2\n\nTwo is here.\n";
         let book = extract(text.as_bytes(), None).unwrap();
-        let chapters: Vec<_> = book.chapters.iter().map(|c| (c.title.as_deref(), c.text.as_str())).collect();
-        assert_eq!(chapters, [(Some("Chapter 1"), "One is here."), (Some("Chapter 2"), "Two is here.")]);
+        let chapters: Vec<_> = book
+            .chapters
+            .iter()
+            .map(|c| (c.title.as_deref(), c.text.as_str()))
+            .collect();
+        assert_eq!(
+            chapters,
+            [(Some("Chapter 1"), "One is here."), (Some("Chapter 2"), "Two is here.")]
+        );
     }
 
     #[test]

@@ -60,7 +60,11 @@ fn the_same_book_in_every_format_has_the_same_chapters() {
             "Глава седьмая. Неудачный дебют",
         ]
     );
-    assert!(plain.chapters[0].text.starts_with("Молодая рыжая собака — помесь такса с дворняжкой"));
+    assert!(
+        plain.chapters[0]
+            .text
+            .starts_with("Молодая рыжая собака — помесь такса с дворняжкой")
+    );
     assert!(plain.chapters[6].text.ends_with("тяжёлый сон…"));
 
     for (name, format, encoding) in [
@@ -79,7 +83,15 @@ fn the_same_book_in_every_format_has_the_same_chapters() {
                 assert_eq!(found, expected, "{name}");
             }
         }
-        assert_eq!(book, Book { format, encoding, ..plain.clone() }, "{name}");
+        assert_eq!(
+            book,
+            Book {
+                format,
+                encoding,
+                ..plain.clone()
+            },
+            "{name}"
+        );
     }
 }
 
@@ -101,22 +113,44 @@ fn a_text_with_lines_broken_at_a_column() {
     assert_eq!(book.author.as_deref(), Some("Lewis Carroll"));
     assert_eq!(book.language.as_deref(), Some("en"));
     assert_eq!(book.chapters.len(), 12);
-    assert_eq!(book.chapters[0].title.as_deref(), Some("CHAPTER I. Down the Rabbit-Hole"));
-    assert_eq!(book.chapters[10].title.as_deref(), Some("CHAPTER XI. Who Stole the Tarts?"));
+    assert_eq!(
+        book.chapters[0].title.as_deref(),
+        Some("CHAPTER I. Down the Rabbit-Hole")
+    );
+    assert_eq!(
+        book.chapters[10].title.as_deref(),
+        Some("CHAPTER XI. Who Stole the Tarts?")
+    );
     assert!(book.chapters[0].text.starts_with(
         "Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do: once or twice"
     ));
-    assert!(book.chapters[1].text.contains("`How doth the little crocodile\nImprove his shining tail,"));
+    assert!(
+        book.chapters[1]
+            .text
+            .contains("`How doth the little crocodile\nImprove his shining tail,")
+    );
     assert!(book.chapters[11].text.ends_with("the happy summer days."));
 }
 
 #[test]
 fn a_format_that_is_named_is_not_guessed() {
     let text = "<FictionBook as a word of a plain text.";
-    assert_eq!(extract(text.as_bytes(), Some(Format::Txt), None).unwrap().chapters[0].text, text);
-    assert_eq!(extract(b"plain", Some(Format::Pdf), None).unwrap_err().kind, Kind::Broken);
-    assert_eq!(extract(b"plain", Some(Format::Epub), None).unwrap_err().kind, Kind::Broken);
-    assert_eq!(extract(b"plain", Some(Format::Fb2), None).unwrap_err().kind, Kind::Broken);
+    assert_eq!(
+        extract(text.as_bytes(), Some(Format::Txt), None).unwrap().chapters[0].text,
+        text
+    );
+    assert_eq!(
+        extract(b"plain", Some(Format::Pdf), None).unwrap_err().kind,
+        Kind::Broken
+    );
+    assert_eq!(
+        extract(b"plain", Some(Format::Epub), None).unwrap_err().kind,
+        Kind::Broken
+    );
+    assert_eq!(
+        extract(b"plain", Some(Format::Fb2), None).unwrap_err().kind,
+        Kind::Broken
+    );
 }
 
 #[test]
@@ -132,13 +166,21 @@ fn a_file_that_is_cut_off_is_broken_wherever_it_is_cut() {
 
 #[test]
 fn bytes_that_were_changed_never_panic() {
-    for name in ["kashtanka.fb2", "kashtanka.fb2.zip", "kashtanka.epub", "kashtanka.pdf", "kashtanka.koi8-r.txt"] {
+    for name in [
+        "kashtanka.fb2",
+        "kashtanka.fb2.zip",
+        "kashtanka.epub",
+        "kashtanka.pdf",
+        "kashtanka.koi8-r.txt",
+    ] {
         let original = file(name);
         let mut seed = 1_u64;
         for _ in 0..10 {
             let mut bytes = original.clone();
             for _ in 0..8 {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let at = (seed >> 16) as usize % bytes.len();
                 bytes[at] = (seed >> 40) as u8;
             }
@@ -155,19 +197,27 @@ fn protected_files_say_so() {
         let at = zip.windows(4).position(|w| w == header).unwrap();
         zip[at + flags] |= 1;
     }
-    let pdf = String::from("/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O (0123456789abcdef0123456789abcdef) /U (0123456789abcdef0123456789abcdef) >> /ID [(a) (a)] /Root");
+    let pdf = String::from(
+        "/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O (0123456789abcdef0123456789abcdef) /U (0123456789abcdef0123456789abcdef) >> /ID [(a) (a)] /Root",
+    );
     let bytes = file("kashtanka.pdf");
     let at = bytes.windows(9).rposition(|w| w == b"/Root 1 0").unwrap();
     let pdf = [&bytes[..at], pdf.as_bytes(), &bytes[at + 5..]].concat();
     let rights = |method: &str| {
-        format!("<encryption><EncryptedData><EncryptionMethod Algorithm=\"{method}\"/></EncryptedData></encryption>").into_bytes()
+        format!("<encryption><EncryptedData><EncryptionMethod Algorithm=\"{method}\"/></EncryptedData></encryption>")
+            .into_bytes()
     };
     let epub = |method: &str| {
-        archive(&[("META-INF/container.xml", b"<container/>"), ("META-INF/encryption.xml", &rights(method))])
+        archive(&[
+            ("META-INF/container.xml", b"<container/>"),
+            ("META-INF/encryption.xml", &rights(method)),
+        ])
     };
-    for (name, bytes) in
-        [("zip", zip), ("pdf", pdf), ("epub", epub("http://www.w3.org/2001/04/xmlenc#aes128-cbc"))]
-    {
+    for (name, bytes) in [
+        ("zip", zip),
+        ("pdf", pdf),
+        ("epub", epub("http://www.w3.org/2001/04/xmlenc#aes128-cbc")),
+    ] {
         let error = refused(&bytes);
         assert_eq!(error.kind, Kind::Encrypted, "{name}: {error}");
     }
@@ -180,7 +230,10 @@ fn bombs_are_found_before_they_are_kept() {
     let zeros = vec![b' '; 17 << 20];
     for (name, bytes) in [
         ("zip", archive(&[("bomb.fb2", &zeros)])),
-        ("epub", archive(&[("META-INF/container.xml", b"<container/>"), ("bomb.png", &zeros)])),
+        (
+            "epub",
+            archive(&[("META-INF/container.xml", b"<container/>"), ("bomb.png", &zeros)]),
+        ),
         ("pdf", pdf_bomb(&zeros)),
     ] {
         assert!(bytes.len() < 1 << 20, "{name} is {} bytes", bytes.len());
@@ -197,7 +250,12 @@ fn pdf_bomb(zeros: &[u8]) -> Vec<u8> {
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec(),
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << >> >>".to_vec(),
-        [format!("<< /Length {} /Filter /FlateDecode >>\nstream\n", packed.len()).as_bytes(), &packed, b"\nendstream"].concat(),
+        [
+            format!("<< /Length {} /Filter /FlateDecode >>\nstream\n", packed.len()).as_bytes(),
+            &packed,
+            b"\nendstream",
+        ]
+        .concat(),
     ];
     let mut pdf = b"%PDF-1.7\n".to_vec();
     let mut table = String::new();
@@ -206,7 +264,9 @@ fn pdf_bomb(zeros: &[u8]) -> Vec<u8> {
         pdf.extend([format!("{} 0 obj\n", i + 1).as_bytes(), object, b"\nendobj\n"].concat());
     }
     let start = pdf.len();
-    let tail = format!("xref\n0 5\n0000000000 65535 f \n{table}trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n");
+    let tail = format!(
+        "xref\n0 5\n0000000000 65535 f \n{table}trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
+    );
     pdf.extend(tail.as_bytes());
     pdf
 }
@@ -221,13 +281,24 @@ fn what_is_no_book_is_named() {
         (b"<!DOCTYPE html><html></html>", Kind::Unsupported, "a web page"),
         (b"<?xml version=\"1.0\"?><svg/>", Kind::Unsupported, "not FB2"),
         (b"\x7fELF\x02\x01\x01\0\0\0", Kind::Unsupported, "neither text"),
-        (b"<?xml version='1.0'?><FictionBook><description/></FictionBook>", Kind::Broken, "no <body>"),
-        (b"<?xml version='1.0' encoding='klingon'?><FictionBook><body/></FictionBook>", Kind::Unsupported, "klingon"),
+        (
+            b"<?xml version='1.0'?><FictionBook><description/></FictionBook>",
+            Kind::Broken,
+            "no <body>",
+        ),
+        (
+            b"<?xml version='1.0' encoding='klingon'?><FictionBook><body/></FictionBook>",
+            Kind::Unsupported,
+            "klingon",
+        ),
     ] {
         let error = refused(bytes);
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.reason.contains(reason), "{error}");
     }
     let error = refused(&archive(&[("picture.jpg", b"x")]));
-    assert_eq!((error.kind, error.reason.as_str()), (Kind::Unsupported, "this is a ZIP archive without EPUB or FB2 in it"));
+    assert_eq!(
+        (error.kind, error.reason.as_str()),
+        (Kind::Unsupported, "this is a ZIP archive without EPUB or FB2 in it")
+    );
 }

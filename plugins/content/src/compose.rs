@@ -62,7 +62,9 @@ pub struct Post {
 pub fn compose(request: &ComposeRequest, host: &mut impl Host) -> Result<Post, Fault> {
     let limit = request.limit.unwrap_or(LONGEST);
     if !(SHORTEST..=LONGEST).contains(&limit) {
-        return Err(Fault::invalid(format!("limit: {limit} is not between {SHORTEST} and {LONGEST}")));
+        return Err(Fault::invalid(format!(
+            "limit: {limit} is not between {SHORTEST} and {LONGEST}"
+        )));
     }
     if request.summary.text.trim().is_empty() {
         return Err(Fault::invalid(format!("summary: {} has no text", request.summary.id)));
@@ -84,7 +86,8 @@ pub fn compose(request: &ComposeRequest, host: &mut impl Host) -> Result<Post, F
     let mut answer = host.complete(ask.clone())?;
     let mut body = said.without(&clean(&answer.text));
     if body.is_empty() {
-        ask.system.push_str(if request.voice.is_russian() { AGAIN_RU } else { AGAIN_EN });
+        ask.system
+            .push_str(if request.voice.is_russian() { AGAIN_RU } else { AGAIN_EN });
         answer = host.complete(ask)?;
         body = said.without(&clean(&answer.text));
     }
@@ -117,7 +120,9 @@ fn material(request: &ComposeRequest) -> String {
     for post in request.previous.iter().rev() {
         // Without its last paragraph, the citation.
         let text = plain(post.rsplit_once("\n\n").map_or(post.as_str(), |(body, _)| body));
-        let Some(rest) = left.checked_sub(text.chars().count()) else { break };
+        let Some(rest) = left.checked_sub(text.chars().count()) else {
+            break;
+        };
         left = rest;
         shown.push(text);
     }
@@ -133,9 +138,15 @@ fn citation(request: &ComposeRequest, body: &str, said: &Said) -> String {
     let place = place(request);
     let quote = shorten(&request.summary.citation.quote, CITATION - 30);
     let bare = plain(body).to_lowercase();
-    let known = quote.is_empty() || said.has(&quote) || bare.contains(quote.trim_end_matches(['…', '.', ' ']).to_lowercase().as_str());
+    let known = quote.is_empty()
+        || said.has(&quote)
+        || bare.contains(quote.trim_end_matches(['…', '.', ' ']).to_lowercase().as_str());
     let place = escape(&format!("— {place}"));
-    if known { format!("> {place}") } else { format!("> {}\n> {place}", escape(&quote)) }
+    if known {
+        format!("> {place}")
+    } else {
+        format!("> {}\n> {place}", escape(&quote))
+    }
 }
 
 /// `Антон Чехов, «Каштанка». Глава первая. Дурное поведение`
@@ -147,9 +158,21 @@ fn place(request: &ComposeRequest) -> String {
         (None, true) => format!("глава {chapter}"),
         (None, false) => format!("chapter {chapter}"),
     };
-    let book = request.title.as_ref().map(|title| if russian { format!("«{title}»") } else { format!("“{title}”") });
-    let work = [request.author.clone(), book].into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let parts = [work, heading(title.as_ref())].into_iter().filter(|part| !part.is_empty());
+    let book = request.title.as_ref().map(|title| {
+        if russian {
+            format!("«{title}»")
+        } else {
+            format!("“{title}”")
+        }
+    });
+    let work = [request.author.clone(), book]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let parts = [work, heading(title.as_ref())]
+        .into_iter()
+        .filter(|part| !part.is_empty());
     shorten(&parts.collect::<Vec<_>>().join(". "), CITATION / 2)
 }
 
@@ -180,9 +203,13 @@ fn shorten(text: &str, longest: usize) -> String {
 fn fit(body: &str, room: usize) -> String {
     let mut body = body.to_owned();
     while length(&body) > room {
-        let (before, last) = body.rsplit_once("\n\n").map_or(("", body.as_str()), |(before, last)| (before, last));
+        let (before, last) = body
+            .rsplit_once("\n\n")
+            .map_or(("", body.as_str()), |(before, last)| (before, last));
         let kept = match sentences(last).as_slice() {
-            [_, .., end] if !last.starts_with("```") => last[..end.as_ptr() as usize - last.as_ptr() as usize].trim_end(),
+            [_, .., end] if !last.starts_with("```") => {
+                last[..end.as_ptr() as usize - last.as_ptr() as usize].trim_end()
+            }
             _ => "",
         };
         if before.is_empty() && kept.is_empty() {
@@ -216,15 +243,25 @@ mod tests {
     impl Host for Fake {
         fn complete(&mut self, ask: Ask) -> Result<Answer, Fault> {
             self.asked.push(ask);
-            Ok(Answer { text: self.answers.remove(0).to_owned(), model: "fake".to_owned(), cut: false })
+            Ok(Answer {
+                text: self.answers.remove(0).to_owned(),
+                model: "fake".to_owned(),
+                cut: false,
+            })
         }
         fn save(&mut self, new: NewSummary) -> Result<Stored, Fault> {
-            let row = Stored { id: format!("s{}", self.rows.len()), chunk: new.chunk.clone(), text: new.text.clone(), used: false };
+            let row = Stored {
+                id: format!("s{}", self.rows.len()),
+                chunk: new.chunk.clone(),
+                text: new.text.clone(),
+                used: false,
+            };
             self.rows.push((new, row.clone()));
             Ok(row)
         }
         fn find(&mut self, book: &str, chunk: &str, model: &str, prompt: &str) -> Result<Option<Stored>, Fault> {
-            let same = |new: &NewSummary| new.book == book && new.chunk == chunk && new.model == model && new.prompt == prompt;
+            let same =
+                |new: &NewSummary| new.book == book && new.chunk == chunk && new.model == model && new.prompt == prompt;
             Ok(self.rows.iter().find(|(new, _)| same(new)).map(|(_, row)| row.clone()))
         }
         fn list(&mut self, _: &str, _: &str, _: &str) -> Result<Vec<Stored>, Fault> {
@@ -252,13 +289,19 @@ mod tests {
             title: Some("Каштанка".to_owned()),
             author: Some("Антон Чехов".to_owned()),
             previous: previous.iter().map(|text| (*text).to_owned()).collect(),
-            voice: Voice { language: Some("ru".to_owned()), ..Voice::default() },
+            voice: Voice {
+                language: Some("ru".to_owned()),
+                ..Voice::default()
+            },
             limit: None,
         }
     }
 
     fn composed(previous: &[&str], answers: &[&'static str]) -> (Result<String, Fault>, Fake) {
-        let mut fake = Fake { answers: answers.to_vec(), ..Fake::default() };
+        let mut fake = Fake {
+            answers: answers.to_vec(),
+            ..Fake::default()
+        };
         let post = compose(&request(previous), &mut fake).map(|post| {
             assert_eq!(post.length as usize, length(&post.text));
             post.text
@@ -279,8 +322,14 @@ mod tests {
 
     #[test]
     fn a_quote_that_the_post_has_is_not_quoted_again() {
-        let (post, _) = composed(&[], &["Она ни о чём… Но она ни о чём не думала и только плакала. И всё."]);
-        assert!(post.unwrap().ends_with("И всё.\n\n> — Антон Чехов, «Каштанка». Глава вторая. Незнакомец"));
+        let (post, _) = composed(
+            &[],
+            &["Она ни о чём… Но она ни о чём не думала и только плакала. И всё."],
+        );
+        assert!(
+            post.unwrap()
+                .ends_with("И всё.\n\n> — Антон Чехов, «Каштанка». Глава вторая. Незнакомец")
+        );
     }
 
     #[test]
@@ -288,14 +337,23 @@ mod tests {
         let before = "Собака осталась совсем одна.\n\n> Цитата.\n> — Книга";
         let (post, fake) = composed(&[before], &["Собака осталась совсем одна! Шёл крупный мокрый снег."]);
         assert!(post.unwrap().starts_with("Шёл крупный мокрый снег.\n\n>"));
-        assert!(fake.asked[0].user.ends_with("\n<avoid>\nСобака осталась совсем одна.\n</avoid>"), "{}", fake.asked[0].user);
+        assert!(
+            fake.asked[0]
+                .user
+                .ends_with("\n<avoid>\nСобака осталась совсем одна.\n</avoid>"),
+            "{}",
+            fake.asked[0].user
+        );
 
         let (post, fake) = composed(&[before], &["Собака осталась совсем одна.", "Шёл крупный мокрый снег."]);
         assert!(post.unwrap().starts_with("Шёл крупный мокрый снег.\n\n>"));
         assert!(fake.asked[1].system.contains("лишь повторил"));
 
         let (post, _) = composed(&[before], &["Собака осталась совсем одна.", ""]);
-        assert!(post.unwrap().starts_with("Каштанка потеряла хозяина. Незнакомец взял её к себе.\n\n>"));
+        assert!(
+            post.unwrap()
+                .starts_with("Каштанка потеряла хозяина. Незнакомец взял её к себе.\n\n>")
+        );
 
         let all = "Каштанка потеряла хозяина. Незнакомец взял её к себе.";
         let (post, _) = composed(&[all], &[all, all]);
@@ -307,22 +365,54 @@ mod tests {
         let long = "Это очень длинное предложение с *пометкой*, которое повторяется с номером".to_owned();
         let text: String = (0..200).map(|i| format!("{long} {i}. ")).collect();
         for limit in [300, 1000, 4096] {
-            let mut fake = Fake { answers: vec![Box::leak(text.clone().into_boxed_str())], ..Fake::default() };
-            let post = compose(&ComposeRequest { limit: Some(limit), ..request(&[]) }, &mut fake).unwrap();
+            let mut fake = Fake {
+                answers: vec![Box::leak(text.clone().into_boxed_str())],
+                ..Fake::default()
+            };
+            let post = compose(
+                &ComposeRequest {
+                    limit: Some(limit),
+                    ..request(&[])
+                },
+                &mut fake,
+            )
+            .unwrap();
             assert!(post.length <= limit, "{} of {limit}", post.length);
-            assert!(post.text.contains(". \n\n>") || post.text.contains(".\n\n>"), "{}", post.text);
+            assert!(
+                post.text.contains(". \n\n>") || post.text.contains(".\n\n>"),
+                "{}",
+                post.text
+            );
         }
         assert!(length(&fit(&"_*слово*".repeat(2000), 500)) <= 500);
         assert!(length(&fit(&"🙂".repeat(3000), 500)) <= 500);
-        let error = compose(&ComposeRequest { limit: Some(5000), ..request(&[]) }, &mut Fake::default()).unwrap_err();
+        let error = compose(
+            &ComposeRequest {
+                limit: Some(5000),
+                ..request(&[])
+            },
+            &mut Fake::default(),
+        )
+        .unwrap_err();
         assert_eq!(error.detail.as_deref(), Some("limit: 5000 is not between 300 and 4096"));
     }
 
     #[test]
     fn a_chunk_is_summarised_once() {
-        let mut fake = Fake { answers: vec![" Коротко. ", ""], ..Fake::default() };
-        let chunk = |id: &str| Chunk { id: id.to_owned(), text: "Длинно.".to_owned(), ..Chunk::default() };
-        let of = |id: &str| SummarizeRequest { book: "b".to_owned(), chunk: chunk(id), ..SummarizeRequest::default() };
+        let mut fake = Fake {
+            answers: vec![" Коротко. ", ""],
+            ..Fake::default()
+        };
+        let chunk = |id: &str| Chunk {
+            id: id.to_owned(),
+            text: "Длинно.".to_owned(),
+            ..Chunk::default()
+        };
+        let of = |id: &str| SummarizeRequest {
+            book: "b".to_owned(),
+            chunk: chunk(id),
+            ..SummarizeRequest::default()
+        };
         let first = summarize(&of("c1"), &mut fake).unwrap();
         assert_eq!((first.id.as_str(), first.text.as_str()), ("s0", "Коротко."));
         assert_eq!(summarize(&of("c1"), &mut fake).unwrap(), first);

@@ -7,7 +7,8 @@ use potok::host::fault::Fault as WitFault;
 use potok::library::summaries;
 
 use crate::{
-    Answer, Ask, Chunk, Citation, ComposeRequest, Fault, Host, NewSummary, PlanRequest, Stored, SummarizeRequest, Summary, Voice,
+    Answer, Ask, Chunk, Citation, ComposeRequest, Fault, Host, NewSummary, PlanRequest, Stored, SummarizeRequest,
+    Summary, Voice,
 };
 
 wit_bindgen::generate!({ path: "../wit", world: "potok:plugins/content", generate_all });
@@ -99,7 +100,10 @@ impl Host for Capabilities {
         let message = |role, content| chat::Message { role, content };
         let completion = chat::complete(&chat::Request {
             model: ask.model,
-            messages: vec![message(chat::Role::System, ask.system), message(chat::Role::User, ask.user)],
+            messages: vec![
+                message(chat::Role::System, ask.system),
+                message(chat::Role::User, ask.user),
+            ],
             temperature: ask.temperature,
             max_tokens: ask.max_tokens,
         })?;
@@ -111,8 +115,21 @@ impl Host for Capabilities {
     }
 
     fn save(&mut self, new: NewSummary) -> Result<Stored, Fault> {
-        let NewSummary { book, chunk, text, model, prompt } = new;
-        Ok(summaries::save(&summaries::NewSummary { book, chunk, text, model, prompt })?.into())
+        let NewSummary {
+            book,
+            chunk,
+            text,
+            model,
+            prompt,
+        } = new;
+        Ok(summaries::save(&summaries::NewSummary {
+            book,
+            chunk,
+            text,
+            model,
+            prompt,
+        })?
+        .into())
     }
 
     fn find(&mut self, book: &str, chunk: &str, model: &str, prompt: &str) -> Result<Option<Stored>, Fault> {
@@ -120,7 +137,10 @@ impl Host for Capabilities {
     }
 
     fn list(&mut self, book: &str, model: &str, prompt: &str) -> Result<Vec<Stored>, Fault> {
-        Ok(summaries::list(book, model, prompt)?.into_iter().map(Into::into).collect())
+        Ok(summaries::list(book, model, prompt)?
+            .into_iter()
+            .map(Into::into)
+            .collect())
     }
 
     fn reset(&mut self, book: &str, model: &str, prompt: &str) -> Result<(), Fault> {
@@ -131,60 +151,155 @@ impl Host for Capabilities {
 
 impl From<summaries::Summary> for Stored {
     fn from(row: summaries::Summary) -> Self {
-        Self { id: row.id, chunk: row.chunk, text: row.text, used: row.used }
+        Self {
+            id: row.id,
+            chunk: row.chunk,
+            text: row.text,
+            used: row.used,
+        }
     }
 }
 
 impl From<WitFault> for Fault {
     fn from(fault: WitFault) -> Self {
-        let WitFault { kind, status, title, detail, retry_after_ms, data } = fault;
-        Self { kind, status, title, detail, retry_after_ms, data }
+        let WitFault {
+            kind,
+            status,
+            title,
+            detail,
+            retry_after_ms,
+            data,
+        } = fault;
+        Self {
+            kind,
+            status,
+            title,
+            detail,
+            retry_after_ms,
+            data,
+        }
     }
 }
 
 impl From<Fault> for WitFault {
     fn from(fault: Fault) -> Self {
-        let Fault { kind, status, title, detail, retry_after_ms, data } = fault;
-        Self { kind, status, title, detail, retry_after_ms, data }
+        let Fault {
+            kind,
+            status,
+            title,
+            detail,
+            retry_after_ms,
+            data,
+        } = fault;
+        Self {
+            kind,
+            status,
+            title,
+            detail,
+            retry_after_ms,
+            data,
+        }
     }
 }
 
 impl From<book::Citation> for Citation {
     fn from(citation: book::Citation) -> Self {
-        let book::Citation { chapter, title, start, end, end_chapter, quote } = citation;
-        Self { chapter, title, start, end, end_chapter, quote }
+        let book::Citation {
+            chapter,
+            title,
+            start,
+            end,
+            end_chapter,
+            quote,
+        } = citation;
+        Self {
+            chapter,
+            title,
+            start,
+            end,
+            end_chapter,
+            quote,
+        }
     }
 }
 
 impl From<Citation> for book::Citation {
     fn from(citation: Citation) -> Self {
-        let Citation { chapter, title, start, end, end_chapter, quote } = citation;
-        Self { chapter, title, start, end, end_chapter, quote }
+        let Citation {
+            chapter,
+            title,
+            start,
+            end,
+            end_chapter,
+            quote,
+        } = citation;
+        Self {
+            chapter,
+            title,
+            start,
+            end,
+            end_chapter,
+            quote,
+        }
     }
 }
 
 impl From<book::Chunk> for Chunk {
     fn from(chunk: book::Chunk) -> Self {
-        Self { id: chunk.id, index: chunk.index, text: chunk.text, citation: chunk.citation.into() }
+        Self {
+            id: chunk.id,
+            index: chunk.index,
+            text: chunk.text,
+            citation: chunk.citation.into(),
+        }
     }
 }
 
 impl From<Chunk> for book::Chunk {
     fn from(chunk: Chunk) -> Self {
-        Self { id: chunk.id, index: chunk.index, text: chunk.text, citation: chunk.citation.into() }
+        Self {
+            id: chunk.id,
+            index: chunk.index,
+            text: chunk.text,
+            citation: chunk.citation.into(),
+        }
     }
 }
 
 impl From<wit::Summary> for Summary {
     fn from(summary: wit::Summary) -> Self {
-        let wit::Summary { id, chunk, text, model, citation } = summary;
-        Self { id, chunk, text, model, citation: citation.into() }
+        let wit::Summary {
+            id,
+            chunk,
+            text,
+            model,
+            citation,
+        } = summary;
+        Self {
+            id,
+            chunk,
+            text,
+            model,
+            citation: citation.into(),
+        }
     }
 }
 
 impl From<Summary> for wit::Summary {
     fn from(summary: Summary) -> Self {
-        let Summary { id, chunk, text, model, citation } = summary;
-        Self { id, chunk, text, model, citation: citation.into() }
+        let Summary {
+            id,
+            chunk,
+            text,
+            model,
+            citation,
+        } = summary;
+        Self {
+            id,
+            chunk,
+            text,
+            model,
+            citation: citation.into(),
+        }
     }
 }

@@ -53,7 +53,12 @@ pub fn length(text: &str) -> usize {
 
 /// The beginning of a text, up to so many bytes.
 fn head(text: &str, bytes: usize) -> &str {
-    match text.char_indices().map(|(i, c)| i + c.len_utf8()).take_while(|end| *end <= bytes).last() {
+    match text
+        .char_indices()
+        .map(|(i, c)| i + c.len_utf8())
+        .take_while(|end| *end <= bytes)
+        .last()
+    {
         Some(end) => &text[..end],
         None => "",
     }
@@ -65,7 +70,10 @@ fn squeeze(text: &str) -> String {
 
 fn escape_all(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| line.chars().flat_map(escaped).collect::<String>()).collect::<Vec<_>>().join("\n\n")
+    lines
+        .map(|line| line.chars().flat_map(escaped).collect::<String>())
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 /// A character that can be escaped, escaped.
@@ -74,7 +82,9 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
 }
 
 fn render(text: &str) -> String {
-    let mut writer = Writer { frames: vec![Frame::new(Kind::Document)] };
+    let mut writer = Writer {
+        frames: vec![Frame::new(Kind::Document)],
+    };
     for event in Parser::new_ext(text, Options::empty()) {
         writer.event(event);
     }
@@ -104,7 +114,12 @@ struct Frame {
 
 impl Frame {
     fn new(kind: Kind) -> Self {
-        Self { kind, blocks: Vec::new(), line: String::new(), links: Vec::new() }
+        Self {
+            kind,
+            blocks: Vec::new(),
+            line: String::new(),
+            links: Vec::new(),
+        }
     }
 
     fn end_line(&mut self) {
@@ -171,11 +186,19 @@ impl Writer {
             TagEnd::Strong => self.top().line.push_str("**"),
             TagEnd::Link | TagEnd::Image => {
                 let url = self.top().links.pop().unwrap_or_default();
-                let url: String = url.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>' | '\\')).collect();
+                let url: String = url
+                    .chars()
+                    .filter(|c| !c.is_control() && !matches!(c, '<' | '>' | '\\'))
+                    .collect();
                 self.top().line.push_str(&format!("](<{url}>)"));
             }
             TagEnd::Paragraph => self.top().end_line(),
-            TagEnd::BlockQuote(_) | TagEnd::List(_) | TagEnd::Item | TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::HtmlBlock => {
+            TagEnd::BlockQuote(_)
+            | TagEnd::List(_)
+            | TagEnd::Item
+            | TagEnd::Heading(_)
+            | TagEnd::CodeBlock
+            | TagEnd::HtmlBlock => {
                 self.close();
             }
             _ => {}
@@ -191,7 +214,11 @@ impl Writer {
             Kind::Html => escape_all(&frame.line),
             Kind::Heading => {
                 let line = frame.line.trim();
-                if line.is_empty() || line.contains(['*', '[', '`']) { line.to_owned() } else { format!("**{line}**") }
+                if line.is_empty() || line.contains(['*', '[', '`']) {
+                    line.to_owned()
+                } else {
+                    format!("**{line}**")
+                }
             }
             Kind::Quote => {
                 frame.end_line();
@@ -258,8 +285,14 @@ fn listed(items: &[String], first: Option<u64>) -> String {
 }
 
 fn prefixed(text: &str, first: &str, rest: &str) -> String {
-    let lines = text.lines().enumerate().map(|(i, line)| format!("{}{line}", if i == 0 { first } else { rest }));
-    lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| format!("{}{line}", if i == 0 { first } else { rest }));
+    lines
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn longest_run(text: &str, wanted: char) -> usize {

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::Fault;
 use crate::prompt::Voice;
 use crate::types::{Chunk, Host, Stored, Summary};
-use crate::Fault;
 
 /// The most posts that one run makes.
 const MOST: u32 = 1000;
@@ -40,7 +40,10 @@ pub struct Selection {
 /// When no posts or too many are wanted, or the library is not to be had.
 pub fn plan(request: &PlanRequest, host: &mut impl Host) -> Result<Selection, Fault> {
     if !(1..=MOST).contains(&request.posts) {
-        return Err(Fault::invalid(format!("posts: {} is not between 1 and {MOST}", request.posts)));
+        return Err(Fault::invalid(format!(
+            "posts: {} is not between 1 and {MOST}",
+            request.posts
+        )));
     }
     let (model, prompt) = (request.voice.model_key(), request.voice.summary_key());
     let stored = host.list(&request.book, model, &prompt)?;
@@ -69,13 +72,21 @@ fn choose(request: &PlanRequest, stored: &[Stored]) -> Selection {
     let mut wanted = request.posts as usize;
     let mut reuse: Vec<Summary> = stored(false).take(wanted).collect();
     wanted -= reuse.len();
-    let summarize: Vec<Chunk> =
-        chunks.iter().filter(|(_, stored)| stored.is_none()).map(|(chunk, _)| (*chunk).clone()).take(wanted).collect();
+    let summarize: Vec<Chunk> = chunks
+        .iter()
+        .filter(|(_, stored)| stored.is_none())
+        .map(|(chunk, _)| (*chunk).clone())
+        .take(wanted)
+        .collect();
     wanted -= summarize.len();
     let again: Vec<Summary> = stored(true).take(wanted).collect();
     let started_over = !again.is_empty();
     reuse.extend(again);
-    Selection { reuse, summarize, started_over }
+    Selection {
+        reuse,
+        summarize,
+        started_over,
+    }
 }
 
 /// A kept summary with the place of its chunk.
@@ -96,15 +107,37 @@ mod tests {
 
     /// `u` for a used summary, `f` for one that is free, `-` for a chunk without one.
     fn chosen(book: &str, posts: u32) -> (Vec<String>, Vec<String>, bool) {
-        let chunks = (0..book.len()).map(|i| Chunk { id: i.to_string(), ..Chunk::default() }).collect();
+        let chunks = (0..book.len())
+            .map(|i| Chunk {
+                id: i.to_string(),
+                ..Chunk::default()
+            })
+            .collect();
         let stored: Vec<_> = book
             .char_indices()
             .filter(|(_, c)| *c != '-')
-            .map(|(i, c)| Stored { id: format!("s{i}"), chunk: i.to_string(), used: c == 'u', ..Stored::default() })
+            .map(|(i, c)| Stored {
+                id: format!("s{i}"),
+                chunk: i.to_string(),
+                used: c == 'u',
+                ..Stored::default()
+            })
             .collect();
-        let request = PlanRequest { chunks, posts, ..PlanRequest::default() };
-        let Selection { reuse, summarize, started_over } = choose(&request, &stored);
-        (reuse.into_iter().map(|s| s.chunk).collect(), summarize.into_iter().map(|c| c.id).collect(), started_over)
+        let request = PlanRequest {
+            chunks,
+            posts,
+            ..PlanRequest::default()
+        };
+        let Selection {
+            reuse,
+            summarize,
+            started_over,
+        } = choose(&request, &stored);
+        (
+            reuse.into_iter().map(|s| s.chunk).collect(),
+            summarize.into_iter().map(|c| c.id).collect(),
+            started_over,
+        )
     }
 
     fn ids(text: &str) -> Vec<String> {

@@ -50,7 +50,9 @@ pub struct Subject<'a> {
 impl Voice {
     /// Whether it speaks Russian: else it is told what to do in English.
     pub(crate) fn is_russian(&self) -> bool {
-        self.language.as_deref().is_some_and(|language| language.eq_ignore_ascii_case("ru"))
+        self.language
+            .as_deref()
+            .is_some_and(|language| language.eq_ignore_ascii_case("ru"))
     }
 
     /// The name by which summaries of its model are kept.
@@ -61,7 +63,11 @@ impl Voice {
     /// The key by which summaries of its prompt are kept: another prompt or another language makes other summaries.
     pub(crate) fn summary_key(&self) -> String {
         let template = self.template(SUMMARY_EN, SUMMARY_RU);
-        let hash = Sha256::new().chain_update(template).chain_update([0]).chain_update(self.language_name()).finalize();
+        let hash = Sha256::new()
+            .chain_update(template)
+            .chain_update([0])
+            .chain_update(self.language_name())
+            .finalize();
         hash[..12].iter().fold(String::new(), |mut key, byte| {
             let _ = write!(key, "{byte:02x}");
             key
@@ -78,12 +84,19 @@ impl Voice {
 
     fn template<'a>(&'a self, english: &'a str, russian: &'a str) -> &'a str {
         let default = if self.is_russian() { russian } else { english };
-        self.prompt.as_deref().filter(|prompt| !prompt.trim().is_empty()).unwrap_or(default)
+        self.prompt
+            .as_deref()
+            .filter(|prompt| !prompt.trim().is_empty())
+            .unwrap_or(default)
     }
 
     /// Puts what is known in the places of `{…}`, in one pass: what is put in is not looked at again.
     fn fill(&self, template: &str, subject: Subject<'_>) -> String {
-        let unknown = if self.is_russian() { "неизвестно" } else { "unknown" };
+        let unknown = if self.is_russian() {
+            "неизвестно"
+        } else {
+            "unknown"
+        };
         let mut out = String::with_capacity(template.len());
         let mut rest = template;
         while let Some(open) = rest.find('{') {
@@ -135,15 +148,27 @@ mod tests {
 
     #[test]
     fn prompts_are_filled_once() {
-        let voice = Voice { prompt: Some("{title}/{author}/{chapter}/{language}/{x}/{".to_owned()), ..Voice::default() };
-        let subject = Subject { title: Some("{author}"), author: None, chapter: Some("I") };
+        let voice = Voice {
+            prompt: Some("{title}/{author}/{chapter}/{language}/{x}/{".to_owned()),
+            ..Voice::default()
+        };
+        let subject = Subject {
+            title: Some("{author}"),
+            author: None,
+            chapter: Some("I"),
+        };
         assert_eq!(voice.summary_prompt(subject), "{author}/unknown/I/English/{x}/{");
     }
 
     #[test]
     fn a_key_is_that_of_prompt_and_language() {
         let voice = |language: &str, prompt: Option<&str>| {
-            Voice { language: Some(language.to_owned()), prompt: prompt.map(str::to_owned), ..Voice::default() }.summary_key()
+            Voice {
+                language: Some(language.to_owned()),
+                prompt: prompt.map(str::to_owned),
+                ..Voice::default()
+            }
+            .summary_key()
         };
         assert_eq!(voice("en", None), Voice::default().summary_key());
         assert_eq!(voice("en", None), voice("en", Some(" ")));
@@ -154,9 +179,19 @@ mod tests {
 
     #[test]
     fn defaults_speak_the_language() {
-        let russian = Voice { language: Some("ru".to_owned()), ..Voice::default() };
-        let subject = Subject { title: Some("Каштанка"), ..Subject::default() };
-        assert!(russian.post_prompt(subject).contains("книги «Каштанка» (автор: неизвестно)"));
+        let russian = Voice {
+            language: Some("ru".to_owned()),
+            ..Voice::default()
+        };
+        let subject = Subject {
+            title: Some("Каштанка"),
+            ..Subject::default()
+        };
+        assert!(
+            russian
+                .post_prompt(subject)
+                .contains("книги «Каштанка» (автор: неизвестно)")
+        );
         assert!(Voice::default().post_prompt(subject).contains("Write in English"));
     }
 }

@@ -41,8 +41,11 @@ impl Said {
                 blocks.push(block.to_owned());
                 continue;
             }
-            let lines: Vec<String> =
-                units(block).into_iter().map(|unit| said.take(unit)).filter(|line| line.chars().any(char::is_alphanumeric)).collect();
+            let lines: Vec<String> = units(block)
+                .into_iter()
+                .map(|unit| said.take(unit))
+                .filter(|line| line.chars().any(char::is_alphanumeric))
+                .collect();
             if !lines.is_empty() {
                 blocks.push(lines.join("\n"));
             }
@@ -53,7 +56,9 @@ impl Said {
 
     /// What of a line is new; from now on it is said.
     fn take(&mut self, line: &str) -> String {
-        let new = sentences(line).into_iter().filter(|sentence| key(&plain(sentence)).is_none_or(|key| self.0.insert(key)));
+        let new = sentences(line)
+            .into_iter()
+            .filter(|sentence| key(&plain(sentence)).is_none_or(|key| self.0.insert(key)));
         new.collect::<Vec<_>>().join(" ")
     }
 }
@@ -62,9 +67,15 @@ impl Said {
 fn units(block: &str) -> Vec<&str> {
     let marked = |line: &str| {
         let line = line.trim_start();
-        line.starts_with("- ") || line.starts_with('>') || line.split_once(". ").is_some_and(|(n, _)| n.parse::<u32>().is_ok())
+        line.starts_with("- ")
+            || line.starts_with('>')
+            || line.split_once(". ").is_some_and(|(n, _)| n.parse::<u32>().is_ok())
     };
-    if block.lines().any(marked) { block.lines().collect() } else { vec![block] }
+    if block.lines().any(marked) {
+        block.lines().collect()
+    } else {
+        vec![block]
+    }
 }
 
 fn key(sentence: &str) -> Option<String> {
@@ -85,15 +96,27 @@ mod tests {
     fn what_was_said_is_left_out() {
         let said = Said::of(["Собака **бежала** по улице! Она искала хозяина.\n\n> Цитата из той же самой книги."]);
         assert!(said.has("собака бежала по улице"));
-        assert_eq!(said.without("Собака бежала по улице. Шёл снег, и стало темно. Почему?"), "Шёл снег, и стало темно. Почему?");
+        assert_eq!(
+            said.without("Собака бежала по улице. Шёл снег, и стало темно. Почему?"),
+            "Шёл снег, и стало темно. Почему?"
+        );
         assert_eq!(said.without("Она искала хозяина."), "");
-        assert_eq!(said.without("- Она искала хозяина.\n- Шёл снег, было темно."), "- Шёл снег, было темно.");
-        assert_eq!(said.without("Шёл снег, и было темно. Шёл снег, и было темно!"), "Шёл снег, и было темно.");
+        assert_eq!(
+            said.without("- Она искала хозяина.\n- Шёл снег, было темно."),
+            "- Шёл снег, было темно."
+        );
+        assert_eq!(
+            said.without("Шёл снег, и было темно. Шёл снег, и было темно!"),
+            "Шёл снег, и было темно."
+        );
     }
 
     #[test]
     fn marks_stay_in_pairs() {
         let said = Said::of(["This was said before."]);
-        assert_eq!(said.without("**This was said before. This is new to all.**"), "This is new to all.\\*\\*");
+        assert_eq!(
+            said.without("**This was said before. This is new to all.**"),
+            "This is new to all.\\*\\*"
+        );
     }
 }

@@ -2,10 +2,10 @@
 
 use potok_guest::sentence::sentences;
 
+use crate::Fault;
 use crate::plan::summary;
 use crate::prompt::{Subject, Voice};
 use crate::types::{Ask, Chunk, Host, NewSummary, Summary};
-use crate::Fault;
 
 /// A chunk to summarise.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +47,11 @@ pub fn summarize(request: &SummarizeRequest, host: &mut impl Host) -> Result<Sum
         temperature: voice.temperature,
         max_tokens: voice.max_tokens,
     })?;
-    let text = if answer.cut { whole_sentences(&answer.text) } else { answer.text.trim().to_owned() };
+    let text = if answer.cut {
+        whole_sentences(&answer.text)
+    } else {
+        answer.text.trim().to_owned()
+    };
     if text.is_empty() {
         return Err(Fault::empty_answer(&answer.model));
     }

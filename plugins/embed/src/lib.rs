@@ -19,7 +19,10 @@ impl Component {
     /// # Errors
     /// [`Damaged`] when the bytes are not what was put in.
     pub fn decompress(&self) -> Result<Vec<u8>, Damaged> {
-        let damaged = |reason: String| Damaged { name: self.name, reason };
+        let damaged = |reason: String| Damaged {
+            name: self.name,
+            reason,
+        };
         let bytes = zstd::bulk::decompress(self.bytes_compressed, self.size).map_err(|e| damaged(e.to_string()))?;
         if bytes.len() != self.size {
             return Err(damaged(format!("{} bytes instead of {}", bytes.len(), self.size)));

@@ -27,7 +27,10 @@ pub fn ends_sentence(word: &str, next: Option<&str>) -> bool {
     let Some(next) = next else { return true };
     let bare = word.trim_end_matches(closing);
     let initial = bare.chars().count() == 2 && bare.ends_with('.') && bare.starts_with(char::is_uppercase);
-    let title = matches!(bare, "Mr." | "Mrs." | "Ms." | "Dr." | "St." | "г." | "гг." | "ул." | "им.");
+    let title = matches!(
+        bare,
+        "Mr." | "Mrs." | "Ms." | "Dr." | "St." | "г." | "гг." | "ул." | "им."
+    );
     let begins = next.trim_start_matches(['"', '\'', '«', '“', '‘', '(', '[', '`', '*', '_']);
     let capital = begins.starts_with(|c: char| c.is_uppercase() || c.is_numeric());
     bare.ends_with(['.', '!', '?', '…']) && !initial && !title && capital

@@ -70,7 +70,11 @@ fn parts(text: &str, range: Range<usize>, border: Border, limit: usize) -> Vec<R
         Border::Word => within.split_whitespace().map(place).collect(),
         Border::Sentence => sentences(within).into_iter().map(place).collect(),
         Border::Character => {
-            let starts: Vec<usize> = within.char_indices().step_by(limit).map(|(i, _)| range.start + i).collect();
+            let starts: Vec<usize> = within
+                .char_indices()
+                .step_by(limit)
+                .map(|(i, _)| range.start + i)
+                .collect();
             let ends = starts.iter().skip(1).copied().chain([range.end]);
             starts.iter().zip(ends).map(|(start, end)| *start..end).collect()
         }
@@ -98,6 +102,9 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_long_paragraph_goes_with_the_next() {
-        assert_eq!(pieces("Aaa bbb. Ccc ddd. Eee.\n\nFff.", 17), ["Aaa bbb. Ccc ddd.", "Eee.\n\nFff."]);
+        assert_eq!(
+            pieces("Aaa bbb. Ccc ddd. Eee.\n\nFff.", 17),
+            ["Aaa bbb. Ccc ddd.", "Eee.\n\nFff."]
+        );
     }
 }

@@ -59,7 +59,12 @@ impl Chunk {
             end_chapter: (end.chapter != start.chapter).then(|| number(end.chapter + 1)),
             quote: quote(&text),
         };
-        Self { id: id(&text, start), index: number(index), text, citation }
+        Self {
+            id: id(&text, start),
+            index: number(index),
+            text,
+            citation,
+        }
     }
 }
 

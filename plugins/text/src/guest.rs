@@ -7,15 +7,25 @@ use potok::host::fault::Fault;
 use crate::{Chapter, Chunk, Options, split};
 
 wit_bindgen::generate!({ path: "../wit", world: "potok:plugins/text", generate_all });
-potok_guest::describe!("../../wit/deps/text.wit", "../../wit/deps/host.wit", "../../wit/deps/book.wit");
+potok_guest::describe!(
+    "../../wit/deps/text.wit",
+    "../../wit/deps/host.wit",
+    "../../wit/deps/book.wit"
+);
 
 struct Plugin;
 export!(Plugin);
 
 impl Guest for Plugin {
     fn split(request: SplitRequest) -> Result<Vec<WitChunk>, Fault> {
-        let chapters: Vec<_> =
-            request.chapters.into_iter().map(|chapter| Chapter { title: chapter.title, text: chapter.text }).collect();
+        let chapters: Vec<_> = request
+            .chapters
+            .into_iter()
+            .map(|chapter| Chapter {
+                title: chapter.title,
+                text: chapter.text,
+            })
+            .collect();
         let options = Options {
             limit: request.limit,
             minimum: request.minimum,

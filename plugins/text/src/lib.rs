@@ -10,7 +10,7 @@ mod guest;
 mod quote;
 mod split;
 
-pub use chunk::{Citation, Chunk};
+pub use chunk::{Chunk, Citation};
 pub use split::{Invalid, Options, split};
 
 /// A part of a book with a heading of its own.

@@ -42,10 +42,19 @@ mod tests {
 
     #[test]
     fn a_sentence_ends_where_the_next_begins() {
-        assert_eq!(quote("Прошёл месяц, и ещё один месяц. Каштанка привыкла."), "Прошёл месяц, и ещё один месяц.");
+        assert_eq!(
+            quote("Прошёл месяц, и ещё один месяц. Каштанка привыкла."),
+            "Прошёл месяц, и ещё один месяц."
+        );
         assert_eq!(quote("Нет. Так жить невозможно! Нужно."), "Нет. Так жить невозможно!");
-        assert_eq!(quote("The house of A. B. Smith stood there. It was red."), "The house of A. B. Smith stood there.");
-        assert_eq!(quote("«Нужно застрелиться!» — подумала она и легла.\n\nВсё."), "«Нужно застрелиться!» — подумала она и легла.");
+        assert_eq!(
+            quote("The house of A. B. Smith stood there. It was red."),
+            "The house of A. B. Smith stood there."
+        );
+        assert_eq!(
+            quote("«Нужно застрелиться!» — подумала она и легла.\n\nВсё."),
+            "«Нужно застрелиться!» — подумала она и легла."
+        );
     }
 
     #[test]

@@ -44,10 +44,14 @@ pub fn split(chapters: &[Chapter], options: Options) -> Result<Vec<Chunk>, Inval
     let limit = options.limit.unwrap_or(LIMIT);
     let minimum = options.minimum.unwrap_or(0);
     if limit < LEAST {
-        return Err(Invalid(format!("limit: a chunk of {limit} characters says nothing; the least is {LEAST}")));
+        return Err(Invalid(format!(
+            "limit: a chunk of {limit} characters says nothing; the least is {LEAST}"
+        )));
     }
     if minimum > limit {
-        return Err(Invalid(format!("minimum: {minimum} characters are more than the limit of {limit}")));
+        return Err(Invalid(format!(
+            "minimum: {minimum} characters are more than the limit of {limit}"
+        )));
     }
     let (limit, minimum) = (limit as usize, minimum as usize);
     let mut chunks = Vec::new();
@@ -75,11 +79,17 @@ struct Section {
 }
 
 fn sections(chapters: &[Chapter], across: bool) -> Vec<Section> {
-    let single = |(i, chapter): (usize, &Chapter)| Section { text: chapter.text.clone(), chapters: vec![(0, i)] };
+    let single = |(i, chapter): (usize, &Chapter)| Section {
+        text: chapter.text.clone(),
+        chapters: vec![(0, i)],
+    };
     if !across {
         return chapters.iter().enumerate().map(single).collect();
     }
-    let mut all = Section { text: String::new(), chapters: Vec::new() };
+    let mut all = Section {
+        text: String::new(),
+        chapters: Vec::new(),
+    };
     for (i, chapter) in chapters.iter().enumerate() {
         if i > 0 {
             all.text.push_str(BETWEEN);
@@ -102,7 +112,10 @@ impl Section {
 
     fn within(&self, at: usize, after: usize) -> Place {
         let (start, chapter) = self.chapters.get(after.saturating_sub(1)).copied().unwrap_or_default();
-        Place { chapter, offset: self.text[start..at].chars().count() }
+        Place {
+            chapter,
+            offset: self.text[start..at].chars().count(),
+        }
     }
 }
 
@@ -133,7 +146,10 @@ mod tests {
     use crate::Chapter;
 
     fn chapter(title: &str, text: &str) -> Chapter {
-        Chapter { title: Some(title.to_owned()), text: text.to_owned() }
+        Chapter {
+            title: Some(title.to_owned()),
+            text: text.to_owned(),
+        }
     }
 
     /// A paragraph of so many short sentences.
@@ -145,12 +161,30 @@ mod tests {
     fn chunks_end_with_paragraphs_and_chapters() {
         let one = [paragraph("one", 4), paragraph("two", 4), paragraph("three", 4)].join("\n\n");
         let chapters = [chapter("I", &one), chapter("II", "Short.")];
-        let chunks = split(&chapters, Options { limit: Some(160), ..Options::default() }).unwrap();
+        let chunks = split(
+            &chapters,
+            Options {
+                limit: Some(160),
+                ..Options::default()
+            },
+        )
+        .unwrap();
         let texts: Vec<_> = chunks.iter().map(|c| c.text.as_str()).collect();
-        assert_eq!(texts, [[paragraph("one", 4), paragraph("two", 4)].join("\n\n"), paragraph("three", 4), "Short.".to_owned()]);
+        assert_eq!(
+            texts,
+            [
+                [paragraph("one", 4), paragraph("two", 4)].join("\n\n"),
+                paragraph("three", 4),
+                "Short.".to_owned()
+            ]
+        );
         let citation = &chunks[1].citation;
         assert_eq!((citation.chapter, citation.title.as_deref()), (1, Some("I")));
-        let found: String = one.chars().skip(citation.start as usize).take((citation.end - citation.start) as usize).collect();
+        let found: String = one
+            .chars()
+            .skip(citation.start as usize)
+            .take((citation.end - citation.start) as usize)
+            .collect();
         assert_eq!(found, chunks[1].text);
         assert_eq!(chunks[2].citation.chapter, 2);
         assert_eq!(chunks[0].citation.quote, "Here one stands. Here one stands.");
@@ -160,31 +194,66 @@ mod tests {
     fn short_chunks_are_joined_where_the_limit_allows() {
         let text = format!("{}\n\nA tail.", paragraph("one", 9));
         let of = |minimum| {
-            let options = Options { limit: Some(159), minimum: Some(minimum), ..Options::default() };
-            split(&[chapter("I", &text)], options).unwrap().into_iter().map(|c| c.text).collect::<Vec<_>>()
+            let options = Options {
+                limit: Some(159),
+                minimum: Some(minimum),
+                ..Options::default()
+            };
+            split(&[chapter("I", &text)], options)
+                .unwrap()
+                .into_iter()
+                .map(|c| c.text)
+                .collect::<Vec<_>>()
         };
         assert_eq!(of(0), [paragraph("one", 9), "A tail.".to_owned()]);
-        assert_eq!(of(10), [paragraph("one", 9), "A tail.".to_owned()], "they are too long together");
+        assert_eq!(
+            of(10),
+            [paragraph("one", 9), "A tail.".to_owned()],
+            "they are too long together"
+        );
         let text = format!("{}\n\nTail.", paragraph("one", 3));
-        let options = Options { limit: Some(100), minimum: Some(10), ..Options::default() };
+        let options = Options {
+            limit: Some(100),
+            minimum: Some(10),
+            ..Options::default()
+        };
         assert_eq!(split(&[chapter("I", &text)], options).unwrap()[0].text, text);
     }
 
     #[test]
     fn a_chunk_across_chapters_says_where_it_ends() {
         let chapters = [chapter("I", "One."), chapter("II", "Two."), chapter("III", "Three.")];
-        let chunks = split(&chapters, Options { across_chapters: true, ..Options::default() }).unwrap();
+        let chunks = split(
+            &chapters,
+            Options {
+                across_chapters: true,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         assert_eq!(chunks.len(), 1);
         assert_eq!(chunks[0].text, "One.\n\nTwo.\n\nThree.");
         let citation = &chunks[0].citation;
-        assert_eq!((citation.chapter, citation.start, citation.end_chapter, citation.end), (1, 0, Some(3), 6));
+        assert_eq!(
+            (citation.chapter, citation.start, citation.end_chapter, citation.end),
+            (1, 0, Some(3), 6)
+        );
     }
 
     #[test]
     fn ids_are_those_of_texts_at_places() {
         let text = [paragraph("one", 8), paragraph("one", 8)].join("\n\n");
-        let options = Options { limit: Some(160), ..Options::default() };
-        let ids = |chapters: &[Chapter]| split(chapters, options).unwrap().into_iter().map(|c| c.id).collect::<Vec<_>>();
+        let options = Options {
+            limit: Some(160),
+            ..Options::default()
+        };
+        let ids = |chapters: &[Chapter]| {
+            split(chapters, options)
+                .unwrap()
+                .into_iter()
+                .map(|c| c.id)
+                .collect::<Vec<_>>()
+        };
         let found = ids(&[chapter("I", &text)]);
         assert_eq!(found, ids(&[chapter("I", &text), chapter("II", "More.")])[..2]);
         assert_ne!(found[0], found[1]);
@@ -193,9 +262,26 @@ mod tests {
 
     #[test]
     fn options_that_cannot_be() {
-        let with = |limit, minimum| split(&[], Options { limit, minimum, across_chapters: false }).unwrap_err().to_string();
-        assert_eq!(with(Some(9), None), "limit: a chunk of 9 characters says nothing; the least is 100");
-        assert_eq!(with(None, Some(4000)), "minimum: 4000 characters are more than the limit of 3000");
+        let with = |limit, minimum| {
+            split(
+                &[],
+                Options {
+                    limit,
+                    minimum,
+                    across_chapters: false,
+                },
+            )
+            .unwrap_err()
+            .to_string()
+        };
+        assert_eq!(
+            with(Some(9), None),
+            "limit: a chunk of 9 characters says nothing; the least is 100"
+        );
+        assert_eq!(
+            with(None, Some(4000)),
+            "minimum: 4000 characters are more than the limit of 3000"
+        );
     }
 
     proptest! {

@@ -43,7 +43,10 @@ pub fn paragraphs(pages: Vec<Vec<Run>>) -> Vec<Paragraph> {
 /// Whether paragraphs are told apart by indents: some lines have one, most have none.
 fn uses_indents(pages: &[Vec<Line>]) -> bool {
     let all: usize = pages.iter().map(Vec::len).sum();
-    let indented: usize = pages.iter().map(|lines| lines.iter().filter(|line| is_indented(line, left(lines))).count()).sum();
+    let indented: usize = pages
+        .iter()
+        .map(|lines| lines.iter().filter(|line| is_indented(line, left(lines))).count())
+        .sum();
     indented * 50 > all && indented * 2 < all
 }
 
@@ -70,7 +73,13 @@ fn lines(runs: Vec<Run>) -> Vec<Line> {
                 line.end = line.end.max(run.end);
                 line.size = line.size.max(run.size);
             }
-            _ => lines.push(Line { x: run.x, end: run.end, y: run.y, size: run.size, text: run.text }),
+            _ => lines.push(Line {
+                x: run.x,
+                end: run.end,
+                y: run.y,
+                size: run.size,
+                text: run.text,
+            }),
         }
     }
     lines.retain_mut(|line| {
@@ -126,7 +135,11 @@ fn add_page(lines: &[Line], indents: bool, size: f32, found: &mut Vec<Paragraph>
         };
         if begins {
             let apart = above.is_none_or(|above| above.y - line.y > leading * SPACE_BETWEEN);
-            found.push(Paragraph { lines: vec![line.text.clone()], apart, verse: false });
+            found.push(Paragraph {
+                lines: vec![line.text.clone()],
+                apart,
+                verse: false,
+            });
         } else if let Some(last) = found.last_mut().and_then(|paragraph| paragraph.lines.last_mut()) {
             join(last, &line.text);
         }
@@ -140,14 +153,20 @@ fn is_other_size(a: f32, b: f32) -> bool {
 
 /// The space between lines that is seen most often.
 fn usual_leading(lines: &[Line]) -> f32 {
-    let mut gaps: Vec<f32> = lines.windows(2).map(|pair| pair[0].y - pair[1].y).filter(|gap| *gap > 0.0).collect();
+    let mut gaps: Vec<f32> = lines
+        .windows(2)
+        .map(|pair| pair[0].y - pair[1].y)
+        .filter(|gap| *gap > 0.0)
+        .collect();
     gaps.sort_unstable_by(f32::total_cmp);
     gaps.get(gaps.len() / 3).copied().unwrap_or(f32::INFINITY)
 }
 
 /// Puts a line to the end of a paragraph: a word that was divided becomes one again.
 fn join(paragraph: &mut String, line: &str) {
-    let divided = paragraph.strip_suffix(['-', '\u{2010}']).is_some_and(|rest| rest.ends_with(char::is_lowercase))
+    let divided = paragraph
+        .strip_suffix(['-', '\u{2010}'])
+        .is_some_and(|rest| rest.ends_with(char::is_lowercase))
         && line.starts_with(char::is_lowercase);
     if divided {
         paragraph.pop();
@@ -162,7 +181,8 @@ fn ends(paragraph: &Paragraph) -> bool {
 }
 
 fn ends_sentence(text: &str) -> bool {
-    text.trim_end_matches(['"', '»', '”', '\'', '’', ')', ']']).ends_with(['.', '!', '?', '…', ':'])
+    text.trim_end_matches(['"', '»', '”', '\'', '’', ')', ']'])
+        .ends_with(['.', '!', '?', '…', ':'])
 }
 
 fn starts_speech(text: &str) -> bool {
@@ -174,7 +194,13 @@ mod tests {
     use super::{Run, paragraphs};
 
     fn run(x: f32, y: f32, width: f32, text: &str) -> Run {
-        Run { x, y, end: x + width, size: 10.0, text: text.to_owned() }
+        Run {
+            x,
+            y,
+            end: x + width,
+            size: 10.0,
+            text: text.to_owned(),
+        }
     }
 
     fn texts(pages: Vec<Vec<Run>>) -> Vec<String> {
@@ -192,7 +218,11 @@ mod tests {
             run(50.0, 652.0, 330.0, "an end on this page"),
             run(200.0, 600.0, 10.0, "17"),
         ];
-        let next = vec![run(50.0, 700.0, 330.0, "but on the"), run(50.0, 688.0, 80.0, "next."), run(50.0, 660.0, 330.0, "Apart.")];
+        let next = vec![
+            run(50.0, 700.0, 330.0, "but on the"),
+            run(50.0, 688.0, 80.0, "next."),
+            run(50.0, 660.0, 330.0, "Apart."),
+        ];
         assert_eq!(
             texts(vec![page, next]),
             [

@@ -19,10 +19,16 @@ use crate::{limits, plain};
 /// # Errors
 /// When it is broken, encrypted or a bomb. One of scanned pages has no text and gives no chapters.
 pub fn extract(bytes: &[u8]) -> Result<Book, Error> {
-    if !bytes[bytes.len().saturating_sub(2048)..].windows(5).any(|w| w == b"%%EOF") {
+    if !bytes[bytes.len().saturating_sub(2048)..]
+        .windows(5)
+        .any(|w| w == b"%%EOF")
+    {
         return Err(Error::new(Kind::Broken, "the PDF is cut off: its end is missing"));
     }
-    let options = LoadOptions { max_decompressed_size: Some(limits::PAGE), ..LoadOptions::default() };
+    let options = LoadOptions {
+        max_decompressed_size: Some(limits::PAGE),
+        ..LoadOptions::default()
+    };
     let document = match Document::load_mem_with_options(bytes, options) {
         Ok(document) => document,
         Err(lopdf::Error::Decryption(_) | lopdf::Error::InvalidPassword) => return Err(encrypted()),
@@ -56,14 +62,21 @@ fn encrypted() -> Error {
 
 fn broken(error: &lopdf::Error) -> Error {
     if let lopdf::Error::Decompress(lopdf::DecompressError::MemoryLimitExceeded { .. }) = error {
-        return Error::new(Kind::TooLarge, format!("a part of the PDF expands to more than {} bytes", limits::PAGE));
+        return Error::new(
+            Kind::TooLarge,
+            format!("a part of the PDF expands to more than {} bytes", limits::PAGE),
+        );
     }
     Error::broken("the PDF", error)
 }
 
 /// An entry of the document's information.
 fn info(document: &Document, key: &[u8]) -> Option<String> {
-    let info = document.trailer.get_deref(b"Info", document).and_then(Object::as_dict).ok()?;
+    let info = document
+        .trailer
+        .get_deref(b"Info", document)
+        .and_then(Object::as_dict)
+        .ok()?;
     let text = lopdf::decode_text_string(info.get_deref(key, document).ok()?).ok()?;
     let text = clean(&text, false);
     (!text.is_empty()).then_some(text)

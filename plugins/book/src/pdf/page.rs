@@ -45,11 +45,15 @@ const WIDEST: usize = 70_000;
 /// # Errors
 /// When its content cannot be read, or expands too far.
 pub fn read(document: &Document, id: ObjectId, budget: &mut usize) -> Result<Vec<Run>, Error> {
-    let content = document.get_page_content_with_limit(id, limits::PAGE.min(*budget)).map_err(|e| broken(&e))?;
+    let content = document
+        .get_page_content_with_limit(id, limits::PAGE.min(*budget))
+        .map_err(|e| broken(&e))?;
     *budget = budget.saturating_sub(content.len());
     let dictionaries = document.get_page_fonts(id).map_err(|e| broken(&e))?;
-    let fonts: HashMap<Vec<u8>, Font> =
-        dictionaries.into_iter().map(|(name, font)| (name, Font::read(document, font))).collect();
+    let fonts: HashMap<Vec<u8>, Font> = dictionaries
+        .into_iter()
+        .map(|(name, font)| (name, Font::read(document, font)))
+        .collect();
     let mut encodings = HashMap::new();
     for (name, font) in &fonts {
         // A font that does not say what its codes mean gives no text; a bomb in it is an error.
@@ -74,8 +78,16 @@ impl Font {
         if decoder.has(b"ToUnicode") {
             decoder.remove(b"Encoding");
         }
-        let wide = dictionary.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Type0");
-        let mut font = Self { decoder, wide, widths: HashMap::new(), default_width: 500.0 };
+        let wide = dictionary
+            .get(b"Subtype")
+            .and_then(Object::as_name)
+            .is_ok_and(|name| name == b"Type0");
+        let mut font = Self {
+            decoder,
+            wide,
+            widths: HashMap::new(),
+            default_width: 500.0,
+        };
         if wide {
             font.read_wide_widths(document, dictionary);
         } else {
@@ -85,8 +97,13 @@ impl Font {
     }
 
     fn read_widths(&mut self, document: &Document, dictionary: &Dictionary) {
-        let first = dictionary.get_deref(b"FirstChar", document).and_then(Object::as_i64).unwrap_or(0);
-        let Ok(widths) = dictionary.get_deref(b"Widths", document).and_then(Object::as_array) else { return };
+        let first = dictionary
+            .get_deref(b"FirstChar", document)
+            .and_then(Object::as_i64)
+            .unwrap_or(0);
+        let Ok(widths) = dictionary.get_deref(b"Widths", document).and_then(Object::as_array) else {
+            return;
+        };
         for (i, width) in widths.iter().enumerate().take(256) {
             if let (Ok(width), Ok(code)) = (number(width), u32::try_from(first + i as i64)) {
                 self.widths.insert(code, width);
@@ -102,9 +119,17 @@ impl Font {
             .ok()
             .and_then(|fonts| document.dereference(fonts.first()?).ok()?.1.as_dict().ok());
         let Some(descendant) = descendant else { return };
-        self.default_width = descendant.get_deref(b"DW", document).ok().and_then(|w| number(w).ok()).unwrap_or(1000.0);
-        let Ok(widths) = descendant.get_deref(b"W", document).and_then(Object::as_array) else { return };
-        let mut entries = widths.iter().filter_map(|entry| document.dereference(entry).ok().map(|(_, object)| object));
+        self.default_width = descendant
+            .get_deref(b"DW", document)
+            .ok()
+            .and_then(|w| number(w).ok())
+            .unwrap_or(1000.0);
+        let Ok(widths) = descendant.get_deref(b"W", document).and_then(Object::as_array) else {
+            return;
+        };
+        let mut entries = widths
+            .iter()
+            .filter_map(|entry| document.dereference(entry).ok().map(|(_, object)| object));
         while let (Some(first), Some(second)) = (entries.next(), entries.next()) {
             let Ok(first) = first.as_i64() else { return };
             match second {
@@ -114,7 +139,9 @@ impl Font {
                     }
                 }
                 last => {
-                    let (Ok(last), Some(width)) = (last.as_i64(), entries.next()) else { return };
+                    let (Ok(last), Some(width)) = (last.as_i64(), entries.next()) else {
+                        return;
+                    };
                     for code in (first..=last).take(WIDEST) {
                         self.set(code, number(width).ok());
                     }
@@ -135,9 +162,15 @@ impl Font {
     fn advance(&self, bytes: &[u8], size: f32, spacing: f32, word_spacing: f32) -> f32 {
         let width = |code: u32| self.widths.get(&code).copied().unwrap_or(self.default_width) / 1000.0 * size + spacing;
         if self.wide {
-            bytes.chunks(2).map(|pair| width(pair.iter().fold(0, |code, b| code << 8 | u32::from(*b)))).sum()
+            bytes
+                .chunks(2)
+                .map(|pair| width(pair.iter().fold(0, |code, b| code << 8 | u32::from(*b))))
+                .sum()
         } else {
-            bytes.iter().map(|b| width(u32::from(*b)) + if *b == b' ' { word_spacing } else { 0.0 }).sum()
+            bytes
+                .iter()
+                .map(|b| width(u32::from(*b)) + if *b == b' ' { word_spacing } else { 0.0 })
+                .sum()
         }
     }
 }
@@ -200,7 +233,15 @@ impl<'a> Painter<'a> {
             word_spacing: 0.0,
             scale: 1.0,
         };
-        Self { fonts, encodings, state, stack: Vec::new(), text: IDENTITY, line: IDENTITY, runs: Vec::new() }
+        Self {
+            fonts,
+            encodings,
+            state,
+            stack: Vec::new(),
+            text: IDENTITY,
+            line: IDENTITY,
+            runs: Vec::new(),
+        }
     }
 
     fn paint(&mut self, operator: &str, operands: &[Object]) {
@@ -282,7 +323,13 @@ impl<'a> Painter<'a> {
         }
         let end = multiply(&self.text, &self.state.matrix);
         let size = self.state.size.abs() * place[2].hypot(place[3]);
-        let run = Run { x: place[4], y: place[5], end: end[4], size, text };
+        let run = Run {
+            x: place[4],
+            y: place[5],
+            end: end[4],
+            size,
+            text,
+        };
         if [run.x, run.y, run.end, run.size].iter().all(|v| v.is_finite()) {
             self.runs.push(run);
         }
@@ -294,7 +341,9 @@ impl<'a> Painter<'a> {
 
     fn decode(&self, bytes: &[u8]) -> String {
         let encoding = self.encodings.get(&self.state.font);
-        encoding.and_then(|encoding| Document::decode_text(encoding, bytes).ok()).unwrap_or_default()
+        encoding
+            .and_then(|encoding| Document::decode_text(encoding, bytes).ok())
+            .unwrap_or_default()
     }
 }
 
