@@ -1,6 +1,6 @@
 //! Puts the engine together: the one place that knows every room and every provider.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use potok_ai::{AiConfig, AiProvider};
 use potok_blob::BlobProvider;
@@ -9,8 +9,8 @@ use potok_calls::HttpCaller;
 use potok_content::ContentProvider;
 use potok_journal::SqliteStore;
 use potok_node::{Node, NodeConfig, NodeParts};
-use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig};
-use potok_telegram::{TelegramConfig, TelegramProvider};
+use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
+use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
 use potok_wasm::{Grants, Host, HostConfig, Provider};
 
 use crate::{args::EngineArgs, config::Config, exit::Failure};
@@ -98,7 +98,55 @@ fn providers(config: &Config, sandbox: Option<&RunningSandbox>) -> Result<Vec<Ar
     let wrong = |e: &dyn std::fmt::Display| Failure::Usage(e.to_string());
     let ai = AiProvider::new(ai_config(config, sandbox)).map_err(|e| wrong(&e))?;
     let telegram = TelegramProvider::new(telegram_config(config, sandbox)).map_err(|e| wrong(&e))?;
-    Ok(vec![Arc::new(ai), Arc::new(BlobProvider), Arc::new(ContentProvider), Arc::new(telegram)])
+    Ok(vec![Arc::new(ai), Arc::new(BlobProvider::default()), Arc::new(ContentProvider), Arc::new(telegram)])
+}
+
+/// The model behind `ai`: the sandbox's, when there is a sandbox.
+fn ai_config(config: &Config, sandbox: Option<&RunningSandbox>) -> AiConfig {
+    let section = &config.ai;
+    let key = Some(section.api_key.clone()).filter(|key| !key.is_empty());
+    AiConfig {
+        base_url: sandbox.map_or_else(|| section.base_url.clone(), RunningSandbox::openai_url),
+        api_key: if sandbox.is_some() { None } else { key },
+        default_model: if sandbox.is_some() { potok_sandbox::DEFAULT_MODEL.to_owned() } else { section.model.clone() },
+        timeout: Duration::from_secs(section.timeout),
+        concurrency: section.concurrency,
+        ..AiConfig::default()
+    }
+}
+
+/// The Bot API behind `telegram`: the sandbox's, when there is a sandbox, with its own bot as the default one.
+fn telegram_config(config: &Config, sandbox: Option<&RunningSandbox>) -> TelegramConfig {
+    let section = &config.telegram;
+    let bots = match sandbox {
+        Some(_) => [("default".to_owned(), DEFAULT_BOT_TOKEN.to_owned())].into(),
+        None => section.bots.clone(),
+    };
+    TelegramConfig {
+        base_url: sandbox.map_or_else(|| section.api_url.clone(), RunningSandbox::bot_api_url),
+        bots,
+        // The sandbox takes as much as it is sent.
+        pacing: if sandbox.is_some() { Pacing::OFF } else { Pacing::default() },
+        ..TelegramConfig::default()
+    }
+}
+
+/// The local stand-ins, their world kept beside the data.
+async fn start_sandbox(directory: &Path) -> Result<RunningSandbox, Failure> {
+    let settings = SandboxConfig { data_dir: Some(directory.join("sandbox")), ..SandboxConfig::default() };
+    Sandbox::start(settings).await.map_err(|e| Failure::Other(format!("the sandbox cannot start: {e}")))
+}
+
+/// The host with what a data directory has installed beside the shipped plugins; nothing is started.
+pub async fn host_with_stored(config: &Config, args: &EngineArgs) -> Result<Host, Failure> {
+    let host = bare_host(config)?;
+    let database = config.data_dir.join("potok.db");
+    if args.data_dir.is_some() || database.exists() {
+        let store = SqliteStore::open(database, &potok_journal::Config::default());
+        let store = store.map_err(|e| Failure::Other(e.to_string()))?;
+        potok_node::install_stored(&store, &host).await.map_err(|e| Failure::Other(e.to_string()))?;
+    }
+    Ok(host)
 }
 
 fn migrations(provider: &dyn Provider) -> Vec<potok_journal::ProviderMigration> {

@@ -58,5 +58,5 @@ fn component(file: &Path, wit: Option<&Path>) -> Result<Vec<u8>, Failure> {
     let bytes = read(file)?;
     let Some(wit) = wit else { return Ok(bytes) };
     let text = String::from_utf8(read(wit)?).map_err(|_| Failure::Usage(format!("{} is not text", wit.display())))?;
-    potok_wasm::with_wit(&bytes, &text).map_err(|e| Failure::Usage(format!("{}: {e}", file.display())))
+    Ok(potok_wasm::with_wit(&bytes, &text))
 }

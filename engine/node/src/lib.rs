@@ -15,6 +15,6 @@ mod view;
 
 pub use metrics::{Metrics, Reading};
 pub use news::{Following, RunNews};
-pub use node::{Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started};
+pub use node::{Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started, install_stored};
 pub use shell::Stopped;
 pub use view::{RunView, TaskEvent, WorkflowView};
