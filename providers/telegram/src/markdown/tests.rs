@@ -166,6 +166,8 @@ proptest! {
             let ink = |text: &str| text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>();
             let visible = |text: &str| ink(text).replace('\u{200b}', "");
             prop_assert_eq!(visible(&formatted.text), visible(&rendered.plain), "{:?} became {:?}", text, rendered.source);
+            let units = |text: &str| text.encode_utf16().count();
+            prop_assert!(units(&formatted.text) <= units(&rendered.plain), "what is counted is what Telegram counts, or more");
         }
     }
 
