@@ -87,7 +87,7 @@ pub struct PluginsSection {
 const DEFAULTS: &str = r#"
 data_dir = "potok-data"
 listen = "127.0.0.1:8080"
-log = "warn,potok=info"
+log = "warn"
 log_format = "text"
 
 [node]
@@ -138,7 +138,10 @@ impl Layers {
     /// # Errors
     /// When the file named is not there or not TOML.
     pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let mut layers = Self { table: Table::new(), sources: BTreeMap::new() };
+        let mut layers = Self {
+            table: Table::new(),
+            sources: BTreeMap::new(),
+        };
         layers.merge(parse("the defaults", DEFAULTS)?, "default");
         let path = file.map_or_else(|| PathBuf::from("potok.toml"), Path::to_path_buf);
         match std::fs::read_to_string(&path) {
@@ -147,7 +150,9 @@ impl Layers {
             Err(error) => return Err(ConfigError::Unreadable(path, error)),
         }
         for (name, text) in environment {
-            let Some(rest) = name.strip_prefix("POTOK_") else { continue };
+            let Some(rest) = name.strip_prefix("POTOK_") else {
+                continue;
+            };
             let key = rest.to_lowercase().replace("__", ".");
             if let Some(key) = layers.known(&key) {
                 layers.set(&key, scalar(&text), &format!("${name}"));
@@ -188,7 +193,10 @@ impl Layers {
         if let Some(bot) = key.strip_prefix("telegram_bots_") {
             return Some(format!("telegram.bots.{bot}"));
         }
-        let (section, rest) = self.table.keys().find_map(|s| Some((s, key.strip_prefix(s.as_str())?.strip_prefix('_')?)))?;
+        let (section, rest) = self
+            .table
+            .keys()
+            .find_map(|s| Some((s, key.strip_prefix(s.as_str())?.strip_prefix('_')?)))?;
         Some(format!("{section}.{rest}"))
     }
 
@@ -211,7 +219,11 @@ impl fmt::Display for Layers {
                 continue;
             }
             let secret = SECRET.iter().any(|s| key.starts_with(s)) && value.as_str() != Some("");
-            let shown = if secret { "\"…\"".to_owned() } else { value.to_string() };
+            let shown = if secret {
+                "\"…\"".to_owned()
+            } else {
+                value.to_string()
+            };
             let source = self.sources.get(&key).map_or("default", String::as_str);
             writeln!(f, "{:<44} # {source}", format!("{key} = {shown}"))?;
         }
@@ -227,12 +239,16 @@ impl Config {
 }
 
 fn parse(name: &str, text: &str) -> Result<Table, ConfigError> {
-    text.parse::<Table>().map_err(|e| ConfigError::Syntax(name.to_owned(), e.to_string()))
+    text.parse::<Table>()
+        .map_err(|e| ConfigError::Syntax(name.to_owned(), e.to_string()))
 }
 
 /// A variable's text as a TOML value: a number or a boolean where it is one, a list where it is written as one, else a string.
 fn scalar(text: &str) -> Value {
-    let parsed = format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v"));
+    let parsed = format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"));
     match parsed {
         Some(value @ (Value::Integer(_) | Value::Boolean(_) | Value::Array(_))) => value,
         _ => Value::String(text.to_owned()),
@@ -243,7 +259,11 @@ fn flatten(prefix: &str, value: Value, leaves: &mut Vec<(String, Value)>) {
     match value {
         Value::Table(table) if !table.is_empty() || prefix.is_empty() => {
             for (key, value) in table {
-                let key = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+                let key = if prefix.is_empty() {
+                    key
+                } else {
+                    format!("{prefix}.{key}")
+                };
                 flatten(&key, value, leaves);
             }
         }
@@ -277,7 +297,10 @@ mod tests {
         assert_eq!(config.telegram.bots["main"], "1:secret");
         assert_eq!(config.listen, "127.0.0.1:2");
         let shown = layers.to_string();
-        assert!(shown.contains("# --listen") && shown.contains("# $POTOK_AI_BASE_URL"), "{shown}");
+        assert!(
+            shown.contains("# --listen") && shown.contains("# $POTOK_AI_BASE_URL"),
+            "{shown}"
+        );
         assert!(!shown.contains("secret"), "{shown}");
     }
 

@@ -26,9 +26,19 @@ pub struct Engine {
 impl Engine {
     /// Starts a node on a data directory; on one that vanishes with it when `keep` is false and none was named.
     pub async fn start(config: &Config, args: &EngineArgs, keep: bool) -> Result<Self, Failure> {
-        let scratch = if keep || args.data_dir.is_some() { None } else { Some(tempfile::tempdir()?) };
-        let directory = scratch.as_ref().map_or(config.data_dir.as_path(), tempfile::TempDir::path);
-        let sandbox = if args.sandbox { Some(start_sandbox(directory).await?) } else { None };
+        let scratch = if keep || args.data_dir.is_some() {
+            None
+        } else {
+            Some(tempfile::tempdir()?)
+        };
+        let directory = scratch
+            .as_ref()
+            .map_or(config.data_dir.as_path(), tempfile::TempDir::path);
+        let sandbox = if args.sandbox {
+            Some(start_sandbox(directory).await?)
+        } else {
+            None
+        };
         let store = SqliteStore::open(directory.join("potok.db"), &potok_journal::Config::default())
             .map_err(|e| Failure::Other(e.to_string()))?;
         let store: Arc<dyn potok_journal::Store> = Arc::new(store);
@@ -42,7 +52,12 @@ impl Engine {
         }
         install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
         let http = HttpCaller::new().map_err(|e| Failure::Other(e.to_string()))?;
-        let parts = NodeParts { store, host, http, bus: Arc::new(InProcess::default()) };
+        let parts = NodeParts {
+            store,
+            host,
+            http,
+            bus: Arc::new(InProcess::default()),
+        };
         let settings = NodeConfig {
             call_timeout: config.call_timeout(),
             calls: config.node.calls,
@@ -50,7 +65,11 @@ impl Engine {
             ..NodeConfig::default()
         };
         let node = Node::start(parts, settings).await?;
-        Ok(Self { node, sandbox, _scratch: scratch })
+        Ok(Self {
+            node,
+            sandbox,
+            _scratch: scratch,
+        })
     }
 
     /// The local stand-ins, if they were asked for.
@@ -98,7 +117,12 @@ fn providers(config: &Config, sandbox: Option<&RunningSandbox>) -> Result<Vec<Ar
     let wrong = |e: &dyn std::fmt::Display| Failure::Usage(e.to_string());
     let ai = AiProvider::new(ai_config(config, sandbox)).map_err(|e| wrong(&e))?;
     let telegram = TelegramProvider::new(telegram_config(config, sandbox)).map_err(|e| wrong(&e))?;
-    Ok(vec![Arc::new(ai), Arc::new(BlobProvider::default()), Arc::new(ContentProvider), Arc::new(telegram)])
+    Ok(vec![
+        Arc::new(ai),
+        Arc::new(BlobProvider::default()),
+        Arc::new(ContentProvider),
+        Arc::new(telegram),
+    ])
 }
 
 /// The model behind `ai`: the sandbox's, when there is a sandbox.
@@ -108,7 +132,11 @@ fn ai_config(config: &Config, sandbox: Option<&RunningSandbox>) -> AiConfig {
     AiConfig {
         base_url: sandbox.map_or_else(|| section.base_url.clone(), RunningSandbox::openai_url),
         api_key: if sandbox.is_some() { None } else { key },
-        default_model: if sandbox.is_some() { potok_sandbox::DEFAULT_MODEL.to_owned() } else { section.model.clone() },
+        default_model: if sandbox.is_some() {
+            potok_sandbox::DEFAULT_MODEL.to_owned()
+        } else {
+            section.model.clone()
+        },
         timeout: Duration::from_secs(section.timeout),
         concurrency: section.concurrency,
         ..AiConfig::default()
@@ -126,15 +154,24 @@ fn telegram_config(config: &Config, sandbox: Option<&RunningSandbox>) -> Telegra
         base_url: sandbox.map_or_else(|| section.api_url.clone(), RunningSandbox::bot_api_url),
         bots,
         // The sandbox takes as much as it is sent.
-        pacing: if sandbox.is_some() { Pacing::OFF } else { Pacing::default() },
+        pacing: if sandbox.is_some() {
+            Pacing::OFF
+        } else {
+            Pacing::default()
+        },
         ..TelegramConfig::default()
     }
 }
 
 /// The local stand-ins, their world kept beside the data.
 async fn start_sandbox(directory: &Path) -> Result<RunningSandbox, Failure> {
-    let settings = SandboxConfig { data_dir: Some(directory.join("sandbox")), ..SandboxConfig::default() };
-    Sandbox::start(settings).await.map_err(|e| Failure::Other(format!("the sandbox cannot start: {e}")))
+    let settings = SandboxConfig {
+        data_dir: Some(directory.join("sandbox")),
+        ..SandboxConfig::default()
+    };
+    Sandbox::start(settings)
+        .await
+        .map_err(|e| Failure::Other(format!("the sandbox cannot start: {e}")))
 }
 
 /// The host with what a data directory has installed beside the shipped plugins; nothing is started.
@@ -144,7 +181,9 @@ pub async fn host_with_stored(config: &Config, args: &EngineArgs) -> Result<Host
     if args.data_dir.is_some() || database.exists() {
         let store = SqliteStore::open(database, &potok_journal::Config::default());
         let store = store.map_err(|e| Failure::Other(e.to_string()))?;
-        potok_node::install_stored(&store, &host).await.map_err(|e| Failure::Other(e.to_string()))?;
+        potok_node::install_stored(&store, &host)
+            .await
+            .map_err(|e| Failure::Other(e.to_string()))?;
     }
     Ok(host)
 }
@@ -161,8 +200,11 @@ fn migrations(provider: &dyn Provider) -> Vec<potok_journal::ProviderMigration> 
 /// The shipped plugins belong to the binary, not to the data: an upgrade brings its own.
 fn install_shipped(host: &Host, grants: &Grants) -> Result<(), Failure> {
     for component in potok_plugins::shipped() {
-        let bytes = component.decompress().map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
-        host.install(&bytes, grants).map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
+        let bytes = component
+            .decompress()
+            .map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
+        host.install(&bytes, grants)
+            .map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
     }
     Ok(())
 }

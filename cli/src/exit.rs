@@ -39,7 +39,10 @@ impl Failure {
                 INVALID
             }
             Self::Problem(problem) => {
-                eprintln!("{}", serde_json::to_string_pretty(problem).unwrap_or_else(|_| problem.to_string()));
+                eprintln!(
+                    "{}",
+                    serde_json::to_string_pretty(problem).unwrap_or_else(|_| problem.to_string())
+                );
                 FAULTED
             }
             Self::Other(message) => {

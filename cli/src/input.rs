@@ -15,9 +15,14 @@ const CEILING: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// When the file cannot be read or the text is not JSON.
 pub fn json(given: Option<&str>) -> Result<Value, Failure> {
-    let Some(given) = given else { return Ok(Value::Object(Map::new())) };
+    let Some(given) = given else {
+        return Ok(Value::Object(Map::new()));
+    };
     let (name, text) = match given.strip_prefix('@') {
-        Some("-") => ("standard input".to_owned(), read("standard input", std::io::stdin().lock())?),
+        Some("-") => (
+            "standard input".to_owned(),
+            read("standard input", std::io::stdin().lock())?,
+        ),
         Some(path) => {
             let file = std::fs::File::open(path).map_err(|e| Failure::Usage(format!("cannot read {path}: {e}")))?;
             (path.to_owned(), read(path, file)?)
@@ -58,8 +63,16 @@ pub async fn files(input: &mut Value, given: &[String], tables: &dyn Tables) -> 
 }
 
 async fn store(path: &Path, tables: &dyn Tables) -> Result<String, Failure> {
-    let bytes =
-        tokio::fs::read(path).await.map_err(|e| Failure::Usage(format!("cannot read {}: {e}", path.display())))?;
-    let id = tables.put_blob(bytes).await.map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
-    Ok(if id.starts_with("blob:") { id } else { format!("blob:{id}") })
+    let bytes = tokio::fs::read(path)
+        .await
+        .map_err(|e| Failure::Usage(format!("cannot read {}: {e}", path.display())))?;
+    let id = tables
+        .put_blob(bytes)
+        .await
+        .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
+    Ok(if id.starts_with("blob:") {
+        id
+    } else {
+        format!("blob:{id}")
+    })
 }

@@ -25,7 +25,11 @@ pub enum Progress {
 impl Progress {
     /// Bars when stderr is a terminal, lines when it is not.
     pub fn new() -> Self {
-        if std::io::stderr().is_terminal() { Self::Bars(Bars::default()) } else { Self::Lines }
+        if std::io::stderr().is_terminal() {
+            Self::Bars(Bars::default())
+        } else {
+            Self::Lines
+        }
     }
 
     /// Shows what a task did.
@@ -86,7 +90,11 @@ impl Bars {
 
     fn end(&mut self, event: &TaskEvent, message: &str) {
         if let Some(bar) = self.bars.remove(&event.path) {
-            bar.finish_with_message(if message == "completed" { String::new() } else { message.to_owned() });
+            bar.finish_with_message(if message == "completed" {
+                String::new()
+            } else {
+                message.to_owned()
+            });
         }
     }
 

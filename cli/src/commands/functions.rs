@@ -11,7 +11,11 @@ use crate::{
 
 pub async fn functions(config: &Config, args: FunctionsArgs) -> Result<u8, Failure> {
     let host = engine::host_with_stored(config, &args.engine).await?;
-    let mut functions: Vec<_> = host.plugins().iter().flat_map(|plugin| plugin.functions.clone()).collect();
+    let mut functions: Vec<_> = host
+        .plugins()
+        .iter()
+        .flat_map(|plugin| plugin.functions.clone())
+        .collect();
     functions.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     if args.json {
         println!("{}", serde_json::to_string_pretty(&functions).unwrap_or_default());

@@ -29,7 +29,8 @@ pub async fn dispatch(cli: Cli) -> u8 {
 }
 
 async fn command(cli: Cli) -> Result<u8, Failure> {
-    let mut layers = Layers::load(cli.config.as_deref(), std::env::vars()).map_err(|e| Failure::Usage(e.to_string()))?;
+    let mut layers =
+        Layers::load(cli.config.as_deref(), std::env::vars()).map_err(|e| Failure::Usage(e.to_string()))?;
     if let Some(dir) = engine_args(&cli.command).and_then(|args| args.data_dir.as_deref()) {
         layers.set("data_dir", Value::String(dir.display().to_string()), "--data-dir");
     }
@@ -73,7 +74,9 @@ fn engine_args(command: &Command) -> Option<&EngineArgs> {
 fn log(config: &Config) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
         .map_err(|e| Failure::Usage(format!("log = \"{}\" is no filter: {e}", config.log)))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second subscriber (in tests) is no reason to stop.
     let _ = match config.log_format {
         LogFormat::Text => subscriber.with_target(false).try_init(),
@@ -86,7 +89,10 @@ fn log(config: &Config) -> Result<(), Failure> {
 fn read_workflow(file: &Path) -> Result<String, Failure> {
     let bytes = std::fs::read(file).map_err(|e| Failure::Usage(format!("cannot read {}: {e}", file.display())))?;
     String::from_utf8(bytes).map_err(|e| {
-        let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
         Failure::Invalid(format!("{}:{line}: the file is not UTF-8 text", file.display()))
     })
 }

@@ -46,7 +46,15 @@ async fn drive(
     input::files(&mut input, &args.files, &**node.tables()).await?;
     let id = &deployment.id;
     let (_, prepared) = node.workflow(&id.namespace, &id.name, Some(&id.version)).await?;
-    let started = node.start_prepared(&prepared, StartRequest { input, ..StartRequest::default() }).await?;
+    let started = node
+        .start_prepared(
+            &prepared,
+            StartRequest {
+                input,
+                ..StartRequest::default()
+            },
+        )
+        .await?;
     let run = started.run.id;
     let mut news = node.follow(run, 0).await?;
     let mut progress = Progress::new();
@@ -115,7 +123,10 @@ struct Trace {
 impl Trace {
     fn create(path: &Path) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|e| Failure::Usage(format!("cannot write {}: {e}", path.display())))?;
-        Ok(Self { path: path.display().to_string(), file: BufWriter::new(file) })
+        Ok(Self {
+            path: path.display().to_string(),
+            file: BufWriter::new(file),
+        })
     }
 
     fn write(&mut self, events: &[TaskEvent]) -> Result<(), Failure> {

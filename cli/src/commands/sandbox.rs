@@ -1,6 +1,11 @@
 //! `potok sandbox`: the local stand-ins on their own.
 
-use potok_sandbox::{Sandbox, SandboxConfig};
+use potok_sandbox::{
+    DEFAULT_MODEL, Sandbox, SandboxConfig,
+    world::{DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL},
+};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     args::SandboxArgs,
@@ -8,13 +13,30 @@ use crate::{
 };
 
 pub async fn sandbox(args: SandboxArgs) -> Result<u8, Failure> {
-    let listen = args.listen.parse().map_err(|e| Failure::Usage(format!("--listen {}: {e}", args.listen)))?;
-    let config = SandboxConfig { listen, data_dir: args.data_dir, ..SandboxConfig::default() };
-    let running = Sandbox::start(config).await.map_err(|e| Failure::Other(e.to_string()))?;
-    println!("Bot API              {}", running.bot_api_url());
-    println!("OpenAI-compatible    {}", running.openai_url());
+    let listen = args
+        .listen
+        .parse()
+        .map_err(|e| Failure::Usage(format!("--listen {}: {e}", args.listen)))?;
+    let config = SandboxConfig {
+        listen,
+        data_dir: args.data_dir,
+        ..SandboxConfig::default()
+    };
+    let running = Sandbox::start(config)
+        .await
+        .map_err(|e| Failure::Other(e.to_string()))?;
+    println!("Bot API    {}", running.bot_api_url());
+    println!("Bot token  {DEFAULT_BOT_TOKEN}");
+    println!("Channel    {DEFAULT_CHANNEL}");
+    println!("OpenAI     {}", running.openai_url());
+    println!("Model      {DEFAULT_MODEL}");
+    println!("Admin      {}", running.admin_url());
     println!("Ctrl-C stops it");
-    tokio::signal::ctrl_c().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     running.shutdown().await;
     Ok(COMPLETED)
 }

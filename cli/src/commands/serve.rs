@@ -26,12 +26,24 @@ const GRACE: Duration = Duration::from_secs(10);
 pub async fn serve(config: &Config, args: ServeArgs) -> Result<u8, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let engine = Engine::start(config, &args.engine, true).await?;
-    let settings = ServerConfig { listen: config.listen.clone(), grace: GRACE };
-    let server = Server::start(engine.node.clone(), settings).await.map_err(|e| Failure::Other(e.to_string()))?;
+    let settings = ServerConfig {
+        listen: config.listen.clone(),
+        grace: GRACE,
+    };
+    let server = Server::start(engine.node.clone(), settings)
+        .await
+        .map_err(|e| Failure::Other(e.to_string()))?;
     let base = server.url();
-    eprintln!("potok: listening on {base}   API {base}/docs   data {}", config.data_dir.display());
+    eprintln!(
+        "potok: listening on {base}   API {base}/docs   data {}",
+        config.data_dir.display()
+    );
     if let Some(sandbox) = engine.sandbox() {
-        eprintln!("potok: sandbox: Bot API {}   model {}", sandbox.bot_api_url(), sandbox.openai_url());
+        eprintln!(
+            "potok: sandbox: Bot API {}   model {}",
+            sandbox.bot_api_url(),
+            sandbox.openai_url()
+        );
     }
     let drafts = args.dev.map(|dir| tokio::spawn(watch(engine.node.clone(), dir)));
     tokio::select! {

@@ -35,7 +35,9 @@ pub struct RunNews {
 
 impl RunNews {
     pub(crate) fn of(update: &Update) -> Self {
-        let events = (update.first..).zip(update.traces.iter()).map(|(number, trace)| TaskEvent::new(number, trace));
+        let events = (update.first..)
+            .zip(update.traces.iter())
+            .map(|(number, trace)| TaskEvent::new(number, trace));
         let outcome = update.outcome.as_ref();
         Self {
             run: update.run,
@@ -47,7 +49,13 @@ impl RunNews {
     }
 
     fn stored(view: &RunView, events: Vec<TaskEvent>) -> Self {
-        Self { run: view.id, status: view.status, events, output: view.output.clone(), error: view.error.clone() }
+        Self {
+            run: view.id,
+            status: view.status,
+            events,
+            output: view.output.clone(),
+            error: view.error.clone(),
+        }
     }
 }
 
@@ -73,7 +81,15 @@ impl Following {
     pub(crate) fn new(store: Arc<dyn Store>, bus: &dyn Bus, run: RunId, from: u64) -> Self {
         // Subscribed before the store is asked, so that nothing falls between the two.
         let subscription = bus.subscribe(&subject(run));
-        Self { store, run, subscription, next: from, waiting: VecDeque::new(), behind: true, ended: false }
+        Self {
+            store,
+            run,
+            subscription,
+            next: from,
+            waiting: VecDeque::new(),
+            behind: true,
+            ended: false,
+        }
     }
 
     /// The next news; `None` after the run's end was told, or when the run is gone.
@@ -104,7 +120,9 @@ impl Following {
 
     /// Takes news from the bus; asks the store when some is missing.
     fn hear(&mut self, payload: &[u8]) {
-        let Ok(mut news) = serde_json::from_slice::<RunNews>(payload) else { return };
+        let Ok(mut news) = serde_json::from_slice::<RunNews>(payload) else {
+            return;
+        };
         if news.events.first().is_some_and(|event| event.number > self.next) {
             self.behind = true;
             return;
@@ -122,7 +140,10 @@ impl Following {
         let view = RunView::from(row);
         let rows = self.store.timeline(self.run, self.next.checked_sub(1), PAGE).await?;
         let full = !rows.is_empty();
-        let events: Vec<TaskEvent> = rows.into_iter().filter_map(|row| serde_json::from_value(row.entry).ok()).collect();
+        let events: Vec<TaskEvent> = rows
+            .into_iter()
+            .filter_map(|row| serde_json::from_value(row.entry).ok())
+            .collect();
         self.behind = full;
         self.ended = false;
         self.waiting.push_back(RunNews::stored(&view, events));

@@ -36,7 +36,12 @@ pub struct NodeConfig {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { core: CoreConfig::default(), call_timeout: Duration::from_secs(300), calls: 256, triggers: true }
+        Self {
+            core: CoreConfig::default(),
+            call_timeout: Duration::from_secs(300),
+            calls: 256,
+            triggers: true,
+        }
     }
 }
 
@@ -120,7 +125,11 @@ pub enum NodeError {
 
 impl NodeError {
     fn missing(what: &'static str, name: impl ToString) -> Self {
-        Self::NotFound { what, name: name.to_string(), hint: String::new() }
+        Self::NotFound {
+            what,
+            name: name.to_string(),
+            hint: String::new(),
+        }
     }
 }
 
@@ -136,8 +145,13 @@ impl Node {
         let tables: Arc<dyn Tables> = Arc::new(StoreTables::new(Arc::clone(&store)));
         install_stored(&*store, &host).await?;
         let deployments = Arc::new(Deployments::new(Arc::clone(&store), host.clone(), evaluator.clone()));
-        let executor =
-            Executor::new(host.clone(), Arc::new(http), Arc::clone(&tables), config.calls, config.call_timeout);
+        let executor = Executor::new(
+            host.clone(),
+            Arc::new(http),
+            Arc::clone(&tables),
+            config.calls,
+            config.call_timeout,
+        );
         let (shell, stopped) = Shell::start(Parts {
             core: Core::new(config.core, evaluator),
             scheduler: Scheduler::default(),
@@ -250,7 +264,12 @@ impl Node {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn workflow(&self, namespace: &str, name: &str, version: Option<&str>) -> Result<(WorkflowView, Arc<Prepared>), NodeError> {
+    pub async fn workflow(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<(WorkflowView, Arc<Prepared>), NodeError> {
         let found = self.0.deployments.find(namespace, name, version).await?;
         found.ok_or_else(|| missing_workflow(namespace, name, version))
     }
@@ -284,10 +303,19 @@ impl Node {
     /// Watches the triggers of a workflow's active version, and those of no other.
     async fn retrigger(&self, namespace: &str, name: &str) -> Result<(), Retrigger> {
         let deployments = &self.0.deployments;
-        let active = deployments.find(namespace, name, None).await?.map(|(_, prepared)| prepared);
+        let active = deployments
+            .find(namespace, name, None)
+            .await?
+            .map(|(_, prepared)| prepared);
         let keep = active.as_ref().map(|prepared| prepared.deployed.hash.to_string());
         let hashes = deployments.hashes(namespace, name).await?;
-        self.unwatch(hashes.iter().map(String::as_str).filter(|hash| Some(*hash) != keep.as_deref())).await?;
+        self.unwatch(
+            hashes
+                .iter()
+                .map(String::as_str)
+                .filter(|hash| Some(*hash) != keep.as_deref()),
+        )
+        .await?;
         if let Some(prepared) = active {
             self.watch(&prepared).await?;
         }
@@ -314,7 +342,10 @@ impl Node {
         for (kind, plan) in &prepared.plans {
             let key = trigger_key(&prepared.deployed.hash, kind);
             let state = shell::trigger_state(&*self.0.store, &prepared.deployed.hash, kind).await?;
-            self.0.shell.send(Message::Watch(key, Box::new(plan.clone()), state)).await?;
+            self.0
+                .shell
+                .send(Message::Watch(key, Box::new(plan.clone()), state))
+                .await?;
         }
         Ok(())
     }
@@ -369,7 +400,11 @@ fn trigger_key(hash: &str, kind: &str) -> Arc<str> {
 }
 
 fn id(namespace: &str, name: &str, version: &str) -> WorkflowId {
-    WorkflowId { namespace: namespace.to_owned(), name: name.to_owned(), version: version.to_owned() }
+    WorkflowId {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        version: version.to_owned(),
+    }
 }
 
 fn missing_workflow(namespace: &str, name: &str, version: Option<&str>) -> NodeError {
@@ -415,8 +450,14 @@ impl Node {
         let Some(limit) = request.wait else {
             let (_, answer) = self.0.shell.ask(|client| start(Some(client))).await?;
             return match answer.await.map_err(|_| Stopped)? {
-                Answer::Started(run) => Ok(Started { run: self.run(run).await?, existed: false }),
-                Answer::Exists(run) => Ok(Started { run: self.run(run).await?, existed: true }),
+                Answer::Started(run) => Ok(Started {
+                    run: self.run(run).await?,
+                    existed: false,
+                }),
+                Answer::Exists(run) => Ok(Started {
+                    run: self.run(run).await?,
+                    existed: true,
+                }),
                 other => Err(unavailable(other)),
             };
         };
@@ -424,10 +465,14 @@ impl Node {
         let (client, answer) = self.0.shell.ask(|client| Input::Wait { run, client }).await?;
         self.0.shell.happened(start(None)).await;
         match self.answered(run, client, answer, limit).await? {
-            Some(Answer::Exists(existing)) => {
-                Ok(Started { run: self.wait(existing, limit).await?, existed: true })
-            }
-            Some(Answer::Ended(_)) | None => Ok(Started { run: self.run(run).await?, existed: false }),
+            Some(Answer::Exists(existing)) => Ok(Started {
+                run: self.wait(existing, limit).await?,
+                existed: true,
+            }),
+            Some(Answer::Ended(_)) | None => Ok(Started {
+                run: self.run(run).await?,
+                existed: false,
+            }),
             Some(other) => Err(unavailable(other)),
         }
     }
@@ -494,7 +539,10 @@ impl Node {
     pub async fn history(&self, run: RunId, from: u64, limit: usize) -> Result<Vec<TaskEvent>, NodeError> {
         self.run(run).await?;
         let rows = self.0.store.timeline(run, from.checked_sub(1), limit).await?;
-        Ok(rows.into_iter().filter_map(|row| serde_json::from_value(row.entry).ok()).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| serde_json::from_value(row.entry).ok())
+            .collect())
     }
 
     /// Asks something of a run; gives it as it is then.
@@ -502,13 +550,22 @@ impl Node {
     /// # Errors
     /// When there is none, or it has ended.
     pub async fn command(&self, run: RunId, command: Command) -> Result<RunView, NodeError> {
-        let (_, answer) = self.0.shell.ask(|client| Input::Command { run, command, client }).await?;
+        let (_, answer) = self
+            .0
+            .shell
+            .ask(|client| Input::Command { run, command, client })
+            .await?;
         match answer.await.map_err(|_| Stopped)? {
             Answer::Taken(_) => self.run(run).await,
             Answer::Missing => Err(NodeError::missing("run", run)),
             Answer::Refused(status) => {
-                let status = serde_json::to_value(status).ok().and_then(|v| v.as_str().map(str::to_owned));
-                Err(NodeError::Conflict(format!("the run is {}", status.unwrap_or_default())))
+                let status = serde_json::to_value(status)
+                    .ok()
+                    .and_then(|v| v.as_str().map(str::to_owned));
+                Err(NodeError::Conflict(format!(
+                    "the run is {}",
+                    status.unwrap_or_default()
+                )))
             }
             other => Err(unavailable(other)),
         }
@@ -538,7 +595,11 @@ impl Node {
     /// # Errors
     /// When it is no plugin, needs what it was not granted, or clashes with one that is installed.
     pub async fn install_plugin(&self, component: &[u8], grants: &Grants) -> Result<Arc<PluginInfo>, NodeError> {
-        let info = self.0.host.install(component, grants).map_err(|error| NodeError::Invalid(install_problem(&error)))?;
+        let info = self
+            .0
+            .host
+            .install(component, grants)
+            .map_err(|error| NodeError::Invalid(install_problem(&error)))?;
         let row = PluginRow {
             hash: info.hash.clone(),
             package: info.package.clone(),
@@ -547,7 +608,13 @@ impl Node {
             wit: info.wit.clone(),
             installed_at: shell::now().0,
         };
-        self.0.store.commit(Write::Plugin { row: Box::new(row), bytes: component.into() }).await?;
+        self.0
+            .store
+            .commit(Write::Plugin {
+                row: Box::new(row),
+                bytes: component.into(),
+            })
+            .await?;
         Ok(info)
     }
 
@@ -578,7 +645,9 @@ fn install_problem(error: &potok_wasm::InstallError) -> Problem {
 /// When the store cannot be read.
 pub async fn install_stored(store: &dyn Store, host: &Host) -> Result<(), StoreError> {
     for row in store.plugins().await? {
-        let Some((row, bytes)) = store.plugin(&row.hash).await? else { continue };
+        let Some((row, bytes)) = store.plugin(&row.hash).await? else {
+            continue;
+        };
         if let Err(error) = host.install(&bytes, &Grants(row.grants)) {
             tracing::error!(plugin = %row.hash, %error, "a stored plugin cannot be installed");
         }

@@ -24,7 +24,10 @@ impl Tables for StoreTables {
     async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, TableError> {
         let statements = statements.into_iter().map(lower).collect();
         match self.store.commit(Write::Tables(statements)).await.map_err(refused)? {
-            Written::Rows(rows) => Ok(rows.into_iter().map(|rows| rows.into_iter().map(lift).collect()).collect()),
+            Written::Rows(rows) => Ok(rows
+                .into_iter()
+                .map(|rows| rows.into_iter().map(lift).collect())
+                .collect()),
             _ => Ok(Vec::new()),
         }
     }
@@ -36,14 +39,21 @@ impl Tables for StoreTables {
 
     async fn put_blob(&self, bytes: Vec<u8>) -> Result<String, TableError> {
         let hash = potok_journal::hash(&bytes);
-        let write = Write::Blob { bytes: bytes.into(), name: None, media_type: None, created_at: shell::now().0 };
+        let write = Write::Blob {
+            bytes: bytes.into(),
+            name: None,
+            media_type: None,
+            created_at: shell::now().0,
+        };
         self.store.commit(write).await.map_err(refused)?;
         Ok(format!("sha256:{}", hex(&hash)))
     }
 
     async fn get_blob(&self, id: &str) -> Result<Option<Arc<Vec<u8>>>, TableError> {
         let digits = id.strip_prefix("blob:").unwrap_or(id).strip_prefix("sha256:");
-        let Some(hash) = digits.and_then(parse_hex) else { return Ok(None) };
+        let Some(hash) = digits.and_then(parse_hex) else {
+            return Ok(None);
+        };
         Ok(self.store.value(&hash).await.map_err(refused)?.map(Arc::new))
     }
 }
@@ -56,7 +66,10 @@ fn lower(statement: Statement) -> SqlStatement {
         Param::Text(text) => SqlValue::Text(text),
         Param::Blob(bytes) => SqlValue::Blob(bytes),
     };
-    SqlStatement { sql: statement.sql, params: statement.params.into_iter().map(param).collect() }
+    SqlStatement {
+        sql: statement.sql,
+        params: statement.params.into_iter().map(param).collect(),
+    }
 }
 
 fn lift(row: Vec<SqlValue>) -> Row {

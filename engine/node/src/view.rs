@@ -145,7 +145,9 @@ fn fits(value: &Value, budget: &mut usize) -> bool {
         Value::Array(_) | Value::Object(_) => 2,
         _ => 8,
     };
-    let Some(rest) = budget.checked_sub(own) else { return false };
+    let Some(rest) = budget.checked_sub(own) else {
+        return false;
+    };
     *budget = rest;
     match value {
         Value::Array(items) => items.iter().all(|item| fits(item, budget)),

@@ -1,6 +1,9 @@
 //! What a piece of work costs: time, CPU of this process, flushes of its store; and what the process holds.
 
-use std::{fs, time::{Duration, Instant}};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use potok_node::Node;
 
@@ -24,7 +27,11 @@ pub struct Cost {
 
 impl Meter {
     pub fn start(node: &Node) -> Self {
-        Self { start: Instant::now(), cpu: cpu_seconds(), flushes: node.store().metrics().flushes }
+        Self {
+            start: Instant::now(),
+            cpu: cpu_seconds(),
+            flushes: node.store().metrics().flushes,
+        }
     }
 
     pub fn stop(&self, node: &Node) -> Cost {
@@ -63,7 +70,9 @@ pub fn cpu_seconds() -> f64 {
 pub fn resident_mib(process: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse::<f64>().ok());
+    let kib = line
+        .and_then(|line| line.split_whitespace().next())
+        .and_then(|n| n.parse::<f64>().ok());
     kib.unwrap_or(0.0) / 1024.0
 }
 
@@ -76,7 +85,11 @@ pub fn disk_mib(directory: &std::path::Path) -> f64 {
 }
 
 /// A quantile of times, in milliseconds.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 pub fn quantile(times: &mut [Duration], q: f64) -> f64 {
     times.sort_unstable();
     let at = ((times.len() as f64 - 1.0) * q).round() as usize;

@@ -50,7 +50,11 @@ impl Report {
             return Ok(());
         }
         let cost = |value: Option<f64>, unit: &str| value.map_or_else(String::new, |v| format!("{v:>9.2} {unit}"));
-        let value = if figure.value < 100.0 { format!("{:.2}", figure.value) } else { format!("{:.0}", figure.value) };
+        let value = if figure.value < 100.0 {
+            format!("{:.2}", figure.value)
+        } else {
+            format!("{:.0}", figure.value)
+        };
         writeln!(
             std::io::stdout(),
             "{:<6} {:<52} {value:>10} {:<7} {:<20} {}",
@@ -67,13 +71,19 @@ impl Report {
 pub async fn bench(config: &Config, args: BenchArgs) -> Result<u8, Failure> {
     let known = ["pure", "b1", "b2", "b3", "b4", "start"];
     if let Some(unknown) = args.only.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(Failure::Usage(format!("there is no measurement '{unknown}'; there are {}", known.join(", "))));
+        return Err(Failure::Usage(format!(
+            "there is no measurement '{unknown}'; there are {}",
+            known.join(", ")
+        )));
     }
     if cfg!(debug_assertions) {
         eprintln!("potok: this is a debug build: its times say little (make bench builds the other one)");
     }
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    let mut report = Report { json: args.json, figures: Vec::new() };
+    let mut report = Report {
+        json: args.json,
+        figures: Vec::new(),
+    };
     if wanted("pure") {
         for figure in steps::pure(config).await? {
             report.add(&figure)?;

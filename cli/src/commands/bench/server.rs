@@ -31,8 +31,13 @@ const MANY: usize = 6_400;
 pub async fn over_http(config: &Config) -> Result<Vec<Figure>, Failure> {
     let bench = Bench::start(config).await?;
     bench.deploy("b2", &sequence("demo.count", 1)).await?;
-    let settings = ServerConfig { listen: "127.0.0.1:0".to_owned(), grace: Duration::from_secs(1) };
-    let server = Server::start(bench.node().clone(), settings).await.map_err(|e| Failure::Other(e.to_string()))?;
+    let settings = ServerConfig {
+        listen: "127.0.0.1:0".to_owned(),
+        grace: Duration::from_secs(1),
+    };
+    let server = Server::start(bench.node().clone(), settings)
+        .await
+        .map_err(|e| Failure::Other(e.to_string()))?;
     let address = server.address();
     let meter = Meter::start(bench.node());
     let mut client = Client::connect(address).await?;
@@ -92,7 +97,9 @@ impl Client {
     async fn connect(address: std::net::SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     async fn request(&mut self) -> Result<(), Failure> {
@@ -118,7 +125,11 @@ impl Client {
         let mut answer = vec![0; length];
         self.stream.read_exact(&mut answer).await?;
         if !status.contains(" 200 ") || !String::from_utf8_lossy(&answer).contains("completed") {
-            return Err(Failure::Other(format!("{}: {}", status.trim(), String::from_utf8_lossy(&answer))));
+            return Err(Failure::Other(format!(
+                "{}: {}",
+                status.trim(),
+                String::from_utf8_lossy(&answer)
+            )));
         }
         Ok(())
     }
@@ -137,7 +148,10 @@ pub async fn start_up() -> Result<Vec<Figure>, Failure> {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let stderr = child.stderr.take().ok_or_else(|| Failure::Other("the server has no stderr".to_owned()))?;
+        let stderr = child
+            .stderr
+            .take()
+            .ok_or_else(|| Failure::Other("the server has no stderr".to_owned()))?;
         let mut lines = BufReader::new(stderr).lines();
         while let Some(line) = lines.next_line().await? {
             if line.contains("listening on") {
@@ -149,9 +163,20 @@ pub async fn start_up() -> Result<Vec<Figure>, Failure> {
         memory = child.id().map_or(0.0, |id| resident_mib(&id.to_string()));
         child.kill().await?;
     }
-    let figure = |what: &str, value, unit| Figure { name: "start", what: what.to_owned(), value, unit, cpu: None, flushes: None };
+    let figure = |what: &str, value, unit| Figure {
+        name: "start",
+        what: what.to_owned(),
+        value,
+        unit,
+        cpu: None,
+        flushes: None,
+    };
     Ok(vec![
-        figure("start of the server to ready, median of 5", quantile(&mut times, 0.5), "ms"),
+        figure(
+            "start of the server to ready, median of 5",
+            quantile(&mut times, 0.5),
+            "ms",
+        ),
         figure("idle memory of the server", memory, "MiB"),
     ])
 }

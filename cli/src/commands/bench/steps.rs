@@ -48,7 +48,12 @@ pub async fn pure(config: &Config) -> Result<Vec<Figure>, Failure> {
             now: Timestamp(0),
             tables: Arc::new(Unavailable),
         };
-        host.call(&function.component, &function.canonical, json!({ "number": number }), cx)
+        host.call(
+            &function.component,
+            &function.canonical,
+            json!({ "number": number }),
+            cx,
+        )
     };
     let failed = |problem: potok_dsl::Problem| Failure::Problem(Box::new(problem));
     for number in 0..500 {
@@ -95,7 +100,12 @@ pub async fn sequential(config: &Config) -> Result<Vec<Figure>, Failure> {
     Ok(figures)
 }
 
-async fn one_by_one(bench: &Bench, workflow: &Arc<Prepared>, name: &'static str, kind: &str) -> Result<Figure, Failure> {
+async fn one_by_one(
+    bench: &Bench,
+    workflow: &Arc<Prepared>,
+    name: &'static str,
+    kind: &str,
+) -> Result<Figure, Failure> {
     let meter = Meter::start(bench.node());
     let mut times = Vec::new();
     for _ in 0..ONE_BY_ONE {
@@ -183,7 +193,14 @@ pub async fn sleepers(config: &Config, count: u32) -> Result<Vec<Figure>, Failur
         let (node, workflow) = (bench.node().clone(), Arc::clone(&workflow));
         workers.spawn(async move {
             for _ in (worker..count).step_by(64) {
-                node.start_prepared(&workflow, StartRequest { input: json!({}), ..StartRequest::default() }).await?;
+                node.start_prepared(
+                    &workflow,
+                    StartRequest {
+                        input: json!({}),
+                        ..StartRequest::default()
+                    },
+                )
+                .await?;
             }
             Ok::<(), Failure>(())
         });
@@ -197,15 +214,30 @@ pub async fn sleepers(config: &Config, count: u32) -> Result<Vec<Figure>, Failur
     let cpu = cpu_seconds();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle = (cpu_seconds() - cpu) / 3.0 * 100.0;
-    let figure = |what: String, value, unit| Figure { name: "b4", what, value, unit, cpu: None, flushes: None };
+    let figure = |what: String, value, unit| Figure {
+        name: "b4",
+        what,
+        value,
+        unit,
+        cpu: None,
+        flushes: None,
+    };
     let figures = vec![
         Figure {
             cpu: cost.cpu_a_step(count as usize),
             flushes: cost.flushes_a_step(count as usize),
-            ..figure(format!("{count} sleeping workflows accepted in"), cost.time.as_secs_f64(), "s")
+            ..figure(
+                format!("{count} sleeping workflows accepted in"),
+                cost.time.as_secs_f64(),
+                "s",
+            )
         },
         figure("resident memory before".to_owned(), before, "MiB"),
-        figure("resident memory while they sleep".to_owned(), resident_mib("self"), "MiB"),
+        figure(
+            "resident memory while they sleep".to_owned(),
+            resident_mib("self"),
+            "MiB",
+        ),
         figure("disk while they sleep".to_owned(), disk_mib(bench.directory()), "MiB"),
         figure("CPU while they sleep".to_owned(), idle, "%"),
     ];
@@ -216,7 +248,16 @@ pub async fn sleepers(config: &Config, count: u32) -> Result<Vec<Figure>, Failur
 /// A run to its end.
 async fn run(node: &Node, workflow: &Prepared) -> Result<Value, Failure> {
     let wait = Some(Duration::from_secs(600));
-    let started = node.start_prepared(workflow, StartRequest { input: json!({ "n": 0 }), wait, ..StartRequest::default() }).await?;
+    let started = node
+        .start_prepared(
+            workflow,
+            StartRequest {
+                input: json!({ "n": 0 }),
+                wait,
+                ..StartRequest::default()
+            },
+        )
+        .await?;
     match started.run.status {
         Status::Completed => Ok(started.run.output.unwrap_or_default()),
         _ => Err(started.run.error.map_or_else(

@@ -18,10 +18,14 @@ pub struct Bench {
 impl Bench {
     pub async fn start(config: &Config) -> Result<Self, Failure> {
         let directory = tempfile::tempdir_in(".").or_else(|_| tempfile::tempdir())?;
-        let config = Config { data_dir: directory.path().to_owned(), ..config.clone() };
+        let config = Config {
+            data_dir: directory.path().to_owned(),
+            ..config.clone()
+        };
         let engine = Engine::start(&config, &EngineArgs::default(), true).await?;
         let host = engine.node.host();
-        host.add_provider(Arc::new(Counter::default())).map_err(|e| Failure::Other(e.to_string()))?;
+        host.add_provider(Arc::new(Counter::default()))
+            .map_err(|e| Failure::Other(e.to_string()))?;
         for component in potok_plugins::fixtures() {
             let bytes = component.decompress().map_err(|e| Failure::Other(e.to_string()))?;
             // One fixture asks for what nobody grants: that is what it is for.
@@ -40,16 +44,20 @@ impl Bench {
 
     /// Deploys a workflow with these tasks.
     pub async fn deploy(&self, name: &str, tasks: &str) -> Result<Arc<Prepared>, Failure> {
-        let text = format!(
-            "document: {{ dsl: '1.0.3', namespace: bench, name: {name}, version: '1.0.0' }}\ndo:\n{tasks}"
-        );
+        let text =
+            format!("document: {{ dsl: '1.0.3', namespace: bench, name: {name}, version: '1.0.0' }}\ndo:\n{tasks}");
         self.node().deploy(name, &text, false).await?;
         Ok(self.node().workflow("bench", name, None).await?.1)
     }
 
     pub fn function(&self, name: &str) -> Result<Arc<potok_wasm::FunctionInfo>, Failure> {
-        let name: FunctionName = name.parse().map_err(|e: potok_dsl::NameError| Failure::Other(e.to_string()))?;
-        self.node().host().resolve(&name).map_err(|e| Failure::Other(e.to_string()))
+        let name: FunctionName = name
+            .parse()
+            .map_err(|e: potok_dsl::NameError| Failure::Other(e.to_string()))?;
+        self.node()
+            .host()
+            .resolve(&name)
+            .map_err(|e| Failure::Other(e.to_string()))
     }
 }
 
@@ -59,7 +67,10 @@ pub fn sequence(function: &str, steps: usize) -> String {
     let mut tasks = String::new();
     for n in 0..steps {
         // Writing to a string cannot fail.
-        let _ = writeln!(tasks, "  - s{n}: {{ call: {function}, with: {{ number: '${{ .n }}' }}, output: {{ as: {{ n: '${{ . }}' }} }} }}");
+        let _ = writeln!(
+            tasks,
+            "  - s{n}: {{ call: {function}, with: {{ number: '${{ .n }}' }}, output: {{ as: {{ n: '${{ . }}' }} }} }}"
+        );
     }
     tasks
 }

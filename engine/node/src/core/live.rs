@@ -198,7 +198,10 @@ impl Live {
                     self.calls.insert(call.call, (call.path.clone(), call.digest.clone()));
                     let call = Box::new(call);
                     if call.pure || self.durable >= self.seq {
-                        wishes.push(Wish::Out(Output::StartCall { run: self.run(), effect: call }));
+                        wishes.push(Wish::Out(Output::StartCall {
+                            run: self.run(),
+                            effect: call,
+                        }));
                     } else {
                         self.gated.push_back((self.seq, call));
                     }
@@ -265,7 +268,10 @@ impl Live {
         let due = upto - self.snapshot_at >= SNAPSHOT_EVERY;
         let snapshot = ((snapshot || due) && self.outcome.is_none() && upto > self.snapshot_at).then(|| {
             self.snapshot_at = upto;
-            Arc::new(Kept { machine: self.machine.snapshot(), traces: self.traces.next })
+            Arc::new(Kept {
+                machine: self.machine.snapshot(),
+                traces: self.traces.next,
+            })
         });
         let first_trace = self.traces.first();
         let traces = Arc::new(std::mem::take(&mut self.traces.list));
@@ -297,19 +303,29 @@ impl Live {
             outcome: self.outcome.clone(),
             trigger: self.trigger.clone(),
         };
-        self.writing = Some(Writing { upto, update, opening, entries });
+        self.writing = Some(Writing {
+            upto,
+            update,
+            opening,
+            entries,
+        });
         save
     }
 
     /// The write under way is durable: what waited for it may leave.
     pub fn saved(&mut self) -> (Vec<Output>, Option<Update>) {
-        let Some(writing) = self.writing.take() else { return (Vec::new(), None) };
+        let Some(writing) = self.writing.take() else {
+            return (Vec::new(), None);
+        };
         self.durable = writing.upto;
         self.failures = 0;
         let mut out = Vec::new();
         while self.gated.front().is_some_and(|(seq, _)| *seq <= self.durable) {
             if let Some((_, effect)) = self.gated.pop_front() {
-                out.push(Output::StartCall { run: self.run(), effect });
+                out.push(Output::StartCall {
+                    run: self.run(),
+                    effect,
+                });
             }
         }
         (out, Some(writing.update))
@@ -343,13 +359,19 @@ impl Live {
 
     /// The run's status as people see it.
     pub fn status(&self) -> Status {
-        self.outcome.as_ref().map_or_else(|| self.machine.status(), |outcome| outcome.status)
+        self.outcome
+            .as_ref()
+            .map_or_else(|| self.machine.status(), |outcome| outcome.status)
     }
 }
 
 impl Traces {
     /// Continues a timeline: the next trace has the number `next`, those below `kept` are durable.
     pub fn resume(next: u64, kept: u64) -> Self {
-        Self { next, skip_below: kept, list: Vec::new() }
+        Self {
+            next,
+            skip_below: kept,
+            list: Vec::new(),
+        }
     }
 }

@@ -46,7 +46,11 @@ impl Core {
         self.next_due = None;
         let slept = (Timestamp(0), RunId::from_bytes([0xff; 16]));
         let after = self.due_after.or(self.recovered.then_some(slept));
-        out.push(Output::QueryDue { until: self.now, after, limit: self.config.wake_batch });
+        out.push(Output::QueryDue {
+            until: self.now,
+            after,
+            limit: self.config.wake_batch,
+        });
     }
 
     /// Has a run read, unless it is here or on its way.
@@ -66,7 +70,9 @@ impl Core {
 
     /// A run was read.
     pub(super) fn loaded(&mut self, run: RunId, result: Result<Box<Stored>, LoadFailure>, out: &mut Vec<Output>) {
-        let Some(waiting) = self.loading.remove(&run) else { return };
+        let Some(waiting) = self.loading.remove(&run) else {
+            return;
+        };
         let stored = match result {
             Ok(stored) => stored,
             Err(failure) => {
@@ -93,14 +99,22 @@ impl Core {
 
     /// Rebuilds the machine by feeding it what it has consumed, then issues again what was outstanding.
     fn revive(&mut self, run: RunId, stored: Stored, out: &mut Vec<Output>) -> Result<(), String> {
-        let Stored { deployed, snapshot, entries, timeline, recoveries, trigger } = stored;
+        let Stored {
+            deployed,
+            snapshot,
+            entries,
+            timeline,
+            recoveries,
+            trigger,
+        } = stored;
         let definition = Arc::clone(&deployed.definition);
         let mut entries = entries.into_iter();
         let snapshot_at = snapshot.as_ref().map_or(0, |(seq, _)| *seq);
         let (mut machine, mut traces, mut seq) = match snapshot {
             Some((seq, kept)) => {
                 let traces = Traces::resume(kept.traces, timeline);
-                let machine = Machine::restore(definition, self.evaluator.clone(), kept.machine).map_err(|e| e.to_string())?;
+                let machine =
+                    Machine::restore(definition, self.evaluator.clone(), kept.machine).map_err(|e| e.to_string())?;
                 (machine, traces, seq)
             }
             None => {
@@ -113,7 +127,9 @@ impl Core {
             }
         };
         for entry in entries {
-            let Entry::Event(recorded) = entry else { return Err("its journal has a second start".to_owned()) };
+            let Entry::Event(recorded) = entry else {
+                return Err("its journal has a second start".to_owned());
+            };
             machine.apply(&recorded, &mut traces).map_err(|e| e.to_string())?;
             seq += 1;
         }

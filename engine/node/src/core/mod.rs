@@ -38,7 +38,12 @@ pub struct CoreConfig {
 
 impl Default for CoreConfig {
     fn default() -> Self {
-        Self { linger: Millis(5), evict_after: Millis(2_000), wake_batch: 512, recoveries: 3 }
+        Self {
+            linger: Millis(5),
+            evict_after: Millis(2_000),
+            wake_batch: 512,
+            recoveries: 3,
+        }
     }
 }
 
@@ -102,9 +107,24 @@ impl Core {
             Input::Command { run, command, client } => self.command(run, command, client, out),
             Input::Wait { run, client } => self.waiters.entry(run).or_default().push(client),
             Input::Forget { run, client } => self.forget(run, client),
-            Input::CallDone { run, call, path, digest, outcome } => {
+            Input::CallDone {
+                run,
+                call,
+                path,
+                digest,
+                outcome,
+            } => {
                 if self.runs.get(&run).is_some_and(|live| live.is_open(call)) {
-                    self.consume(run, Event::CallCompleted { call, path, digest, outcome }, out);
+                    self.consume(
+                        run,
+                        Event::CallCompleted {
+                            call,
+                            path,
+                            digest,
+                            outcome,
+                        },
+                        out,
+                    );
                 }
             }
             Input::Saved { run, result } => self.saved(run, result, out),
@@ -148,10 +168,21 @@ impl Core {
     }
 
     fn start(&mut self, start: StartRun, out: &mut Vec<Output>) {
-        let StartRun { run, deployed, input, trigger, idempotency_key, labels, client } = start;
+        let StartRun {
+            run,
+            deployed,
+            input,
+            trigger,
+            idempotency_key,
+            labels,
+            client,
+        } = start;
         if self.stopping {
             if let Some(client) = client {
-                out.push(Output::Answer(client, Answer::Failed("the node is stopping".to_owned())));
+                out.push(Output::Answer(
+                    client,
+                    Answer::Failed("the node is stopping".to_owned()),
+                ));
             }
             return;
         }
@@ -202,7 +233,9 @@ impl Core {
             return;
         }
         let event = match command {
-            Command::Suspend(_) if status == Status::Suspended => return out.push(Output::Answer(client, Answer::Taken(status))),
+            Command::Suspend(_) if status == Status::Suspended => {
+                return out.push(Output::Answer(client, Answer::Taken(status)));
+            }
             Command::Resume if status != Status::Suspended => {
                 return out.push(Output::Answer(client, Answer::Refused(status)));
             }
@@ -284,7 +317,8 @@ impl Core {
                 self.lingering.insert((at, run));
             }
         } else if live.idle() {
-            self.idling.insert((live.quiet_since.after(self.config.evict_after), run));
+            self.idling
+                .insert((live.quiet_since.after(self.config.evict_after), run));
         }
     }
 
@@ -327,9 +361,16 @@ impl Core {
         let (status, durable) = (live.status(), live.durable);
         let (now_durable, still): (Vec<_>, Vec<_>) = live.commanders.drain(..).partition(|(seq, _)| *seq <= durable);
         live.commanders = still;
-        out.extend(now_durable.into_iter().map(|(_, c)| Output::Answer(c, Answer::Taken(status))));
+        out.extend(
+            now_durable
+                .into_iter()
+                .map(|(_, c)| Output::Answer(c, Answer::Taken(status))),
+        );
         out.extend(update.map(Output::Publish));
-        let ended = live.outcome.clone().filter(|_| live.durable == live.seq && !live.dirty());
+        let ended = live
+            .outcome
+            .clone()
+            .filter(|_| live.durable == live.seq && !live.dirty());
         match ended {
             Some(outcome) => self.ended(run, &outcome, out),
             None if self.stopping => self.stop_run(run, out),
@@ -340,7 +381,11 @@ impl Core {
 
     fn ended(&mut self, run: RunId, outcome: &Outcome, out: &mut Vec<Output>) {
         let waiters = self.waiters.remove(&run).unwrap_or_default();
-        out.extend(waiters.into_iter().map(|c| Output::Answer(c, Answer::Ended(outcome.clone()))));
+        out.extend(
+            waiters
+                .into_iter()
+                .map(|c| Output::Answer(c, Answer::Ended(outcome.clone()))),
+        );
         self.abandon(run, out);
     }
 
@@ -367,7 +412,8 @@ impl Core {
         if let Some(at) = live.linger {
             self.lingering.remove(&(at, run));
         }
-        self.idling.remove(&(live.quiet_since.after(self.config.evict_after), run));
+        self.idling
+            .remove(&(live.quiet_since.after(self.config.evict_after), run));
         out.extend(live.open_calls().map(|call| Output::CancelCall { run, call }));
     }
 

@@ -42,7 +42,12 @@ struct Known {
 
 impl Deployments {
     pub(crate) fn new(store: Arc<dyn Store>, host: Host, evaluator: Evaluator) -> Self {
-        Self { store, host, evaluator, known: Mutex::default() }
+        Self {
+            store,
+            host,
+            evaluator,
+            known: Mutex::default(),
+        }
     }
 
     /// Prepares a text; nothing is kept.
@@ -51,7 +56,12 @@ impl Deployments {
     }
 
     /// Stores a prepared definition.
-    pub(crate) async fn put(&self, prepared: Prepared, draft: bool, now: Timestamp) -> Result<(Deployment, Arc<Prepared>), DeployError> {
+    pub(crate) async fn put(
+        &self,
+        prepared: Prepared,
+        draft: bool,
+        now: Timestamp,
+    ) -> Result<(Deployment, Arc<Prepared>), DeployError> {
         let row = DefinitionRow {
             hash: prepared.deployed.hash.to_string(),
             id: prepared.id().clone(),
@@ -64,12 +74,19 @@ impl Deployments {
             Ok(Written::Definition { hash, created }) => (hash, created),
             Ok(_) => (prepared.deployed.hash.to_string(), true),
             Err(StoreError::DefinitionConflict { id, source_text, .. }) => {
-                return Err(DeployError::Conflict { id: *id, diff: diff(&source_text, &prepared.parsed.source) });
+                return Err(DeployError::Conflict {
+                    id: *id,
+                    diff: diff(&source_text, &prepared.parsed.source),
+                });
             }
             Err(error) => return Err(error.into()),
         };
         let same = *hash == *prepared.deployed.hash;
-        let prepared = if same { self.keep(prepared) } else { self.by_hash(&hash).await?.unwrap_or_else(|| self.keep(prepared)) };
+        let prepared = if same {
+            self.keep(prepared)
+        } else {
+            self.by_hash(&hash).await?.unwrap_or_else(|| self.keep(prepared))
+        };
         let id = prepared.id().clone();
         let mut created = created;
         if draft && id.namespace != FUNCTIONS {
@@ -77,7 +94,14 @@ impl Deployments {
             let before = self.lock().drafts.insert(key, (Arc::clone(&prepared), now));
             created |= before.is_none_or(|(old, _)| old.deployed.hash != prepared.deployed.hash);
         }
-        Ok((Deployment { id, definition: hash, created }, prepared))
+        Ok((
+            Deployment {
+                id,
+                definition: hash,
+                created,
+            },
+            prepared,
+        ))
     }
 
     /// The workflow of one step that calls a function.
@@ -86,7 +110,9 @@ impl Deployments {
         if let Some(known) = self.lock().steps.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let prepared = self.prepare(&function.canonical, &one_step(function)).map_err(DeployError::Invalid)?;
+        let prepared = self
+            .prepare(&function.canonical, &one_step(function))
+            .map_err(DeployError::Invalid)?;
         let (_, prepared) = self.put(prepared, true, now).await?;
         let mut known = self.lock();
         if known.steps.len() >= KEPT {
@@ -127,7 +153,9 @@ impl Deployments {
             // What runs hold its own reference; the rest is compiled again when it is wanted.
             known.compiled.retain(|_, kept| Arc::strong_count(kept) > 1);
         }
-        known.compiled.insert(prepared.deployed.hash.to_string(), Arc::clone(&prepared));
+        known
+            .compiled
+            .insert(prepared.deployed.hash.to_string(), Arc::clone(&prepared));
         prepared
     }
 
@@ -138,7 +166,11 @@ impl Deployments {
         name: &str,
         version: Option<&str>,
     ) -> Result<Option<(WorkflowView, Arc<Prepared>)>, StoreError> {
-        let draft = self.lock().drafts.get(&(namespace.to_owned(), name.to_owned())).cloned();
+        let draft = self
+            .lock()
+            .drafts
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .cloned();
         if let Some((prepared, at)) = draft
             && version.is_none_or(|version| prepared.id().version == version)
         {
@@ -148,23 +180,41 @@ impl Deployments {
         let row = match version {
             None => active.clone(),
             Some(version) => {
-                let id = WorkflowId { namespace: namespace.to_owned(), name: name.to_owned(), version: version.to_owned() };
+                let id = WorkflowId {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                    version: version.to_owned(),
+                };
                 self.store.definition_by_id(&id).await?
             }
         };
         let Some(row) = row else { return Ok(None) };
         let is_active = active.is_some_and(|active| active.hash == row.hash);
         let prepared = self.compile(&row)?;
-        Ok(Some((view(&prepared, is_active, false, Timestamp(row.created_at)), prepared)))
+        Ok(Some((
+            view(&prepared, is_active, false, Timestamp(row.created_at)),
+            prepared,
+        )))
     }
 
     /// All deployed workflows, the drafts of this process among them.
     pub(crate) async fn list(&self) -> Result<Vec<WorkflowView>, StoreError> {
         let drafts: Vec<_> = self.lock().drafts.values().cloned().collect();
-        let mut views: Vec<_> = drafts.iter().map(|(prepared, at)| view(prepared, true, true, *at)).collect();
-        let active: Vec<String> = self.store.active_definitions().await?.into_iter().map(|row| row.hash).collect();
+        let mut views: Vec<_> = drafts
+            .iter()
+            .map(|(prepared, at)| view(prepared, true, true, *at))
+            .collect();
+        let active: Vec<String> = self
+            .store
+            .active_definitions()
+            .await?
+            .into_iter()
+            .map(|row| row.hash)
+            .collect();
         for row in self.rows(&DefinitionFilter::default()).await? {
-            let drafted = views.iter().any(|v| v.draft && v.id.namespace == row.id.namespace && v.id.name == row.id.name);
+            let drafted = views
+                .iter()
+                .any(|v| v.draft && v.id.namespace == row.id.namespace && v.id.name == row.id.name);
             let is_active = active.contains(&row.hash) && !drafted;
             // A definition that this version cannot run is still there to be seen and removed.
             views.push(match self.compile(&row) {
@@ -198,8 +248,11 @@ impl Deployments {
 
     /// The hashes of all versions and drafts of a workflow.
     pub(crate) async fn hashes(&self, namespace: &str, name: &str) -> Result<Vec<String>, StoreError> {
-        let filter =
-            DefinitionFilter { namespace: Some(namespace.to_owned()), name: Some(name.to_owned()), drafts: true };
+        let filter = DefinitionFilter {
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            drafts: true,
+        };
         Ok(self.rows(&filter).await?.into_iter().map(|row| row.hash).collect())
     }
 
@@ -220,8 +273,18 @@ impl Deployments {
         if self.store.definition_by_id(id).await?.is_none() {
             return Ok(false);
         }
-        let WorkflowId { namespace, name, version } = id.clone();
-        self.store.commit(Write::Activate { namespace, name, version: Some(version) }).await?;
+        let WorkflowId {
+            namespace,
+            name,
+            version,
+        } = id.clone();
+        self.store
+            .commit(Write::Activate {
+                namespace,
+                name,
+                version: Some(version),
+            })
+            .await?;
         Ok(true)
     }
 
@@ -239,7 +302,9 @@ impl Deployments {
             (None, Some(row)) => row.hash,
             (None, None) => return Ok(false),
         };
-        self.store.commit(Write::RemoveDefinition { hash: hash.clone() }).await?;
+        self.store
+            .commit(Write::RemoveDefinition { hash: hash.clone() })
+            .await?;
         self.lock().compiled.remove(&hash);
         Ok(true)
     }

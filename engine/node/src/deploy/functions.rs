@@ -5,7 +5,10 @@ use potok_dsl::model::{Call, Task, TaskKind, TaskList, Text, Workflow};
 /// The functions called anywhere in a workflow that are not in its own `use.functions`, each where it is first named.
 #[must_use]
 pub fn called(workflow: &Workflow) -> Vec<&Text> {
-    let mut found = Found { workflow, names: Vec::new() };
+    let mut found = Found {
+        workflow,
+        names: Vec::new(),
+    };
     found.list(&workflow.tasks);
     for task in workflow.uses.functions.values() {
         found.task(task);

@@ -8,20 +8,17 @@ mod step;
 
 use std::sync::Arc;
 
+pub use potok_dsl::{Diagnostic, Diagnostics, Parsed};
 use potok_dsl::{
     ErrorType, FunctionName, Problem, WorkflowId,
     model::{Document, Workflow},
 };
-pub use potok_dsl::{Diagnostic, Diagnostics, Parsed};
 use potok_expr::Evaluator;
 use potok_machine::{Definition, Lock, LockedFunction};
 use potok_wasm::Host;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    core::Deployed,
-    schedule::Plan,
-};
+use crate::{core::Deployed, schedule::Plan};
 pub use cache::Deployments;
 pub use functions::called;
 pub(crate) use step::one_step;
@@ -46,7 +43,11 @@ impl Prepared {
     /// Everything that is wrong with it, in the order of its places.
     pub fn new(file: &str, text: &str, host: &Host, evaluator: &Evaluator) -> Result<Self, Diagnostics> {
         let parsed = potok_dsl::parse(file, text)?;
-        let wrong = |list: Vec<Diagnostic>| Diagnostics { file: file.to_owned(), source: Arc::from(text), list };
+        let wrong = |list: Vec<Diagnostic>| Diagnostics {
+            file: file.to_owned(),
+            source: Arc::from(text),
+            list,
+        };
         let unsupported = potok_dsl::unsupported(&parsed.workflow);
         if !unsupported.is_empty() {
             return Err(wrong(unsupported));
@@ -71,8 +72,16 @@ impl Prepared {
             let at = parsed.workflow.schedule.as_ref().map(|s| s.at).unwrap_or_default();
             vec![Diagnostic::new(at, error.to_string())]
         })?;
-        let deployed = Deployed { hash: hash(&parsed.source, &lock).into(), definition: Arc::new(definition) };
-        Ok(Self { parsed, lock, deployed, plans })
+        let deployed = Deployed {
+            hash: hash(&parsed.source, &lock).into(),
+            definition: Arc::new(definition),
+        };
+        Ok(Self {
+            parsed,
+            lock,
+            deployed,
+            plans,
+        })
     }
 
     /// The workflow's namespace, name and version.
@@ -103,11 +112,17 @@ fn lock(workflow: &Workflow, host: &Host) -> Result<Lock, Vec<Diagnostic>> {
             .value
             .parse::<FunctionName>()
             .map_err(|e| Diagnostic::new(name.at, e.to_string()))
-            .and_then(|function| host.resolve(&function).map_err(|e| Diagnostic::new(name.at, e.to_string())));
+            .and_then(|function| {
+                host.resolve(&function)
+                    .map_err(|e| Diagnostic::new(name.at, e.to_string()))
+            });
         match found {
             Ok(info) => {
-                let function =
-                    LockedFunction { component: info.component.clone(), function: info.canonical.clone(), pure: info.pure };
+                let function = LockedFunction {
+                    component: info.component.clone(),
+                    function: info.canonical.clone(),
+                    pure: info.pure,
+                };
                 lock.functions.insert(name.value.clone(), function);
             }
             Err(diagnostic) => wrong.push(diagnostic),
@@ -131,7 +146,10 @@ fn hash(text: &str, lock: &Lock) -> String {
 
 /// What differs between two texts, as a unified diff.
 fn diff(before: &str, after: &str) -> String {
-    similar::TextDiff::from_lines(before, after).unified_diff().header("deployed", "given").to_string()
+    similar::TextDiff::from_lines(before, after)
+        .unified_diff()
+        .header("deployed", "given")
+        .to_string()
 }
 
 /// Why something could not be deployed.

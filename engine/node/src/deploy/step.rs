@@ -17,7 +17,12 @@ pub(crate) fn one_step(function: &FunctionInfo) -> String {
     if !with.is_empty() {
         call["with"] = Value::Object(with);
     }
-    let name: String = function.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
+    let name: String = function
+        .name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(63)
+        .collect();
     let document = json!({
         "document": { "dsl": "1.0.3", "namespace": FUNCTIONS, "name": name.trim_matches('-'), "version": function.version },
         "input": { "schema": { "document": function.input_schema } },

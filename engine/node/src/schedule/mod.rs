@@ -58,8 +58,18 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// Adds a trigger, or takes it up again with the state that the store had. Times that passed meanwhile are treated as its plan says.
-    pub fn set(&mut self, key: TriggerKey, plan: Plan, state: Option<TriggerState>, now: Timestamp, acts: &mut Vec<Act>) {
-        let mut state = state.unwrap_or_else(|| TriggerState { next_at: plan.first(now), ..TriggerState::default() });
+    pub fn set(
+        &mut self,
+        key: TriggerKey,
+        plan: Plan,
+        state: Option<TriggerState>,
+        now: Timestamp,
+        acts: &mut Vec<Act>,
+    ) {
+        let mut state = state.unwrap_or_else(|| TriggerState {
+            next_at: plan.first(now),
+            ..TriggerState::default()
+        });
         let missed = passed(&plan, &mut state, now);
         match plan.catch_up {
             CatchUp::None => {}
@@ -71,7 +81,14 @@ impl Scheduler {
             state.next_at = plan.after_end(now);
         }
         acts.push(Act::Save(Arc::clone(&key), state.clone()));
-        self.triggers.insert(key, Trigger { plan, state, starting: None });
+        self.triggers.insert(
+            key,
+            Trigger {
+                plan,
+                state,
+                starting: None,
+            },
+        );
     }
 
     /// Takes a trigger away.
@@ -102,10 +119,15 @@ impl Scheduler {
 
     /// A start has become durable (or was found to be already), or could not be made and is given up.
     pub fn started(&mut self, key: &str, run: Option<RunId>, acts: &mut Vec<Act>) {
-        let Some((key, trigger)) = self.triggers.get_key_value(key).map(|(k, _)| Arc::clone(k)).and_then(|k| {
-            let trigger = self.triggers.get_mut(&k)?;
-            Some((k, trigger))
-        }) else {
+        let Some((key, trigger)) = self
+            .triggers
+            .get_key_value(key)
+            .map(|(k, _)| Arc::clone(k))
+            .and_then(|k| {
+                let trigger = self.triggers.get_mut(&k)?;
+                Some((k, trigger))
+            })
+        else {
             return;
         };
         trigger.starting = None;
@@ -118,7 +140,9 @@ impl Scheduler {
     /// A run that a trigger had started has ended.
     pub fn ended(&mut self, key: &str, run: RunId, now: Timestamp, acts: &mut Vec<Act>) {
         let key: TriggerKey = Arc::from(key);
-        let Some(trigger) = self.triggers.get_mut(&key) else { return };
+        let Some(trigger) = self.triggers.get_mut(&key) else {
+            return;
+        };
         if trigger.state.active != Some(run) {
             return;
         }
@@ -148,7 +172,9 @@ impl Trigger {
     /// Starts the first of what waits, if it may.
     fn start_next(&mut self, key: &TriggerKey, acts: &mut Vec<Act>) {
         let free = self.state.active.is_none() || self.plan.overlap == Overlap::Allow;
-        let Some(&at) = self.state.waiting.front().filter(|_| free && self.starting.is_none()) else { return };
+        let Some(&at) = self.state.waiting.front().filter(|_| free && self.starting.is_none()) else {
+            return;
+        };
         self.starting = Some(at);
         acts.push(Act::Fire(Arc::clone(key), at));
     }

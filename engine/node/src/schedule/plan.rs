@@ -56,10 +56,22 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] when one of them cannot be followed.
     pub fn of(workflow: &Workflow) -> Result<Vec<(&'static str, Self)>, PlanError> {
-        let Some(schedule) = &workflow.schedule else { return Ok(Vec::new()) };
-        let potok = workflow.document.potok.schedule.as_ref().map(|s| s.value.clone()).unwrap_or_default();
+        let Some(schedule) = &workflow.schedule else {
+            return Ok(Vec::new());
+        };
+        let potok = workflow
+            .document
+            .potok
+            .schedule
+            .as_ref()
+            .map(|s| s.value.clone())
+            .unwrap_or_default();
         let catch_up = potok.catch_up.unwrap_or(CatchUp::Latest);
-        let plan = |rhythm, overlap| Self { rhythm, overlap: potok.overlap.unwrap_or(overlap), catch_up };
+        let plan = |rhythm, overlap| Self {
+            rhythm,
+            overlap: potok.overlap.unwrap_or(overlap),
+            catch_up,
+        };
         let mut plans = Vec::new();
         if let Some(cron) = &schedule.cron {
             let zone = match &potok.timezone {

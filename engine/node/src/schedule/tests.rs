@@ -7,7 +7,11 @@ use uuid::Uuid;
 use super::*;
 
 fn every(ms: u64, overlap: Overlap, catch_up: CatchUp) -> Plan {
-    Plan { rhythm: Rhythm::Every(Millis(ms)), overlap, catch_up }
+    Plan {
+        rhythm: Rhythm::Every(Millis(ms)),
+        overlap,
+        catch_up,
+    }
 }
 
 fn cron(text: &str, zone: &str) -> Plan {
@@ -28,15 +32,23 @@ fn run(n: u128) -> RunId {
 }
 
 fn fires(acts: &[Act]) -> Vec<i64> {
-    acts.iter().filter_map(|act| if let Act::Fire(_, at) = act { Some(at.0) } else { None }).collect()
+    acts.iter()
+        .filter_map(|act| if let Act::Fire(_, at) = act { Some(at.0) } else { None })
+        .collect()
 }
 
 #[test]
 fn cron_runs_in_its_time_zone() {
     let moscow = cron("0 9 * * *", "Europe/Moscow");
-    assert_eq!(moscow.next(at("2026-01-10T00:00:00Z")), Some(at("2026-01-10T06:00:00Z")));
+    assert_eq!(
+        moscow.next(at("2026-01-10T00:00:00Z")),
+        Some(at("2026-01-10T06:00:00Z"))
+    );
     let with_seconds = cron("30 0 9 * * *", "UTC");
-    assert_eq!(with_seconds.next(at("2026-01-10T00:00:00Z")), Some(at("2026-01-10T09:00:30Z")));
+    assert_eq!(
+        with_seconds.next(at("2026-01-10T00:00:00Z")),
+        Some(at("2026-01-10T09:00:30Z"))
+    );
 }
 
 #[test]
@@ -57,7 +69,13 @@ fn every_allows_overlap_and_skip_leaves_out() {
     for (overlap, expected) in [(Overlap::Allow, 2), (Overlap::Skip, 1), (Overlap::Queue, 1)] {
         let mut scheduler = Scheduler::default();
         let mut acts = Vec::new();
-        scheduler.set("k".into(), every(1_000, overlap, CatchUp::Latest), None, Timestamp(0), &mut acts);
+        scheduler.set(
+            "k".into(),
+            every(1_000, overlap, CatchUp::Latest),
+            None,
+            Timestamp(0),
+            &mut acts,
+        );
         acts.clear();
         scheduler.tick(Timestamp(1_000), &mut acts);
         scheduler.started("k", Some(run(1)), &mut acts);
@@ -65,17 +83,34 @@ fn every_allows_overlap_and_skip_leaves_out() {
         assert_eq!(fires(&acts).len(), expected, "{overlap:?}");
         acts.clear();
         scheduler.ended("k", run(1), Timestamp(2_500), &mut acts);
-        assert_eq!(fires(&acts).len(), usize::from(overlap == Overlap::Queue), "{overlap:?}");
+        assert_eq!(
+            fires(&acts).len(),
+            usize::from(overlap == Overlap::Queue),
+            "{overlap:?}"
+        );
     }
 }
 
 #[test]
 fn what_passed_while_nobody_was_up_is_made_up_for_as_told() {
-    for (catch_up, expected) in [(CatchUp::None, vec![]), (CatchUp::Latest, vec![10_000]), (CatchUp::All, vec![1_000])] {
+    for (catch_up, expected) in [
+        (CatchUp::None, vec![]),
+        (CatchUp::Latest, vec![10_000]),
+        (CatchUp::All, vec![1_000]),
+    ] {
         let mut scheduler = Scheduler::default();
         let mut acts = Vec::new();
-        let state = TriggerState { next_at: Some(Timestamp(1_000)), ..TriggerState::default() };
-        scheduler.set("k".into(), every(1_000, Overlap::Queue, catch_up), Some(state), Timestamp(10_500), &mut acts);
+        let state = TriggerState {
+            next_at: Some(Timestamp(1_000)),
+            ..TriggerState::default()
+        };
+        scheduler.set(
+            "k".into(),
+            every(1_000, Overlap::Queue, catch_up),
+            Some(state),
+            Timestamp(10_500),
+            &mut acts,
+        );
         scheduler.tick(Timestamp(10_500), &mut acts);
         assert_eq!(fires(&acts), expected, "{catch_up:?}");
         assert_eq!(scheduler.wakeup(), Some(Timestamp(11_000)));
@@ -86,7 +121,10 @@ fn what_passed_while_nobody_was_up_is_made_up_for_as_told() {
 fn catching_up_ends_at_a_hundred() {
     let mut scheduler = Scheduler::default();
     let mut acts = Vec::new();
-    let state = TriggerState { next_at: Some(Timestamp(0)), ..TriggerState::default() };
+    let state = TriggerState {
+        next_at: Some(Timestamp(0)),
+        ..TriggerState::default()
+    };
     let plan = every(1, Overlap::Queue, CatchUp::All);
     scheduler.set("k".into(), plan, Some(state), Timestamp(31_536_000_000), &mut acts);
     let (_, state) = scheduler.states().next().unwrap();
@@ -97,7 +135,11 @@ fn catching_up_ends_at_a_hundred() {
 fn after_counts_from_the_end() {
     let mut scheduler = Scheduler::default();
     let mut acts = Vec::new();
-    let plan = Plan { rhythm: Rhythm::After(Millis(5_000)), overlap: Overlap::Skip, catch_up: CatchUp::Latest };
+    let plan = Plan {
+        rhythm: Rhythm::After(Millis(5_000)),
+        overlap: Overlap::Skip,
+        catch_up: CatchUp::Latest,
+    };
     scheduler.set("k".into(), plan, None, Timestamp(0), &mut acts);
     scheduler.tick(Timestamp(0), &mut acts);
     assert_eq!(fires(&acts), [0]);

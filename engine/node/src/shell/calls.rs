@@ -19,7 +19,11 @@ pub(super) struct Calls {
 
 impl Calls {
     pub fn new(executor: Executor, shell: Shell) -> Self {
-        Self { executor, shell, under_way: HashMap::new() }
+        Self {
+            executor,
+            shell,
+            under_way: HashMap::new(),
+        }
     }
 
     /// Starts a call; its end is reported as [`Input::CallDone`].
@@ -30,7 +34,15 @@ impl Calls {
             // A panic in a provider is an error of one step, not a call that never ends.
             let work = AssertUnwindSafe(executor.execute(run, effect, now())).catch_unwind();
             let outcome = work.await.unwrap_or_else(|_| Err(crashed()));
-            shell.happened(Input::CallDone { run, call, path, digest, outcome }).await;
+            shell
+                .happened(Input::CallDone {
+                    run,
+                    call,
+                    path,
+                    digest,
+                    outcome,
+                })
+                .await;
         });
         self.under_way.insert((run, call), task.abort_handle());
     }
@@ -49,5 +61,9 @@ impl Calls {
 }
 
 fn crashed() -> Problem {
-    Problem::new(ErrorType::Runtime, "Call crashed", "the provider or the host failed while it served the call; see the log")
+    Problem::new(
+        ErrorType::Runtime,
+        "Call crashed",
+        "the provider or the host failed while it served the call; see the log",
+    )
 }

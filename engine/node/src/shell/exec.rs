@@ -26,13 +26,23 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub fn new(host: Host, http: Arc<HttpCaller>, tables: Arc<dyn Tables>, places: usize, limit: Duration) -> Self {
-        Self { host, http, tables, places: Arc::new(Semaphore::new(places)), limit }
+        Self {
+            host,
+            http,
+            tables,
+            places: Arc::new(Semaphore::new(places)),
+            limit,
+        }
     }
 
     /// Makes a call and gives its result; never later than the limit.
     pub async fn execute(&self, run: RunId, effect: CallEffect, now: Timestamp) -> Result<Arc<Value>, Problem> {
         let Ok(_place) = self.places.acquire().await else {
-            return Err(Problem::new(ErrorType::Runtime, "Node is stopping", "the call was not made"));
+            return Err(Problem::new(
+                ErrorType::Runtime,
+                "Node is stopping",
+                "the call was not made",
+            ));
         };
         let deadline = Instant::now() + self.limit;
         let call = self.call(run, effect, now, deadline);
@@ -77,7 +87,15 @@ impl Executor {
                     redirect: request.redirect,
                     authentication: request.authentication,
                 };
-                self.http.call(&request, HttpContext { idempotency_key: effect.idempotency_key, deadline }).await
+                self.http
+                    .call(
+                        &request,
+                        HttpContext {
+                            idempotency_key: effect.idempotency_key,
+                            deadline,
+                        },
+                    )
+                    .await
             }
         }
     }

@@ -43,7 +43,11 @@ pub(crate) enum Message {
     /// A client asks; the answer goes there.
     Ask(Client, Input, oneshot::Sender<Answer>),
     /// A trigger is to be watched from now on.
-    Watch(TriggerKey, Box<crate::schedule::Plan>, Option<crate::schedule::TriggerState>),
+    Watch(
+        TriggerKey,
+        Box<crate::schedule::Plan>,
+        Option<crate::schedule::TriggerState>,
+    ),
     /// A trigger is no longer to be watched.
     Unwatch(TriggerKey),
     /// A trigger's run is durable, or could not be started.
@@ -77,14 +81,19 @@ impl Shell {
     /// Starts the core's thread. The receiver resolves when it has stopped.
     pub fn start(parts: Parts) -> std::io::Result<(Self, oneshot::Receiver<()>)> {
         let (inbox, messages) = mpsc::channel(INBOX);
-        let shell = Self { inbox, next_client: Arc::new(AtomicU64::new(1)) };
+        let shell = Self {
+            inbox,
+            next_client: Arc::new(AtomicU64::new(1)),
+        };
         let (done, stopped) = oneshot::channel();
         let driver = Driver::new(parts, shell.clone());
         let runtime = tokio::runtime::Handle::current();
-        std::thread::Builder::new().name("potok-core".to_owned()).spawn(move || {
-            runtime.block_on(driver.run(messages));
-            let _ = done.send(());
-        })?;
+        std::thread::Builder::new()
+            .name("potok-core".to_owned())
+            .spawn(move || {
+                runtime.block_on(driver.run(messages));
+                let _ = done.send(());
+            })?;
         Ok((shell, stopped))
     }
 
@@ -100,7 +109,10 @@ impl Shell {
     }
 
     /// Asks; the receiver gets the answer.
-    pub async fn ask(&self, input: impl FnOnce(Client) -> Input) -> Result<(Client, oneshot::Receiver<Answer>), Stopped> {
+    pub async fn ask(
+        &self,
+        input: impl FnOnce(Client) -> Input,
+    ) -> Result<(Client, oneshot::Receiver<Answer>), Stopped> {
         let client = Client(self.next_client.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         self.send(Message::Ask(client, input(client), reply)).await?;
@@ -128,7 +140,15 @@ struct Driver {
 
 impl Driver {
     fn new(parts: Parts, shell: Shell) -> Self {
-        let Parts { core, scheduler, store, executor, deployments, bus, metrics } = parts;
+        let Parts {
+            core,
+            scheduler,
+            store,
+            executor,
+            deployments,
+            bus,
+            metrics,
+        } = parts;
         Self {
             core,
             scheduler,
@@ -166,7 +186,9 @@ impl Driver {
     /// How long nothing needs to be done, if nobody says anything.
     fn wait(&self) -> Duration {
         let next = self.core.wakeup().into_iter().chain(self.scheduler.wakeup()).min();
-        next.map_or(Duration::from_secs(60), |at| Duration::from_millis(at.since(now()).0).min(Duration::from_secs(60)))
+        next.map_or(Duration::from_secs(60), |at| {
+            Duration::from_millis(at.since(now()).0).min(Duration::from_secs(60))
+        })
     }
 
     fn take(&mut self, message: Message) {

@@ -46,7 +46,14 @@ impl Io {
     ) -> Self {
         let (triggers, states) = mpsc::channel(TRIGGER_WRITES);
         tokio::spawn(write_triggers(Arc::clone(&store), states));
-        Self { store, deployments, bus, metrics, shell, triggers }
+        Self {
+            store,
+            deployments,
+            bus,
+            metrics,
+            shell,
+            triggers,
+        }
     }
 
     pub fn save(&self, save: Box<Save>) {
@@ -70,7 +77,11 @@ impl Io {
     }
 
     pub fn load(&self, run: RunId) {
-        let (store, deployments, shell) = (Arc::clone(&self.store), Arc::clone(&self.deployments), self.shell.clone());
+        let (store, deployments, shell) = (
+            Arc::clone(&self.store),
+            Arc::clone(&self.deployments),
+            self.shell.clone(),
+        );
         tokio::spawn(async move {
             let result = load(&*store, &deployments, run).await.map(Box::new);
             shell.happened(Input::Loaded { run, result }).await;
@@ -134,9 +145,15 @@ async fn write_triggers(store: Arc<dyn Store>, mut states: mpsc::Receiver<(Trigg
 }
 
 /// The state that the store has of a trigger, its active run taken out when that has ended.
-pub(crate) async fn trigger_state(store: &dyn Store, definition: &str, kind: &str) -> Result<Option<TriggerState>, StoreError> {
+pub(crate) async fn trigger_state(
+    store: &dyn Store,
+    definition: &str,
+    kind: &str,
+) -> Result<Option<TriggerState>, StoreError> {
     let rows = store.triggers().await?;
-    let row = rows.into_iter().find(|row| row.definition == definition && row.key == kind);
+    let row = rows
+        .into_iter()
+        .find(|row| row.definition == definition && row.key == kind);
     let Some(mut state) = row.and_then(|row| serde_json::from_value::<TriggerState>(row.state).ok()) else {
         return Ok(None);
     };
@@ -151,7 +168,11 @@ pub(crate) async fn trigger_state(store: &dyn Store, definition: &str, kind: &st
 
 async fn fire(deployments: &Deployments, shell: &Shell, key: &TriggerKey, at: Timestamp) -> Result<RunId, String> {
     let (hash, _) = key.rsplit_once('/').ok_or("a trigger's key has no kind")?;
-    let prepared = deployments.by_hash(hash).await.map_err(|e| e.to_string())?.ok_or("its definition is gone")?;
+    let prepared = deployments
+        .by_hash(hash)
+        .await
+        .map_err(|e| e.to_string())?
+        .ok_or("its definition is gone")?;
     let start = |client| {
         Input::Start(StartRun {
             run: RunId(Uuid::now_v7()),
@@ -179,8 +200,16 @@ async fn due(
     let after = after.map(|(at, run)| (at.0, run));
     let rows = store.due(until.0, after, limit as usize).await?;
     let more = rows.len() == limit as usize;
-    let next = if more { None } else { store.next_wake(until.0).await?.map(Timestamp) };
-    Ok(DueRuns { runs: rows.into_iter().map(|(at, run)| (Timestamp(at), run)).collect(), more, next })
+    let next = if more {
+        None
+    } else {
+        store.next_wake(until.0).await?.map(Timestamp)
+    };
+    Ok(DueRuns {
+        runs: rows.into_iter().map(|(at, run)| (Timestamp(at), run)).collect(),
+        more,
+        next,
+    })
 }
 
 async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Result<Stored, LoadFailure> {
@@ -188,19 +217,32 @@ async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Resul
         StoreError::Unavailable(why) => LoadFailure::Unavailable(why),
         other => LoadFailure::Incompatible(other.to_string()),
     };
-    let loaded = store.load_run(run).await.map_err(unavailable)?.ok_or(LoadFailure::Missing)?;
+    let loaded = store
+        .load_run(run)
+        .await
+        .map_err(unavailable)?
+        .ok_or(LoadFailure::Missing)?;
     if loaded.finished {
         return Err(LoadFailure::Ended(status(&loaded.row.status)));
     }
     let prepared = deployments.by_hash(&loaded.row.definition).await.map_err(unavailable)?;
     let prepared = prepared.ok_or_else(|| LoadFailure::Incompatible("its definition is gone".to_owned()))?;
     let damaged = |e: serde_json::Error| LoadFailure::Incompatible(format!("its journal cannot be read: {e}"));
-    let LoadedRun { row, snapshot, entries_after_snapshot, last_ordinal, .. } = loaded;
+    let LoadedRun {
+        row,
+        snapshot,
+        entries_after_snapshot,
+        last_ordinal,
+        ..
+    } = loaded;
     let snapshot = match snapshot {
         Some((seq, kept)) => Some((seq, serde_json::from_value::<Kept>(kept).map_err(damaged)?)),
         None => None,
     };
-    let entries = entries_after_snapshot.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+    let entries = entries_after_snapshot
+        .into_iter()
+        .map(serde_json::from_value)
+        .collect::<Result<_, _>>();
     Ok(Stored {
         deployed: prepared.deployed.clone(),
         snapshot,
@@ -218,7 +260,10 @@ fn run_write(save: Save) -> RunWrite {
     write.snapshot = save.snapshot.as_deref().map(json);
     let numbered = (save.first_trace..).zip(save.traces.iter());
     write.timeline = numbered
-        .map(|(ordinal, trace)| TimelineRow { ordinal, entry: json(&TaskEvent::new(ordinal, trace)) })
+        .map(|(ordinal, trace)| TimelineRow {
+            ordinal,
+            entry: json(&TaskEvent::new(ordinal, trace)),
+        })
         .collect();
     write.finished = save.outcome.is_some();
     write.row = Some(row(save));
@@ -244,7 +289,11 @@ fn row(save: Save) -> RowChange {
             recoveries: save.recoveries,
         });
     };
-    let WorkflowId { namespace, name, version } = opening.workflow;
+    let WorkflowId {
+        namespace,
+        name,
+        version,
+    } = opening.workflow;
     RowChange::Open(Box::new(RunRow {
         id: save.run,
         definition: opening.definition.to_string(),
@@ -288,12 +337,18 @@ impl From<RunRow> for RunView {
     fn from(row: RunRow) -> Self {
         Self {
             id: row.id,
-            workflow: WorkflowId { namespace: row.namespace, name: row.name, version: row.version },
+            workflow: WorkflowId {
+                namespace: row.namespace,
+                name: row.name,
+                version: row.version,
+            },
             definition: row.definition,
             status: status(&row.status),
             input: row.input,
             output: row.output,
-            error: row.error.and_then(|error| serde_json::from_value::<Problem>(error).ok()),
+            error: row
+                .error
+                .and_then(|error| serde_json::from_value::<Problem>(error).ok()),
             trigger: row.trigger,
             idempotency_key: row.idempotency_key,
             labels: row.labels,

@@ -48,17 +48,29 @@ impl Disk {
         };
         if record.entries.len() as u64 != save.after {
             let at = record.entries.len();
-            return Err(SaveFailure::Fenced(format!("{} stands at {at}, not at {}", save.run, save.after)));
+            return Err(SaveFailure::Fenced(format!(
+                "{} stands at {at}, not at {}",
+                save.run, save.after
+            )));
         }
-        assert!(record.outcome.is_none() || save.entries.is_empty(), "a run that has ended takes no entries");
-        record.entries.extend(save.entries.iter().map(|entry| serde_json::to_string(entry).unwrap()));
+        assert!(
+            record.outcome.is_none() || save.entries.is_empty(),
+            "a run that has ended takes no entries"
+        );
+        record
+            .entries
+            .extend(save.entries.iter().map(|entry| serde_json::to_string(entry).unwrap()));
         if let Some(kept) = &save.snapshot {
             record.snapshot = Some((record.entries.len() as u64, serde_json::to_string(&**kept).unwrap()));
         }
         for (number, trace) in (save.first_trace..).zip(save.traces.iter()) {
             let text = serde_json::to_string(&format!("{trace:?}")).unwrap();
             let before = record.traces.insert(number, text.clone());
-            assert!(before.is_none_or(|before| before == text), "trace {number} of {} is another one now", save.run);
+            assert!(
+                before.is_none_or(|before| before == text),
+                "trace {number} of {} is another one now",
+                save.run
+            );
         }
         record.outcome.clone_from(&save.outcome);
         record.wake_at = save.wake_at;
@@ -71,12 +83,18 @@ impl Disk {
         if let Some(outcome) = &record.outcome {
             return Err(LoadFailure::Ended(outcome.status));
         }
-        let snapshot = record.snapshot.as_ref().map(|(seq, text)| (*seq, serde_json::from_str::<Kept>(text).unwrap()));
+        let snapshot = record
+            .snapshot
+            .as_ref()
+            .map(|(seq, text)| (*seq, serde_json::from_str::<Kept>(text).unwrap()));
         let after = snapshot.as_ref().map_or(0, |(seq, _)| usize::try_from(*seq).unwrap());
         Ok(Box::new(Stored {
             deployed: record.deployed.clone(),
             snapshot,
-            entries: record.entries[after..].iter().map(|text| serde_json::from_str(text).unwrap()).collect(),
+            entries: record.entries[after..]
+                .iter()
+                .map(|text| serde_json::from_str(text).unwrap())
+                .collect(),
             timeline: record.traces.last_key_value().map_or(0, |(number, _)| number + 1),
             recoveries: record.recoveries,
             trigger: None,
@@ -85,7 +103,9 @@ impl Disk {
 
     pub fn due(&self, until: Timestamp, after: Option<(Timestamp, RunId)>, limit: u32) -> DueRuns {
         let waiting = self.runs.iter().filter(|(_, record)| record.outcome.is_none());
-        let mut waiting: Vec<_> = waiting.filter_map(|(run, record)| Some((record.wake_at?, *run))).collect();
+        let mut waiting: Vec<_> = waiting
+            .filter_map(|(run, record)| Some((record.wake_at?, *run)))
+            .collect();
         waiting.sort();
         waiting.retain(|key| after.is_none_or(|after| *key > after));
         let mut runs: Vec<_> = waiting.iter().copied().filter(|(at, _)| *at <= until).collect();
@@ -98,13 +118,22 @@ impl Disk {
     /// The run as its journal alone tells it.
     pub fn replay(&self, run: RunId, evaluator: &Evaluator) -> Option<Machine> {
         let record = self.runs.get(&run)?;
-        let mut entries = record.entries.iter().map(|text| serde_json::from_str::<Entry>(text).unwrap());
-        let Some(Entry::Start(start)) = entries.next() else { panic!("the journal of {run} has no start") };
+        let mut entries = record
+            .entries
+            .iter()
+            .map(|text| serde_json::from_str::<Entry>(text).unwrap());
+        let Some(Entry::Start(start)) = entries.next() else {
+            panic!("the journal of {run} has no start")
+        };
         let definition = Arc::clone(&record.deployed.definition);
         let (mut machine, _) = Machine::start(definition, evaluator.clone(), &start, &mut ());
         for entry in entries {
-            let Entry::Event(recorded) = entry else { panic!("the journal of {run} has two starts") };
-            machine.apply(&recorded, &mut ()).unwrap_or_else(|e| panic!("the journal of {run} does not replay: {e}"));
+            let Entry::Event(recorded) = entry else {
+                panic!("the journal of {run} has two starts")
+            };
+            machine
+                .apply(&recorded, &mut ())
+                .unwrap_or_else(|e| panic!("the journal of {run} does not replay: {e}"));
         }
         // After the last event the live machine may have gone on, slice by slice, before it made a call.
         while machine.wants_to_proceed() {
@@ -115,7 +144,12 @@ impl Disk {
 
     /// Whether what is durable leads to this call, and its completion is not durable yet.
     pub fn asks_for(&self, run: RunId, effect: &potok_machine::CallEffect, evaluator: &Evaluator) -> bool {
-        let Some(machine) = self.replay(run, evaluator) else { return false };
-        machine.outstanding().iter().any(|open| matches!(open, Effect::Call(call) if call == effect))
+        let Some(machine) = self.replay(run, evaluator) else {
+            return false;
+        };
+        machine
+            .outstanding()
+            .iter()
+            .any(|open| matches!(open, Effect::Call(call) if call == effect))
     }
 }

@@ -44,6 +44,12 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
     println!("{seeds} seeds: {total:?}");
     // A simulation in which nothing goes wrong shows nothing.
     assert!(total.crashes > seeds / 4, "too few crashes: {total:?}");
-    assert!(total.lost_acknowledgements > 0 && total.refused_writes > 0 && total.duplicates > 0, "{total:?}");
-    assert!(total.effects > seeds && total.recovered > 0 && total.evicted > 0, "{total:?}");
+    assert!(
+        total.lost_acknowledgements > 0 && total.refused_writes > 0 && total.duplicates > 0,
+        "{total:?}"
+    );
+    assert!(
+        total.effects > seeds && total.recovered > 0 && total.evicted > 0,
+        "{total:?}"
+    );
 }

@@ -55,9 +55,19 @@ impl Report {
 enum Coming {
     Write(Box<Save>),
     Saved(RunId, Result<(), SaveFailure>),
-    Completion { run: RunId, call: CallId, path: TaskPath, digest: String, outcome: Result<Value, Problem> },
+    Completion {
+        run: RunId,
+        call: CallId,
+        path: TaskPath,
+        digest: String,
+        outcome: Result<Value, Problem>,
+    },
     Load(RunId),
-    Due { until: Timestamp, after: Option<(Timestamp, RunId)>, limit: u32 },
+    Due {
+        until: Timestamp,
+        after: Option<(Timestamp, RunId)>,
+        limit: u32,
+    },
     Ask(RunId, Command),
     Start(RunId),
 }
@@ -80,7 +90,11 @@ pub struct World {
 }
 
 fn config() -> CoreConfig {
-    CoreConfig { evict_after: potok_dsl::Millis(10), wake_batch: 2, ..CoreConfig::default() }
+    CoreConfig {
+        evict_after: potok_dsl::Millis(10),
+        wake_batch: 2,
+        ..CoreConfig::default()
+    }
 }
 
 impl World {
@@ -139,21 +153,39 @@ impl World {
     /// generated workflows do).
     fn finish(&mut self) {
         for step in 0..20_000 {
-            let open: Vec<RunId> =
-                self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()).map(|(run, _)| *run).collect();
+            let open: Vec<RunId> = self
+                .disk
+                .runs
+                .iter()
+                .filter(|(_, record)| record.outcome.is_none())
+                .map(|(run, _)| *run)
+                .collect();
             if open.is_empty() {
                 return;
             }
             let still = !self.step();
-            let command = if step > 1_000 { Command::Cancel(None) } else { Command::Resume };
+            let command = if step > 1_000 {
+                Command::Cancel(None)
+            } else {
+                Command::Resume
+            };
             if still || step % 1_000 == 999 {
                 for run in open {
                     let client = self.client(run, Some(command.clone()));
-                    self.handle(Input::Command { run, command: command.clone(), client });
+                    self.handle(Input::Command {
+                        run,
+                        command: command.clone(),
+                        client,
+                    });
                 }
             }
         }
-        let open: Vec<_> = self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()).collect();
+        let open: Vec<_> = self
+            .disk
+            .runs
+            .iter()
+            .filter(|(_, record)| record.outcome.is_none())
+            .collect();
         panic!("{} runs never end, such as {}", open.len(), open[0].0);
     }
 
@@ -166,8 +198,12 @@ impl World {
             (Some(next), Some(wakeup)) if wakeup < next => wakeup,
             (Some(next), _) => {
                 self.now = self.now.max(next);
-                let Some(Reverse((_, number))) = self.coming.pop() else { return false };
-                let Some(coming) = self.what.remove(&number) else { return true };
+                let Some(Reverse((_, number))) = self.coming.pop() else {
+                    return false;
+                };
+                let Some(coming) = self.what.remove(&number) else {
+                    return true;
+                };
                 self.comes(coming);
                 return true;
             }
@@ -184,8 +220,20 @@ impl World {
         match coming {
             Coming::Write(save) => self.write(&save),
             Coming::Saved(run, result) => self.handle(Input::Saved { run, result }),
-            Coming::Completion { run, call, path, digest, outcome } => {
-                self.handle(Input::CallDone { run, call, path, digest, outcome: outcome.map(Arc::new) });
+            Coming::Completion {
+                run,
+                call,
+                path,
+                digest,
+                outcome,
+            } => {
+                self.handle(Input::CallDone {
+                    run,
+                    call,
+                    path,
+                    digest,
+                    outcome: outcome.map(Arc::new),
+                });
             }
             Coming::Load(run) => {
                 let result = self.disk.load(run);
@@ -226,7 +274,10 @@ impl World {
         let run = save.run;
         if self.faults && self.random.one_in(25) {
             self.report.refused_writes += 1;
-            return self.soon(Coming::Saved(run, Err(SaveFailure::Unavailable("the disk is full".to_owned()))));
+            return self.soon(Coming::Saved(
+                run,
+                Err(SaveFailure::Unavailable("the disk is full".to_owned())),
+            ));
         }
         let mut result = self.disk.write(save, &self.definitions[&run].clone());
         if self.faults && result.is_ok() && self.random.one_in(25) {
@@ -296,7 +347,11 @@ impl World {
             Output::Publish(update) => {
                 let record = &self.disk.runs[&update.run];
                 if let Some(outcome) = &update.outcome {
-                    assert_eq!(record.outcome.as_ref(), Some(outcome), "an end was told that is not durable");
+                    assert_eq!(
+                        record.outcome.as_ref(),
+                        Some(outcome),
+                        "an end was told that is not durable"
+                    );
                 }
             }
             Output::Stopped => panic!("nobody asked the node to stop"),
@@ -308,7 +363,11 @@ impl World {
         if !effect.pure {
             self.report.effects += 1;
             let asked = self.disk.asks_for(run, effect, &self.evaluator);
-            assert!(asked, "call {} at {} left before what it depends on was durable, or again", effect.call, effect.path);
+            assert!(
+                asked,
+                "call {} at {} left before what it depends on was durable, or again",
+                effect.call, effect.path
+            );
         }
         let outcome = answer(effect, &mut self.random);
         let completion = || Coming::Completion {
@@ -330,20 +389,32 @@ impl World {
 
     /// Someone is told something: it must be on the disk.
     fn told(&mut self, client: Client, answer: &Answer) {
-        let (run, command) = self.clients.remove(&client).expect("an answer to someone who asked, once");
+        let (run, command) = self
+            .clients
+            .remove(&client)
+            .expect("an answer to someone who asked, once");
         match answer {
             Answer::Started(started) => {
                 assert_eq!(*started, run);
-                assert!(self.disk.runs.contains_key(&run), "a start was acknowledged that is not durable");
+                assert!(
+                    self.disk.runs.contains_key(&run),
+                    "a start was acknowledged that is not durable"
+                );
                 self.accepted.push(run);
             }
             Answer::Ended(outcome) => {
-                assert_eq!(self.disk.runs[&run].outcome.as_ref(), Some(outcome), "an end was told that is not durable");
+                assert_eq!(
+                    self.disk.runs[&run].outcome.as_ref(),
+                    Some(outcome),
+                    "an end was told that is not durable"
+                );
             }
             Answer::Taken(status) => {
                 let already = command == Some(Command::Suspend(None)) && *status == Status::Suspended;
                 let durable = self.disk.runs[&run].entries.iter().any(|text| {
-                    let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else { return false };
+                    let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
+                        return false;
+                    };
                     matches!(
                         (&recorded.event, &command),
                         (Event::Cancel { .. }, Some(Command::Cancel(_)))
@@ -353,7 +424,10 @@ impl World {
                 });
                 assert!(durable || already, "a command was acknowledged that is not durable");
             }
-            Answer::Missing => assert!(!self.disk.runs.contains_key(&run), "a run that is there was said to be missing"),
+            Answer::Missing => assert!(
+                !self.disk.runs.contains_key(&run),
+                "a run that is there was said to be missing"
+            ),
             Answer::Refused(_) | Answer::Failed(_) | Answer::Exists(_) => {}
         }
     }
@@ -365,7 +439,8 @@ impl World {
 
     fn after(&mut self, delay: u64, coming: Coming) {
         self.numbered += 1;
-        self.coming.push(Reverse((self.now.after(potok_dsl::Millis(delay)), self.numbered)));
+        self.coming
+            .push(Reverse((self.now.after(potok_dsl::Millis(delay)), self.numbered)));
         self.what.insert(self.numbered, coming);
     }
 
@@ -376,8 +451,15 @@ impl World {
         }
         for (run, record) in &self.disk.runs {
             let machine = self.disk.replay(*run, &self.evaluator).unwrap();
-            assert_eq!(machine.outcome(), record.outcome.as_ref(), "{run} ended otherwise than its journal says");
-            assert!(machine.outstanding().is_empty(), "{run} has ended and still wants something");
+            assert_eq!(
+                machine.outcome(),
+                record.outcome.as_ref(),
+                "{run} ended otherwise than its journal says"
+            );
+            assert!(
+                machine.outstanding().is_empty(),
+                "{run} has ended and still wants something"
+            );
         }
     }
 }
