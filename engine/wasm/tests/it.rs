@@ -254,16 +254,13 @@ async fn a_guest_that_computes_blocks_nobody() {
         hash,
         "demo.spin:1.0.0",
         json!({}),
-        context_for("k", Duration::from_millis(300)),
+        context_for("k", Duration::from_secs(30)),
     );
-    let add = async {
-        let started = Instant::now();
-        call("add", json!({"number": 1})).await.unwrap();
-        started.elapsed()
-    };
-    let (spun, added) = tokio::join!(spin, add);
-    assert!(spun.unwrap_err().is(ErrorType::Timeout));
-    assert!(added < Duration::from_millis(250), "{added:?}");
+    tokio::select! {
+        biased;
+        ended = spin => panic!("it ended before the other began: {ended:?}"),
+        added = call("add", json!({"number": 1})) => assert_eq!(added.unwrap(), json!(2)),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -489,6 +486,20 @@ fn functions_are_described_by_their_wit() {
         function.as_object_mut().unwrap().remove("component").unwrap();
     }
     insta::assert_json_snapshot!(described);
+}
+
+/// What the binary carries can be read, and says what it does.
+#[test]
+fn shipped_plugins_are_described() {
+    let host = host();
+    for component in potok_plugins::shipped() {
+        let info = host.inspect(&component.decompress().unwrap(), None).unwrap();
+        assert!(info.docs.is_some() && info.wit.is_some(), "{}", component.name);
+        for function in &info.functions {
+            assert!(function.docs.is_some(), "{}", function.canonical);
+            assert_eq!(function.input_schema["type"], "object", "{}", function.canonical);
+        }
+    }
 }
 
 #[test]
