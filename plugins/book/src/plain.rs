@@ -26,6 +26,7 @@ pub fn extract(bytes: &[u8], encoding: Option<&str>) -> Result<Book, Error> {
         ));
     }
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{c}'], "\n");
+    let text = quotation_marks(text);
     let (text, said) = gutenberg(&text);
     let front = assemble(paragraphs(text));
     Ok(Book {
@@ -36,6 +37,26 @@ pub fn extract(bytes: &[u8], encoding: Option<&str>) -> Result<Book, Error> {
         encoding: Some(encoding),
         chapters: front.chapters.finish(),
     })
+}
+
+/// Texts that were typed in ASCII quote with a grave accent and an apostrophe. Their marks become the ones that were meant, or a reader of markdown would take them
+/// for code.
+fn quotation_marks(text: String) -> String {
+    let mut before = ' ';
+    let (mut opening, mut others) = (0, 0);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '`' {
+            let opens = !before.is_alphanumeric() && chars.peek().is_some_and(|next| !next.is_whitespace());
+            *(if opens { &mut opening } else { &mut others }) += 1;
+        }
+        before = c;
+    }
+    let closing = text.matches('\'').count();
+    if opening < 10 || others * 10 > opening || closing < opening / 2 {
+        return text;
+    }
+    text.replace('`', "‘").replace('\'', "’")
 }
 
 /// What a text says of itself before it begins.
@@ -380,6 +401,19 @@ mod tests {
         assert_eq!(
             chapters,
             [(Some("Chapter 1"), "One is here."), (Some("Chapter 2"), "Two is here.")]
+        );
+    }
+
+    #[test]
+    fn typed_quotation_marks_become_printed_ones() {
+        let text = "`I don't know,' said Alice. ".repeat(10);
+        let book = extract(text.as_bytes(), None).unwrap();
+        assert!(book.chapters[0].text.starts_with("‘I don’t know,’ said Alice."));
+        let code = "Run `ls` and then `pwd`, don't forget. ".repeat(10);
+        assert!(
+            extract(code.as_bytes(), None).unwrap().chapters[0]
+                .text
+                .contains("Run `ls` and")
         );
     }
 

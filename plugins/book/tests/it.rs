@@ -109,7 +109,7 @@ fn koi8_r_differs_in_punctuation_alone() {
 #[test]
 fn a_text_with_lines_broken_at_a_column() {
     let book = read(ALICE);
-    assert_eq!(book.title.as_deref(), Some("ALICE'S ADVENTURES IN WONDERLAND"));
+    assert_eq!(book.title.as_deref(), Some("ALICE’S ADVENTURES IN WONDERLAND"));
     assert_eq!(book.author.as_deref(), Some("Lewis Carroll"));
     assert_eq!(book.language.as_deref(), Some("en"));
     assert_eq!(book.chapters.len(), 12);
@@ -127,7 +127,7 @@ fn a_text_with_lines_broken_at_a_column() {
     assert!(
         book.chapters[1]
             .text
-            .contains("`How doth the little crocodile\nImprove his shining tail,")
+            .contains("‘How doth the little crocodile\nImprove his shining tail,")
     );
     assert!(book.chapters[11].text.ends_with("the happy summer days."));
 }

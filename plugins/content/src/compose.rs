@@ -137,10 +137,14 @@ fn material(request: &ComposeRequest) -> String {
 fn citation(request: &ComposeRequest, body: &str, said: &Said) -> String {
     let place = place(request);
     let quote = shorten(&request.summary.citation.quote, CITATION - 30);
+    let here = Said::of([body]);
     let bare = plain(body).to_lowercase();
-    let known = quote.is_empty()
-        || said.has(&quote)
-        || bare.contains(quote.trim_end_matches(['…', '.', ' ']).to_lowercase().as_str());
+    let begins = quote.trim_end_matches(['…', '.', ' ']).to_lowercase();
+    let known = begins.is_empty()
+        || bare.contains(&begins)
+        || sentences(&quote)
+            .into_iter()
+            .any(|sentence| said.has(sentence) || here.has(sentence));
     let place = escape(&format!("— {place}"));
     if known {
         format!("> {place}")
