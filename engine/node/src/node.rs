@@ -595,10 +595,11 @@ impl Node {
     /// # Errors
     /// When it is no plugin, needs what it was not granted, or clashes with one that is installed.
     pub async fn install_plugin(&self, component: &[u8], grants: &Grants) -> Result<Arc<PluginInfo>, NodeError> {
-        let info = self
-            .0
-            .host
-            .install(component, grants)
+        let (host, bytes, granted) = (self.0.host.clone(), component.to_vec(), grants.clone());
+        // Compiling a component takes seconds: not on a thread that others wait for.
+        let installed = tokio::task::spawn_blocking(move || host.install(&bytes, &granted)).await;
+        let info = installed
+            .map_err(|error| NodeError::Unavailable(error.to_string()))?
             .map_err(|error| NodeError::Invalid(install_problem(&error)))?;
         let row = PluginRow {
             hash: info.hash.clone(),

@@ -1,4 +1,4 @@
-//! `telegram.post` and `telegram.verify`: the capability as functions that a workflow can call.
+//! `telegram.post` and its like: the capability as functions that a workflow can call.
 //!
 //! There is nothing to decide here. That nothing is posted twice is the promise of the capability's provider.
 
@@ -6,7 +6,7 @@
 
 use exports::potok::telegram::telegram::Guest;
 use potok::host::fault::Fault;
-use potok::telegram::bot::{self, PostRequest, Posted, Verified, VerifyRequest};
+use potok::telegram::bot::{self, PostRequest, Posted, SettleRequest, UnknownPost, Verified, VerifyRequest};
 
 wit_bindgen::generate!({ path: "../wit", world: "potok:plugins/telegram", generate_all });
 potok_guest::describe!("../../wit/deps/telegram.wit", "../../wit/deps/host.wit");
@@ -17,6 +17,14 @@ export!(Plugin);
 impl Guest for Plugin {
     fn post(request: PostRequest) -> Result<Posted, Fault> {
         bot::post(&request)
+    }
+
+    fn unknown_posts() -> Result<Vec<UnknownPost>, Fault> {
+        bot::unknown_posts()
+    }
+
+    fn settle_post(request: SettleRequest) -> Result<Posted, Fault> {
+        bot::settle_post(&request)
     }
 
     fn verify(request: VerifyRequest) -> Result<Verified, Fault> {

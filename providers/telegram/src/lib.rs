@@ -19,6 +19,7 @@ mod pace;
 mod post;
 mod rows;
 mod settle;
+mod settle_calls;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -111,6 +112,8 @@ impl Provider for TelegramProvider {
         match function {
             "post" => self.post(cx, arguments(args)?).await,
             "verify" => self.verify(cx, arguments(args)?).await,
+            "unknown-posts" => self.list_unknown(cx).await,
+            "settle-post" => self.settle_one(cx, arguments(args)?).await,
             _ => {
                 let detail = format!("{interface} has no function '{function}'");
                 Err(Problem::new(ErrorType::Runtime, "unknown function", detail))

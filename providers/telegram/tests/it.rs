@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use potok_dsl::{ErrorType, Problem, Timestamp};
+use potok_sandbox::world::{DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL, ELSEWHERE_CHANNEL, READ_ONLY_CHANNEL};
+use potok_sandbox::{Fault, FaultKind, RunningSandbox, Sandbox, SandboxConfig, Target};
 use potok_telegram::{Pacing, PostState, SettleError, Settlement, TelegramConfig, TelegramProvider};
 use potok_testing::{Fate, MemoryTables, Reply, Server, context, install_tls, nobody};
 use potok_wasm::{Param, Provider};
@@ -707,4 +709,129 @@ async fn verifying_says_who_the_bot_is_and_what_it_may() {
         .await
         .unwrap_err();
     assert_eq!(problem.status, 503);
+}
+
+// Against the sandbox, which keeps the real server's rules.
+
+async fn sandbox() -> (RunningSandbox, Telegram) {
+    let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+    let bots = BTreeMap::from([
+        ("default".to_owned(), DEFAULT_BOT_TOKEN.to_owned()),
+        ("bad".to_owned(), "1:no".to_owned()),
+    ]);
+    let telegram = Telegram::with(TelegramConfig {
+        bots,
+        ..config(&sandbox.bot_api_url())
+    });
+    (sandbox, telegram)
+}
+
+#[tokio::test]
+async fn a_post_looks_as_it_was_meant_to() {
+    let (sandbox, telegram) = sandbox().await;
+    let text =
+        "# A title!\n\n> quoted (really)\n\n*Half* of **it** costs $5.00 [here](https://example.com/a_(b)) — `x_y`.";
+    let request = json!({ "channel": DEFAULT_CHANNEL, "text": text });
+    let posted = telegram.post_request("key", request.clone(), LONG).await.unwrap();
+    assert_eq!(telegram.post_request("key", request, LONG).await.unwrap(), posted);
+    let messages = sandbox.messages(DEFAULT_CHANNEL);
+    assert_eq!(messages.len(), 1);
+    assert_eq!(
+        messages[0].content.text,
+        "A title!\n\nquoted (really)\n\nHalf of it costs $5.00 here — x_y."
+    );
+    assert_eq!(
+        posted["url"],
+        format!(
+            "https://t.me/{}/{}",
+            DEFAULT_CHANNEL.trim_start_matches('@'),
+            posted["message_id"]
+        )
+    );
+    assert!(posted["published_at"].is_string());
+}
+
+#[tokio::test]
+async fn rights_and_refusals_are_those_of_telegram() {
+    let (sandbox, telegram) = sandbox().await;
+    let verify = async |request: Value| telegram.call("key", "verify", request, LONG).await;
+    for (channel, can_post) in [(DEFAULT_CHANNEL, true), (READ_ONLY_CHANNEL, false)] {
+        let verified = verify(json!({ "channel": channel })).await.unwrap();
+        assert_eq!(verified["membership"]["can_post"], can_post, "{verified}");
+        assert_eq!(verified["membership"]["status"], "administrator");
+        assert!(verified["username"].is_string());
+    }
+    assert!(
+        verify(json!({ "bot": "bad" }))
+            .await
+            .unwrap_err()
+            .is(ErrorType::Authentication)
+    );
+    for channel in [READ_ONLY_CHANNEL, ELSEWHERE_CHANNEL, "@nowhere_at_all"] {
+        let problem = telegram
+            .post_request(channel, json!({ "channel": channel, "text": "x" }), LONG)
+            .await
+            .unwrap_err();
+        assert!((400..500).contains(&problem.status), "{problem}");
+        assert!(sandbox.messages(channel).is_empty());
+    }
+    assert!(
+        telegram.states().iter().all(|(_, state)| state == "failed"),
+        "{:?}",
+        telegram.states()
+    );
+}
+
+#[tokio::test]
+async fn whatever_the_server_does_there_is_never_a_second_message() {
+    for (kind, state, messages) in [
+        (FaultKind::CloseBeforeAnswer, "unknown", 1),
+        (FaultKind::CloseBeforeProcessing, "unknown", 0),
+        (FaultKind::Garbage, "unknown", 0),
+        (FaultKind::HangBeforeAnswer, "unknown", 1),
+        (FaultKind::Hang, "unknown", 0),
+        (
+            FaultKind::Status {
+                status: 502,
+                retry_after: None,
+            },
+            "unknown",
+            0,
+        ),
+        (
+            FaultKind::Status {
+                status: 403,
+                retry_after: None,
+            },
+            "sent",
+            1,
+        ),
+        (FaultKind::Slow(50), "sent", 1),
+    ] {
+        let (sandbox, _) = sandbox().await;
+        let bots = BTreeMap::from([("default".to_owned(), DEFAULT_BOT_TOKEN.to_owned())]);
+        let timeout = Duration::from_millis(500);
+        let telegram = Telegram::with(TelegramConfig {
+            bots,
+            timeout,
+            ..config(&sandbox.bot_api_url())
+        });
+        assert!(sandbox.inject(Fault {
+            target: Target::Bot,
+            method: Some("sendMessage".into()),
+            after: 0,
+            times: 1,
+            kind
+        }));
+        for _ in 0..3 {
+            let _ = telegram
+                .post_request("key", json!({ "channel": DEFAULT_CHANNEL, "text": "x" }), LONG)
+                .await;
+        }
+        assert_eq!(
+            (telegram.state().as_str(), sandbox.messages(DEFAULT_CHANNEL).len()),
+            (state, messages),
+            "{kind:?}"
+        );
+    }
 }
