@@ -28,14 +28,10 @@ pub fn extract(bytes: &[u8], encoding: Option<&str>) -> Result<Book, Error> {
         chapters,
         ..
     } = document;
-    let author = people
-        .into_iter()
-        .filter(|name| !name.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let names: Vec<String> = people.into_iter().filter_map(some).collect();
     Ok(Book {
         title: some(title),
-        author: some(author),
+        author: some(names.join(", ")),
         language: some(language),
         format: Format::Fb2,
         encoding: Some(encoding),
@@ -78,6 +74,12 @@ fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// The mark of a note, `<a type="note">[1]</a>`, as an element of its own.
+const NOTE: &str = "note mark";
+
+/// Elements of a body that are no text of the book.
+const NO_TEXT: &[&str] = &["annotation", "binary", NOTE];
+
 #[derive(Default)]
 struct Document {
     title: String,
@@ -101,7 +103,17 @@ impl Document {
                 .read_event()
                 .map_err(|e| Error::broken("the FB2 is not well-formed", e))?
             {
-                Event::Start(start) => self.open(local(start.name().as_ref()))?,
+                Event::Start(start) => {
+                    let note = start
+                        .attributes()
+                        .flatten()
+                        .any(|a| a.key.as_ref() == "type" && a.value.as_ref() == "note");
+                    self.open(if note {
+                        NOTE.to_owned()
+                    } else {
+                        local(start.name().as_ref())
+                    })?;
+                }
                 Event::Empty(empty) => {
                     let name = local(empty.name().as_ref());
                     if name == "empty-line" {
@@ -152,14 +164,9 @@ impl Document {
         match self.open.last().map(String::as_str) {
             Some("v") => self.line.push('\n'),
             Some("p" | "subtitle" | "text-author" | "td" | "th" | "stanza" | "date") => self.paragraph(),
-            Some("first-name" | "middle-name" | "last-name" | "nickname") => {
+            Some("first-name" | "middle-name" | "last-name") if self.inside("author") && self.inside("title-info") => {
                 if let Some(name) = self.people.last_mut() {
                     name.push(' ');
-                }
-            }
-            Some("author") => {
-                if let Some(name) = self.people.last_mut() {
-                    *name = clean(name, false);
                 }
             }
             _ => {}
@@ -190,16 +197,7 @@ impl Document {
 
     /// Whether what is read is text of the book, and not of its notes, its annotations or its pictures.
     fn in_text(&self) -> bool {
-        self.bodies == 1
-            && self.inside("body")
-            && !self.inside("annotation")
-            && !self.inside("binary")
-            && !self.note_mark()
-    }
-
-    /// `<a type="note">` and the like: a mark in brackets is no text.
-    fn note_mark(&self) -> bool {
-        self.open.last().is_some_and(|name| name == "sup")
+        self.bodies == 1 && self.inside("body") && !self.open.iter().any(|open| NO_TEXT.contains(&open.as_str()))
     }
 
     fn inside(&self, name: &str) -> bool {
@@ -217,5 +215,41 @@ impl Document {
             self.chapters.push(Block::Heading(line));
         }
         // The title of the body itself is the book's.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::extract;
+
+    #[test]
+    fn people_titles_and_verse() {
+        let text = "<FictionBook><description><title-info><author><first-name>А.</first-name><last-name>Б</last-name></author>\
+            <author><nickname>тень</nickname></author><author><last-name>В</last-name></author><book-title>К &amp; К</book-title>\
+            <translator><first-name>Г.</first-name></translator><lang>ru</lang></title-info></description>\
+            <body><title><p>К</p></title><epigraph><p>Эпиграф.</p></epigraph><section><title><p>Часть 1</p></title><section><title>\
+            <p>Глава 1</p></title><p>Раз<a type='note'>[1]</a>, <emphasis>два</emphasis>.</p><poem><stanza><v>Стих один</v><v>стих два</v></stanza>\
+            </poem><section><p>Три.</p></section></section><section><title><p>Глава 2</p></title><p>Четыре.</p></section></section></body>\
+            <body name='notes'><p>Сноска.</p></body></FictionBook>";
+        let book = extract(text.as_bytes(), None).unwrap();
+        assert_eq!(
+            (book.title.as_deref(), book.author.as_deref()),
+            (Some("К & К"), Some("А. Б, В"))
+        );
+        let chapters: Vec<_> = book
+            .chapters
+            .iter()
+            .map(|c| (c.title.as_deref(), c.text.as_str()))
+            .collect();
+        assert_eq!(
+            chapters,
+            [
+                (None, "Эпиграф."),
+                (Some("Часть 1. Глава 1"), "Раз, два.\n\nСтих один\nстих два\n\nТри."),
+                (Some("Глава 2"), "Четыре.")
+            ]
+        );
     }
 }
