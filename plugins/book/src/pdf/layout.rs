@@ -1,5 +1,7 @@
 //! Runs to lines, lines to paragraphs.
 
+use std::collections::{HashMap, HashSet};
+
 use super::page::Run;
 use crate::blocks::clean;
 use crate::plain::Paragraph;
@@ -30,6 +32,7 @@ const SPACE_BETWEEN: f32 = 1.35;
 pub fn paragraphs(pages: Vec<Vec<Run>>) -> Vec<Paragraph> {
     let mut pages: Vec<Vec<Line>> = pages.into_iter().map(lines).collect();
     pages.iter_mut().for_each(drop_page_number);
+    drop_running_lines(&mut pages);
     let indents = uses_indents(&pages);
     let mut found: Vec<Paragraph> = Vec::new();
     let mut size = 0.0;
@@ -38,6 +41,33 @@ pub fn paragraphs(pages: Vec<Vec<Run>>) -> Vec<Paragraph> {
         size = lines.last().map_or(size, |line| line.size);
     }
     found
+}
+
+/// On how many pages a line stands that belongs to the pages and not to the text.
+const RUNNING: usize = 3;
+
+/// Leaves out running heads and feet: first and last lines that several pages have, but for the number of the page.
+fn drop_running_lines(pages: &mut [Vec<Line>]) {
+    let key = |line: &Line| line.text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for lines in pages.iter() {
+        let ends: HashSet<String> = lines.first().into_iter().chain(lines.last()).map(key).collect();
+        for end in ends {
+            *seen.entry(end).or_default() += 1;
+        }
+    }
+    let running = |line: &Line| {
+        let key = key(line);
+        !key.is_empty() && seen.get(&key).is_some_and(|pages| *pages >= RUNNING)
+    };
+    for lines in pages {
+        if lines.first().is_some_and(running) {
+            lines.remove(0);
+        }
+        if lines.last().is_some_and(running) {
+            lines.pop();
+        }
+    }
 }
 
 /// Whether paragraphs are told apart by indents: some lines have one, most have none.
@@ -205,6 +235,27 @@ mod tests {
 
     fn texts(pages: Vec<Vec<Run>>) -> Vec<String> {
         paragraphs(pages).into_iter().map(|p| p.lines.join("|")).collect()
+    }
+
+    #[test]
+    fn what_belongs_to_the_pages_is_left_out() {
+        let page = |n: usize| {
+            vec![
+                run(50.0, 720.0, 200.0, &format!("Chapter 4: Dogs {n}")),
+                run(70.0, 700.0, 310.0, &format!("Text number {n} is here,")),
+                run(
+                    50.0,
+                    688.0,
+                    100.0,
+                    &format!("and ends {}.", ["so", "thus", "here"][n - 1]),
+                ),
+                run(200.0, 600.0, 10.0, &n.to_string()),
+            ]
+        };
+        let found = texts((1..4).map(page).collect());
+        let expected =
+            [(1, "so"), (2, "thus"), (3, "here")].map(|(n, word)| format!("Text number {n} is here, and ends {word}."));
+        assert_eq!(found, expected);
     }
 
     #[test]
