@@ -22,8 +22,10 @@
 //!    one, whose answer is the one that counts; then an expression ends the same way whatever ran before it.
 //! 5. Calls do not re-enter; one call at a time in an instance.
 //!
-//! The component imports what Rust's standard library imports from WASI (version 0.2), but calls none of it on its way to
-//! an answer: the host may link stubs. Nothing here can see a clock, the environment, a file or a random number.
+//! 6. **Imports**: the component imports what Rust's standard library imports from WASI 0.2, and calls one of them:
+//!    `wasi:random/insecure-seed`, the seed of a hash table that a regular expression's names are kept in. The host must link
+//!    it and should answer with a constant; no output depends on it. All others may be linked as traps. Nothing here can see
+//!    a clock, the environment, a file or a random number.
 //!
 //! # Which jq
 //!

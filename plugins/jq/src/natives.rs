@@ -4,6 +4,8 @@ use jaq_core::native::{Filter, Fun, bome, unary, v};
 use jaq_core::{Error, Exn, Native, RunPtr, ValR, ValT as _};
 use jaq_json::{Num, Val as Json};
 use jaq_std::ValT as _;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::{Offset, TimeZoneDatabase};
 
 use super::engine::{Data, MAX_DEPTH, too_deep};
 use super::value::{Val, admit};
@@ -33,7 +35,7 @@ pub fn defined(name: &str) -> bool {
 }
 
 fn json() -> impl Iterator<Item = Fun<Data>> {
-    let functions: [Filter<RunPtr<Data>>; 7] = [
+    let functions: [Filter<RunPtr<Data>>; 8] = [
         ("fromjson", v(0), |cv| {
             let values = from_json(&cv.1);
             Box::new(values.into_iter().map(|value| value.map_err(Exn::from)))
@@ -45,6 +47,9 @@ fn json() -> impl Iterator<Item = Fun<Data>> {
         }),
         ("has", v(1), |cv| unary(cv, has)),
         ("indices", v(1), |cv| unary(cv, |value, other| indices(value, &other))),
+        ("strptime", v(1), |cv| {
+            unary(cv, |value, format| broken_down(&value, &format))
+        }),
         ("bsearch", v(1), |cv| {
             unary(cv, |value, wanted| match &value.0 {
                 Json::Arr(items) => Ok(match items.binary_search(&wanted.0) {
@@ -84,6 +89,40 @@ fn from_json(value: &Val) -> Vec<ValR<Val>> {
         }
     }
     values
+}
+
+/// A time, read by a format, as jq's array of its parts. A time without a zone is in UTC.
+fn broken_down(value: &Val, format: &Val) -> ValR<Val> {
+    let text = |value: &Val| Ok(String::from_utf8_lossy(value.try_as_utf8_bytes()?).into_owned());
+    let mut time = BrokenDownTime::parse(text(format)?, text(value)?).map_err(Error::str)?;
+    if time.offset().is_none() && time.iana_time_zone().is_none() {
+        time.set_offset(Some(Offset::UTC));
+    }
+    let time = time
+        .to_zoned_with(&TimeZoneDatabase::bundled())
+        .map_err(Error::str)?
+        .datetime();
+    let (second, nanosecond) = (time.second(), time.subsec_nanosecond());
+    let second = if nanosecond > 0 {
+        Val::from(f64::from(second) + f64::from(nanosecond) / 1e9)
+    } else {
+        Val::integer(second)
+    };
+    let day_of_week = Val::integer(time.weekday().to_sunday_zero_offset());
+    let day_of_year = Val::integer(time.day_of_year() - 1);
+    let date = [
+        Val::integer(time.year()),
+        Val::integer(time.month() - 1),
+        Val::integer(time.day()),
+    ];
+    let clock = [
+        Val::integer(time.hour()),
+        Val::integer(time.minute()),
+        second,
+        day_of_week,
+        day_of_year,
+    ];
+    Ok(date.into_iter().chain(clock).collect())
 }
 
 fn length(value: Val) -> ValR<Val> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::eval::{At, Environment, Stop, truthy};
+use super::environment::{At, Environment, Result, Stop, truthy};
 use super::lower::integer;
 use super::math;
 use super::node::{Function, Function1};
@@ -12,10 +12,8 @@ use super::order;
 use super::text::{excerpt, push_text, to_json};
 use crate::number::Num;
 
-type Result<T> = std::result::Result<T, Stop>;
-
 pub(super) fn function<'v>(function: Function, at: At<'v>) -> Result<Cow<'v, Value>> {
-    let (input, environment) = (at.input, at.environment());
+    let (input, environment) = (at.input, at.environment);
     let owned = match function {
         Function::Length => length(input)?,
         Function::Keys => keys(environment, input)?,
@@ -63,7 +61,7 @@ pub(super) fn function<'v>(function: Function, at: At<'v>) -> Result<Cow<'v, Val
 }
 
 pub(super) fn function1<'v>(function: Function1, at: At<'v>, argument: &Value) -> Result<Cow<'v, Value>> {
-    let (input, environment) = (at.input, at.environment());
+    let (input, environment) = (at.input, at.environment);
     let owned = match function {
         Function1::Has => Value::Bool(has(input, argument)?),
         Function1::Contains => Value::Bool(contains(environment, input, argument)?),

@@ -4,14 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::eval::{Environment, Stop};
+use super::environment::{Environment, Result, Stop};
 use super::lower::integer;
 use super::order;
 use super::text::excerpt;
 use crate::number::Num;
 use crate::syntax::tree::Math;
-
-type Result<T> = std::result::Result<T, Stop>;
 
 pub(super) fn apply<'v>(
     environment: &Environment<'_>,

@@ -5,21 +5,24 @@
 //! integer beyond 64 bits, a division by zero, a budget used up). Then the full evaluator answers.
 
 mod builtins;
+mod environment;
 mod eval;
 mod lower;
 mod math;
 mod node;
 mod order;
+mod path;
 mod text;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(crate) use eval::Stop;
+pub(crate) use environment::Stop;
 pub(crate) use text::normalize;
 
 use crate::syntax::tree::Term;
+use environment::{At, Environment, truthy};
 
 /// An expression within the native subset.
 pub(crate) struct Program(node::Expr);
@@ -33,8 +36,8 @@ impl Program {
 
     /// The first output, if there is one, as it leaves the expression.
     pub(crate) fn eval(&self, input: &Value, variables: &[Arc<Value>]) -> Result<Option<Value>, Stop> {
-        let environment = eval::Environment::new(variables);
-        match environment.first(&self.0, input)? {
+        let environment = Environment::new(variables);
+        match eval::first(&self.0, At::new(&environment, input))? {
             Some(value) => text::leave(value).map(Some),
             None => Ok(None),
         }
@@ -42,9 +45,8 @@ impl Program {
 
     /// Whether the first output is there and true.
     pub(crate) fn test(&self, input: &Value, variables: &[Arc<Value>]) -> Result<bool, Stop> {
-        let environment = eval::Environment::new(variables);
-        Ok(environment
-            .first(&self.0, input)?
-            .is_some_and(|value| eval::truthy(&value)))
+        let environment = Environment::new(variables);
+        let first = eval::first(&self.0, At::new(&environment, input))?;
+        Ok(first.is_some_and(|value| truthy(&value)))
     }
 }

@@ -1,6 +1,9 @@
 //! The grammar of jq: text in, a syntax tree out. Knows nothing of what functions exist or what anything means.
 
+mod atoms;
+mod operators;
 mod parser;
+mod paths;
 mod token;
 pub(crate) mod tree;
 
@@ -22,6 +25,8 @@ impl SyntaxError {
         }
     }
 }
+
+type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// How deep an expression may be nested.
 pub(crate) const MAX_NESTING: usize = 128;

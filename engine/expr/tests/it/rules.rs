@@ -105,6 +105,13 @@ fn the_full_evaluator_knows_the_rest_of_jq() {
             "\"2026-01-02T03:04:05Z\" | fromdate | gmtime | mktime",
             json!(1_767_323_045),
         ),
+        (
+            "\"2026-01-02 10:30 +0300\" | strptime(\"%Y-%m-%d %H:%M %z\")",
+            json!([2026, 0, 2, 10, 30, 0, 5, 1]),
+        ),
+        ("\"02.01.2026\" | strptime(\"%d.%m.%Y\") | mktime", json!(1_767_312_000)),
+        ("\"x\" | strptime(\"%d\")", json!("error")),
+        ("1e9 | strftime(\"%Y-%m-%d %A\")", json!("2001-09-09 Sunday")),
         ("[\"b\", \"a\"] | sort_by(.) | join(\",\")", json!("a,b")),
         ("\"aXbxc\" | ascii_downcase | indices(\"x\")", json!([1, 3])),
         ("\"x\" | trimstr(\"x\")", json!("")),
@@ -278,6 +285,10 @@ fn depth_is_bounded_everywhere() {
     for operator in ["+", "|", "and", "//", "as $x |", "="] {
         let long = vec!["."; 2000].join(&format!(" {operator} "));
         assert!(Expression::parse(&long, &evaluator).is_err(), "{operator}");
+    }
+    for step in [".a", "[0]", "[]", "[]?", ".a?"] {
+        let long = format!(".{}", step.repeat(5000)).replace("..", ".");
+        assert!(Expression::parse(&long, &evaluator).is_err(), "{step}");
     }
     // A list is no depth.
     let list = format!("[{}]", vec!["1"; 5000].join(","));
