@@ -1,0 +1,13 @@
+//! The engine as a process, killed with `SIGKILL` and started again on the same data: what was promised holds.
+//!
+//! Seeds decide where it dies. `POTOK_TEST_TIER=all` tries more of them, `POTOK_SEED=n` only the one. `POTOK` names the binary;
+//! without it the one beside the test is built.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod engine;
+mod failpoint;
+mod oracle;
+mod pipeline;
+mod recovery;
+mod seeds;
