@@ -118,7 +118,7 @@ impl HttpCaller {
         let exchange = async {
             let sent = request::shown(&built);
             let response = client.execute(built).await.map_err(|error| broken(&place, &error))?;
-            response::output(response, request, sent, &place).await
+            response::output(response, request, &sent, &place).await
         };
         tokio::time::timeout(left, exchange)
             .await

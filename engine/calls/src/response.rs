@@ -22,7 +22,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 pub(crate) async fn output(
     response: Response,
     request: &HttpRequest,
-    sent: Value,
+    sent: &Value,
     place: &str,
 ) -> Result<Value, Problem> {
     let status = response.status();
@@ -35,7 +35,7 @@ pub(crate) async fn output(
     let shown = headers(response.headers());
     let accepted = status.is_success() || (request.redirect && status.is_redirection());
     if !accepted {
-        return Err(refused(response, kind, shown, place).await);
+        return Err(refused(response, kind, &shown, place).await);
     }
     let (bytes, whole) = read(response, BODY_LIMIT)
         .await
@@ -58,7 +58,7 @@ pub(crate) async fn output(
 }
 
 /// The error that a status is.
-async fn refused(response: Response, kind: Kind, shown: Value, place: &str) -> Problem {
+async fn refused(response: Response, kind: Kind, shown: &Value, place: &str) -> Problem {
     let status = response.status();
     let wait = retry_after(response.headers(), SystemTime::now());
     let bytes = read(response, SHOWN).await.map(|(bytes, _)| bytes).unwrap_or_default();

@@ -352,3 +352,42 @@ async fn requests_that_make_no_sense_never_leave() {
     }
     assert!(server.requests().is_empty());
 }
+
+#[tokio::test]
+async fn the_sandbox_answers_like_any_other_server() {
+    let sandbox = potok_sandbox::Sandbox::start(potok_sandbox::SandboxConfig::default())
+        .await
+        .unwrap();
+    let default_model = potok_sandbox::DEFAULT_MODEL.to_owned();
+    let ai = Ai::with(AiConfig {
+        base_url: sandbox.openai_url(),
+        default_model,
+        ..config()
+    });
+    let text = "The rabbit was late for the party. Alice followed the rabbit into its hole. The rabbit hole went straight on \
+                like a tunnel. Then it dipped suddenly down, and Alice fell.";
+    let messages =
+        json!([{ "role": "system", "content": "Summarise in one sentence." }, { "role": "user", "content": text }]);
+    let answer = ai.ask("key", json!({ "messages": messages })).await.unwrap();
+    let summary = answer["text"].as_str().unwrap();
+    assert!(summary.len() < text.len() && summary.contains("rabbit"), "{summary}");
+    assert!(answer["usage"]["input_tokens"].as_u64().unwrap() > 0);
+    assert_eq!(ai.usage().len(), 1);
+    sandbox.inject(potok_sandbox::Fault {
+        target: potok_sandbox::Target::Ai,
+        method: None,
+        after: 0,
+        times: 1,
+        kind: potok_sandbox::FaultKind::Status {
+            status: 429,
+            retry_after: Some(3),
+        },
+    });
+    let problem = ai.ask("key", json!({ "messages": messages })).await.unwrap_err();
+    assert_eq!((problem.status, problem.retry_after_ms), (429, Some(3000)));
+    let problem = ai
+        .ask("key", json!({ "model": "nothing", "messages": messages }))
+        .await
+        .unwrap_err();
+    assert_eq!(problem.status, 404);
+}

@@ -77,7 +77,7 @@ impl BotApi {
                 .client
                 .execute(request)
                 .await
-                .map_err(|e| failed(e.without_url()))?;
+                .map_err(|e| failed(&e.without_url()))?;
             let status = response.status().as_u16();
             let retry_after = retry_after(&response);
             let body = read(response).await?;
@@ -128,7 +128,7 @@ struct Parameters {
     retry_after: Option<u64>,
 }
 
-fn failed(error: reqwest::Error) -> ApiError {
+fn failed(error: &reqwest::Error) -> ApiError {
     if error.is_connect() {
         return ApiError::NotSent(chain(&error));
     }
@@ -151,7 +151,7 @@ fn retry_after(response: &reqwest::Response) -> Option<u64> {
 
 async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, ApiError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| failed(e.without_url()))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| failed(&e.without_url()))? {
         if body.len() + chunk.len() > MAX_ANSWER {
             return Err(ApiError::Lost(format!("Telegram's answer is over {MAX_ANSWER} bytes")));
         }

@@ -810,7 +810,12 @@ async fn whatever_the_server_does_there_is_never_a_second_message() {
     ] {
         let (sandbox, _) = sandbox().await;
         let bots = BTreeMap::from([("default".to_owned(), DEFAULT_BOT_TOKEN.to_owned())]);
-        let timeout = Duration::from_millis(500);
+        let hangs = matches!(kind, FaultKind::Hang | FaultKind::HangBeforeAnswer);
+        let timeout = if hangs {
+            Duration::from_millis(300)
+        } else {
+            Duration::from_secs(20)
+        };
         let telegram = Telegram::with(TelegramConfig {
             bots,
             timeout,
