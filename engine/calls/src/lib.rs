@@ -1,7 +1,9 @@
 //! The language's own calls, as far as they are executed: `call: http`.
 //!
-//! A request comes in with every expression resolved, and a JSON value or a [`Problem`] goes out. One call is one request: nothing is tried
-//! again here (the workflow's `retry` decides that), and no redirection is followed. The specification's `redirect` says whether a
+//! A request comes in with every expression resolved, and a JSON value or a [`Problem`] goes out. One call is one
+//! request: nothing is tried
+//! again here (the workflow's `retry` decides that), and no redirection is followed. The specification's `redirect`
+//! says whether a
 //! status of 3xx is an error, no more; a workflow that wants to follow one sees its `Location` with `output: response`.
 //!
 //! This crate knows no workflow and no store; it keeps no state but two pools of connections.
@@ -37,7 +39,8 @@ pub struct HttpRequest {
     pub headers: IndexMap<String, String>,
     /// Parameters to be appended to the URI's own.
     pub query: IndexMap<String, String>,
-    /// The body; `None` when there is none. It leaves as JSON, unless the workflow names a content type: an object leaves as a form when
+    /// The body; `None` when there is none. It leaves as JSON, unless the workflow names a content type: an object
+    /// leaves as a form when
     /// that is the type, text leaves as it is when the type is not JSON.
     pub body: Option<Value>,
     /// What the output is.
@@ -78,7 +81,8 @@ impl HttpCaller {
     /// When the proxy that the environment names is none.
     ///
     /// # Panics
-    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
+    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does
+    /// first thing.
     pub fn new() -> Result<Self, SetupError> {
         let builder = || {
             Client::builder()
@@ -99,8 +103,10 @@ impl HttpCaller {
     /// # Errors
     /// A [`Problem`]:
     /// - `configuration` for a request that cannot be made;
-    /// - `communication` with the server's status for an answer that is no success, with its `Retry-After`, headers and the beginning of
-    ///   its body; with 503 for a server that cannot be reached, 502 for one that broke off or whose answer cannot be read;
+    /// - `communication` with the server's status for an answer that is no success, with its `Retry-After`, headers
+    ///   and the beginning of
+    ///   its body; with 503 for a server that cannot be reached, 502 for one that broke off or whose answer cannot be
+    /// read;
     /// - `timeout` after the deadline.
     pub async fn call(&self, request: &HttpRequest, cx: HttpContext) -> Result<Value, Problem> {
         let HttpContext {
@@ -144,7 +150,8 @@ fn late(place: &str) -> Problem {
     )
 }
 
-/// A server that could not be reached, broke off, or sent what cannot be read. The message leaves out reqwest's own first line: the URI in it
+/// A server that could not be reached, broke off, or sent what cannot be read. The message leaves out reqwest's own
+/// first line: the URI in it
 /// may hold a secret.
 fn broken(place: &str, error: &reqwest::Error) -> Problem {
     let mut why = Vec::new();

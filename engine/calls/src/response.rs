@@ -117,7 +117,8 @@ fn unreadable(detail: String) -> Problem {
     Problem::new(ErrorType::Communication, "Answer cannot be read", detail).with_status(502)
 }
 
-/// `Retry-After` in milliseconds: seconds, or a date, which is measured against the server's clock when it tells its time.
+/// `Retry-After` in milliseconds: seconds, or a date, which is measured against the server's clock when it tells its
+/// time.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let text = |name| Some(headers.get(name)?.to_str().ok()?.trim());
     let said = text(RETRY_AFTER)?;

@@ -1,6 +1,7 @@
 //! From the server's answer to `completion` of the WIT.
 //!
-//! Servers that call themselves compatible differ in everything but the path to the text, so no more is asked of an answer than that.
+//! Servers that call themselves compatible differ in everything but the path to the text, so no more is asked of an
+//! answer than that.
 
 use potok_dsl::{ErrorType, Problem};
 use serde_json::{Value, json};

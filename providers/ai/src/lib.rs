@@ -1,12 +1,15 @@
-//! Language models for plugins: the capability `potok:ai/chat`, by any server that speaks OpenAI's chat completions (OpenAI,
+//! Language models for plugins: the capability `potok:ai/chat`, by any server that speaks OpenAI's chat completions
+//! (OpenAI,
 //! Together.ai, Ollama, the sandbox, …).
 //!
-//! One call is one request. Nothing is tried again here: the engine's retry policies decide that, and what a server says about
+//! One call is one request. Nothing is tried again here: the engine's retry policies decide that, and what a server
+//! says about
 //! when to come back reaches them as `retry_after_ms`.
 //!
 //! **What a call costs is recorded**, one row of `ai_usage` for each call that was answered ([`usage`]).
 //!
-//! This crate knows no workflow and no prompt. The operator's key is in one place, the client; no message, log or row holds it.
+//! This crate knows no workflow and no prompt. The operator's key is in one place, the client; no message, log or row
+//! holds it.
 
 mod answer;
 mod ask;
@@ -57,7 +60,8 @@ impl AiProvider {
     /// [`ConfigError`] when the address or the key cannot be one.
     ///
     /// # Panics
-    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
+    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does
+    /// first thing.
     pub fn new(config: AiConfig) -> Result<Self, ConfigError> {
         let client = config.client()?;
         let secret = problem::Secret::new(config.key().map(str::to_owned));

@@ -1,6 +1,7 @@
 //! How requests leave: once, with an answer of bounded size, and with what the server says about waiting kept.
 //!
-//! The library's own transport tries again by itself (one 429 becomes four requests), hides `Retry-After`, reads bodies of any size, and
+//! The library's own transport tries again by itself (one 429 becomes four requests), hides `Retry-After`, reads
+//! bodies of any size, and
 //! logs what it cannot read. So it gets this one, and sees only good answers that are JSON.
 
 use std::future::Future;
@@ -120,7 +121,8 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<(Vec<u8>,
     Ok((body, true))
 }
 
-/// How long the server wants to be left alone, in milliseconds: `retry-after-ms` (OpenAI's own), or `Retry-After` as seconds or as a date,
+/// How long the server wants to be left alone, in milliseconds: `retry-after-ms` (OpenAI's own), or `Retry-After` as
+/// seconds or as a date,
 /// which is measured against the server's clock when it tells its time.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());

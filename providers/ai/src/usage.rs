@@ -1,9 +1,13 @@
 //! What calls cost: the table `ai_usage`, one row for each call that was answered.
 //!
-//! The row is written after the answer came and before it is handed on, under the key of the call, which every attempt of it shares:
-//! writing it twice is writing it once. After a crash in between there are two cases. Before the row: the call is made again, and only the
-//! second answer is counted. After the row, but before the answer was durable: the call is made again, and the row says what the second
-//! answer cost, the one that the run goes on with. In both the server has been paid for one answer more than the table shows, so that the
+//! The row is written after the answer came and before it is handed on, under the key of the call, which every attempt
+//! of it shares:
+//! writing it twice is writing it once. After a crash in between there are two cases. Before the row: the call is made
+//! again, and only the
+//! second answer is counted. After the row, but before the answer was durable: the call is made again, and the row
+//! says what the second
+//! answer cost, the one that the run goes on with. In both the server has been paid for one answer more than the table
+//! shows, so that the
 //! table is what the runs used, and a lower bound of the bill.
 //!
 //! A row that cannot be written does not fail the call: the answer is there and is paid for. It is logged.

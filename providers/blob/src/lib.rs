@@ -1,6 +1,7 @@
 //! Files for plugins: the capability `potok:blob/blobs`, over the engine's content-addressed values.
 //!
-//! It is pure: a blob is named by its content, so that reading gives the same for ever and writing changes nothing that anyone could
+//! It is pure: a blob is named by its content, so that reading gives the same for ever and writing changes nothing
+//! that anyone could
 //! see. This crate keeps no table and knows no store but [`potok_wasm::Tables`].
 
 mod recent;

@@ -1,6 +1,8 @@
-//! The blobs that were read last: a plugin reads a file piece by piece, and each piece would fetch the whole file again.
+//! The blobs that were read last: a plugin reads a file piece by piece, and each piece would fetch the whole file
+//! again.
 //!
-//! What is kept can never be wrong, since a blob's name is the hash of its content; it is bounded by bytes and by number.
+//! What is kept can never be wrong, since a blob's name is the hash of its content; it is bounded by bytes and by
+//! number.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

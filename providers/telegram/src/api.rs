@@ -1,7 +1,9 @@
 //! The Bot API over HTTP, and what can be said of a request that got no good answer.
 //!
-//! The parameters are `frankenstein`'s types; the transport and the answers are our own. Its client reads bodies of any size,
-//! forgets the HTTP status of an answer that is no JSON, and fails on an answer with an unexpected member: a message that was
+//! The parameters are `frankenstein`'s types; the transport and the answers are our own. Its client reads bodies of
+//! any size,
+//! forgets the HTTP status of an answer that is no JSON, and fails on an answer with an unexpected member: a message
+//! that was
 //! sent would be taken for one that may not have been. Here an answer needs no more than what is looked at.
 
 use std::fmt;
@@ -160,7 +162,8 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, ApiError> {
     Ok(body)
 }
 
-/// What an answer means. A status of 4xx is a refusal whoever gave it (Telegram, or a gateway that did not pass the request on),
+/// What an answer means. A status of 4xx is a refusal whoever gave it (Telegram, or a gateway that did not pass the
+/// request on),
 /// but for 408, which a gateway may say after passing it on.
 fn decide<T: DeserializeOwned>(status: u16, retry_after: Option<u64>, body: &[u8]) -> Result<T, ApiError> {
     let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {

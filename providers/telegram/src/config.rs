@@ -111,8 +111,10 @@ impl TelegramConfig {
         if usable { Ok(base) } else { Err(wrong()) }
     }
 
-    /// A client that does exactly what it is told: one request, no redirect, no second try, and a connection of its own for each
-    /// request. A kept connection that the server closes just now would leave it open whether the message arrived, so that a post
+    /// A client that does exactly what it is told: one request, no redirect, no second try, and a connection of its
+    /// own for each
+    /// request. A kept connection that the server closes just now would leave it open whether the message arrived, so
+    /// that a post
     /// would become `unknown` without need; at a message a second a handshake each is cheap.
     fn client(&self, base: &Url) -> Result<reqwest::Client, ConfigError> {
         let builder = reqwest::Client::builder()

@@ -1,10 +1,13 @@
 //! Telegram for plugins: the capability `potok:telegram/bot`, by bots through the Bot API.
 //!
-//! It promises one thing above all: **a post is sent at most once for one idempotency key**, whatever crashes when. The Bot
-//! API knows no such key, so the promise is kept by a row that is written before anything leaves ([`post`]), and by people,
+//! It promises one thing above all: **a post is sent at most once for one idempotency key**, whatever crashes when.
+//! The Bot
+//! API knows no such key, so the promise is kept by a row that is written before anything leaves ([`post`]), and by
+//! people,
 //! who settle what became of a post whose answer was lost ([`TelegramProvider::settle`]).
 //!
-//! Limits are kept, not worked around: messages to one channel are spaced out ([`Pacing`]), and when Telegram says that it is
+//! Limits are kept, not worked around: messages to one channel are spaced out ([`Pacing`]), and when Telegram says
+//! that it is
 //! flooded, the bot rests for as long as it asks.
 //!
 //! This crate knows no workflow and no engine: its rows go through [`potok_wasm::Tables`], its answers are JSON.
@@ -68,7 +71,8 @@ impl TelegramProvider {
     /// [`ConfigError`] when an address or a token cannot be one.
     ///
     /// # Panics
-    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
+    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does
+    /// first thing.
     pub fn new(config: TelegramConfig) -> Result<Self, ConfigError> {
         let (timeout, pacing) = (config.timeout, config.pacing);
         Ok(Self {

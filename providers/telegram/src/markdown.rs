@@ -1,8 +1,11 @@
 //! CommonMark as Telegram's `MarkdownV2`, escaped so that no text can make the Bot API refuse it.
 //!
-//! Telegram has no headings, lists, rules or images: a heading becomes bold, a list item begins with a bullet or its number, a rule is a
-//! dash, an image is a link. HTML is shown as the text that it is. Line breaks stay where they were written. Text and escapes
-//! are written by one writer ([`writer`]), which also keeps the plain text that people will see: Telegram's limit is on that.
+//! Telegram has no headings, lists, rules or images: a heading becomes bold, a list item begins with a bullet or its
+//! number, a rule is a
+//! dash, an image is a link. HTML is shown as the text that it is. Line breaks stay where they were written. Text and
+//! escapes
+//! are written by one writer ([`writer`]), which also keeps the plain text that people will see: Telegram's limit is
+//! on that.
 
 mod writer;
 

@@ -1,7 +1,9 @@
 //! How fast a bot posts to a chat, and when it rests.
 //!
-//! A post waits for its turn before its intent is recorded, so that a crash while it waits leaves nothing to be settled. What
-//! would have to wait longer than its call may take is told so at once, with the time after which to come again. A flood signal
+//! A post waits for its turn before its intent is recorded, so that a crash while it waits leaves nothing to be
+//! settled. What
+//! would have to wait longer than its call may take is told so at once, with the time after which to come again. A
+//! flood signal
 //! rests the whole bot: nothing is sent before Telegram's time is over, whatever other chat it would go to.
 
 use std::collections::{HashMap, VecDeque};

@@ -1,18 +1,24 @@
 //! Sending a post at most once for one idempotency key.
 //!
-//! 1. The key's row is looked up. `sent` and `unknown` are answered from it; an `intent` was left by a crash and becomes `unknown`.
+//! 1. The key's row is looked up. `sent` and `unknown` are answered from it; an `intent` was left by a crash and
+//! becomes `unknown`.
 //! 2. The post waits for its turn ([`crate::pace`]).
 //! 3. The intent is recorded, durably. From here on a crash leaves it open whether the message was sent.
 //! 4. The message is sent: one request, no second try.
-//! 5. What became of it is recorded: `sent`; `failed` when it definitely was not (no connection, or Telegram said no); `unknown`
+//! 5. What became of it is recorded: `sent`; `failed` when it definitely was not (no connection, or Telegram said no);
+//! `unknown`
 //!    when the connection broke, nothing came in time, or the answer says neither.
 //!
-//! Steps 4 and 5 run in a task of their own, so that a caller that goes away (its deadline, a cancelled run) does not lose the answer:
+//! Steps 4 and 5 run in a task of their own, so that a caller that goes away (its deadline, a cancelled run) does not
+//! lose the answer:
 //! the next call with the same key waits for it.
 //!
-//! **Why an intent cannot be settled by looking.** A bot has no way to see whether its own message is in a channel: updates bring a bot
-//! the posts of others, not its own; there is no method that reads a channel's history; `getChat` shows the pinned message only. Editing
-//! or forwarding guessed message ids would tell whether *a* message is there, not whether it is this one, and would change or repeat
+//! **Why an intent cannot be settled by looking.** A bot has no way to see whether its own message is in a channel:
+//! updates bring a bot
+//! the posts of others, not its own; there is no method that reads a channel's history; `getChat` shows the pinned
+//! message only. Editing
+//! or forwarding guessed message ids would tell whether *a* message is there, not whether it is this one, and would
+//! change or repeat
 //! messages of people who did not ask for that. A session of a user account can look; until there is one, a person does
 //! ([`crate::settle`]).
 
@@ -34,7 +40,8 @@ use crate::pace::Pacer;
 use crate::rows::{self, Became, Draft, Post, PostState};
 use crate::{DEFAULT_BOT, TelegramProvider, store_problem};
 
-/// How long to wait before recording an outcome is tried again. A record that never succeeds makes an `unknown` of what is known.
+/// How long to wait before recording an outcome is tried again. A record that never succeeds makes an `unknown` of
+/// what is known.
 const RECORD_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
 
 /// `post-request` of the WIT.
@@ -287,7 +294,8 @@ impl Sending {
         }
     }
 
-    /// A record that cannot be made does not change what is known here: the caller is told the truth, and the row stays an intent, from
+    /// A record that cannot be made does not change what is known here: the caller is told the truth, and the row
+    /// stays an intent, from
     /// which nothing is sent again.
     async fn record(&self, became: &Became) {
         let mut again = RECORD_AGAIN.into_iter();

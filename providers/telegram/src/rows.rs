@@ -9,7 +9,8 @@
 //!                 failed └── to_send ◀─────┘ settle
 //! ```
 //!
-//! `attempts` counts the intents. What became of a request is recorded for the attempt that it belongs to, so that a late answer
+//! `attempts` counts the intents. What became of a request is recorded for the attempt that it belongs to, so that a
+//! late answer
 //! never overwrites what a later attempt did.
 
 use potok_dsl::Timestamp;
@@ -179,7 +180,8 @@ pub(crate) async fn find(tables: &dyn Tables, key: &str) -> Result<Option<Post>,
     rows.into_iter().next().map(post).transpose()
 }
 
-/// Posts of which nobody knows what became of them, oldest first: those that are marked so, and intents so old that no answer can
+/// Posts of which nobody knows what became of them, oldest first: those that are marked so, and intents so old that no
+/// answer can
 /// come any more.
 pub(crate) async fn unknown(tables: &dyn Tables, intents_before: Timestamp) -> Result<Vec<Post>, TableError> {
     let sql = "SELECT key, bot, channel, content, format, book, chunk, prompt, model, state, message_id, url, published_at, \
@@ -194,7 +196,8 @@ pub(crate) async fn unknown(tables: &dyn Tables, intents_before: Timestamp) -> R
         .collect()
 }
 
-/// Records that the draft is about to be sent and gives the number of the attempt; `None` when the key's row is in a state from which
+/// Records that the draft is about to be sent and gives the number of the attempt; `None` when the key's row is in a
+/// state from which
 /// nothing may be sent.
 pub(crate) async fn claim(tables: &dyn Tables, draft: &Draft, now: Timestamp) -> Result<Option<i64>, TableError> {
     let sql = "INSERT INTO posts (key, bot, channel, content, format, book, chunk, prompt, model, state, attempts, created_at, \
@@ -226,7 +229,8 @@ pub(crate) async fn claim(tables: &dyn Tables, draft: &Draft, now: Timestamp) ->
     }
 }
 
-/// Records what became of an attempt. A message that is known to be sent is so whatever was thought of the attempt meanwhile; the rest
+/// Records what became of an attempt. A message that is known to be sent is so whatever was thought of the attempt
+/// meanwhile; the rest
 /// is said only of an attempt of which nothing is known yet. Gives whether a row was there to say it of.
 pub(crate) async fn record(
     tables: &dyn Tables,

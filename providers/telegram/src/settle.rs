@@ -49,7 +49,8 @@ pub enum SettleError {
 }
 
 impl TelegramProvider {
-    /// The posts that a person has to look at, oldest first, up to 1000: those that are `unknown`, and intents that a crash has left so long
+    /// The posts that a person has to look at, oldest first, up to 1000: those that are `unknown`, and intents that a
+    /// crash has left so long
     /// ago that no answer can come any more.
     ///
     /// # Errors
@@ -103,7 +104,8 @@ impl TelegramProvider {
         if changed { Ok(post) } else { Err(not_unknown(&post)) }
     }
 
-    /// Sends a post again that was settled as [`Settlement::SendAgain`], or that has failed, as it was written then. One that was sent is
+    /// Sends a post again that was settled as [`Settlement::SendAgain`], or that has failed, as it was written then.
+    /// One that was sent is
     /// answered from its row. The answer is `posted` of the WIT.
     ///
     /// # Errors

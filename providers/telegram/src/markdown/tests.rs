@@ -162,7 +162,8 @@ proptest! {
         let result = parse(&rendered.source);
         prop_assert!(!matches!(result, Err(TextError::Markup(_))), "{:?} became {:?}: {:?}", text, rendered.source, result);
         if let Ok(formatted) = result {
-            // White space at the ends and control characters are Telegram's to drop; every other character is seen as it was.
+            // White space at the ends and control characters are Telegram's to drop; every other character is seen as
+            // it was.
             let ink = |text: &str| text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>();
             let visible = |text: &str| ink(text).replace('\u{200b}', "");
             prop_assert_eq!(visible(&formatted.text), visible(&rendered.plain), "{:?} became {:?}", text, rendered.source);

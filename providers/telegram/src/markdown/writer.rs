@@ -30,7 +30,8 @@ pub(super) struct Writer {
     plain: String,
     /// How often each mark is open: Telegram does not nest a mark in itself, so only the outermost is written.
     depth: [usize; 3],
-    /// The mark that the source ends with, when it was closed last: opening it again just goes on, because `_` twice would be another
+    /// The mark that the source ends with, when it was closed last: opening it again just goes on, because `_` twice
+    /// would be another
     /// mark.
     closed: Option<(Mark, usize)>,
     /// Line breaks that come before whatever is written next.
@@ -83,7 +84,8 @@ impl Writer {
         self.language = if plain { word.to_owned() } else { String::new() };
     }
 
-    /// A block of code. In a quotation each line is code of its own, because the quotation is marked at the beginning of each line.
+    /// A block of code. In a quotation each line is code of its own, because the quotation is marked at the beginning
+    /// of each line.
     pub(super) fn code_block(&mut self, code: &str) {
         let language = std::mem::take(&mut self.language);
         if code.trim().is_empty() {
