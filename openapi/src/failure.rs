@@ -3,12 +3,14 @@
 use poem::{IntoResponse, Response, http::StatusCode};
 use poem_openapi::{
     ApiResponse,
+    error::{ParseParamError, ParsePathError},
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::Type,
 };
-use potok_dsl::{ErrorType, Problem};
+use potok_dsl::{Diagnostic, ErrorType, Problem};
 use potok_journal::StoreError;
 use potok_node::{NodeError, deploy::DeployError};
+use serde_json::{Value, json};
 
 use crate::types::ProblemObject;
 
@@ -96,11 +98,21 @@ impl<const KINDS: u16> From<NodeError> for Failure<KINDS> {
 impl<const KINDS: u16> From<DeployError> for Failure<KINDS> {
     fn from(error: DeployError) -> Self {
         Self(match error {
-            DeployError::Invalid(_) => error.problem().with_status(422),
+            DeployError::Invalid(diagnostics) => refusal(422, "Invalid definition", diagnostics.to_string())
+                .with_data(diagnostics.list.iter().map(diagnosis).collect()),
             DeployError::Store(error) => store_problem(&error),
             other => other.problem(),
         })
     }
+}
+
+fn diagnosis(diagnostic: &Diagnostic) -> Value {
+    let Diagnostic { at, message, help } = diagnostic;
+    let mut told = json!({ "line": at.line, "column": at.column, "message": message });
+    if let Some(help) = help {
+        told["help"] = json!(help);
+    }
+    told
 }
 
 fn store_problem(error: &StoreError) -> Problem {
@@ -175,7 +187,6 @@ pub(crate) async fn from_error(error: poem::Error) -> Response {
         return error.into_response();
     }
     let status = error.status();
-    let message = error.to_string();
     let title = status.canonical_reason().unwrap_or("Error");
     let kind = if status.is_server_error() {
         ErrorType::Runtime
@@ -183,16 +194,36 @@ pub(crate) async fn from_error(error: poem::Error) -> Response {
         ErrorType::Validation
     };
     if status.is_server_error() {
-        tracing::error!(%status, %message, "request failed");
+        tracing::error!(%status, %error, "request failed");
     }
     let detail = match status {
         StatusCode::NOT_FOUND => "there is nothing at this path; /openapi.json and /docs say what there is".to_owned(),
         StatusCode::METHOD_NOT_ALLOWED => {
             "this path does not take this method; the header Allow names those that it takes".to_owned()
         }
-        _ => message,
+        _ => say(&error),
     };
     Failure::<0>(Problem::new(kind, title, detail).with_status(status.as_u16())).into_response()
+}
+
+/// An error of the framework in our words.
+fn say(error: &poem::Error) -> String {
+    if let Some(ParseParamError { name, reason }) = error.downcast_ref() {
+        return format!("the parameter '{name}': {}", plain(reason));
+    }
+    if let Some(ParsePathError { reason, .. }) = error.downcast_ref() {
+        return format!("in the path: {}", plain(reason));
+    }
+    error.to_string()
+}
+
+/// A reason without the framework's names of types.
+pub(crate) fn plain(reason: &str) -> &str {
+    let reason = reason.split(" (occurred while parsing \"").next().unwrap_or_default();
+    let named = reason
+        .strip_prefix("failed to parse \"")
+        .and_then(|rest| rest.split_once("\": "));
+    named.map_or(reason, |(_, plain)| plain)
 }
 
 /// The answer after a panic in a handler.

@@ -135,7 +135,7 @@ fn service(state: State) -> OpenApiService<impl OpenApi, ()> {
 
 /// The document without what is deployed.
 fn describe(service: &OpenApiService<impl OpenApi, ()>) -> Value {
-    schema31::convert(serde_json::from_str(&service.spec()).unwrap_or_default())
+    schema31::convert(serde_json::from_str(&service.spec()).unwrap_or_default(), &["Reason"])
 }
 
 /// Everything under one roof.

@@ -16,7 +16,7 @@ use poem_openapi::{
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::failure::{Failure, refusal, unavailable};
+use crate::failure::{Failure, plain, refusal, unavailable};
 
 /// The largest definition, in bytes.
 pub(crate) const DEFINITION: usize = 1024 * 1024;
@@ -219,7 +219,7 @@ impl<T: ParseFromJSON> ParsePayload for Json<T> {
         let value = T::parse_from_json(Some(value));
         value
             .map(|value| Self(value, room))
-            .map_err(|e| Failure::<0>::bad_request(e.into_message()).into())
+            .map_err(|e| Failure::<0>::bad_request(format!("the body: {}", plain(e.message()))).into())
     }
 }
 

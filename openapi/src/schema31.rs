@@ -4,9 +4,13 @@
 
 use serde_json::{Map, Number, Value, json};
 
-/// Turns a document of 3.0 into one of 3.1.
-pub(crate) fn convert(mut document: Value) -> Value {
+/// Turns a document of 3.0 into one of 3.1. The schemas named in `closed` take no members but those that they name, which the framework
+/// cannot say.
+pub(crate) fn convert(mut document: Value, closed: &[&str]) -> Value {
     document["openapi"] = json!("3.1.0");
+    for name in closed {
+        document["components"]["schemas"][*name]["additionalProperties"] = json!(false);
+    }
     for schema in members(document.pointer_mut("/components/schemas")) {
         convert_schema(schema);
     }
@@ -15,7 +19,34 @@ pub(crate) fn convert(mut document: Value) -> Value {
             convert_operation(operation);
         }
     }
+    share_problems(&mut document);
     document
+}
+
+/// Every operation refuses in the same ways: each is described once.
+fn share_problems(document: &mut Value) {
+    let mut shared = Map::new();
+    for path in members(document.get_mut("paths")) {
+        for operation in members(Some(path)) {
+            let responses = operation
+                .get_mut("responses")
+                .and_then(Value::as_object_mut)
+                .into_iter()
+                .flatten();
+            for (status, response) in responses.filter(|(status, _)| status.starts_with(['4', '5'])) {
+                let reference = json!({ "$ref": format!("#/components/responses/{status}") });
+                let mut own = std::mem::replace(response, reference);
+                if status == "503" {
+                    own["headers"] = json!({ "Retry-After": {
+                        "description": "After how many seconds to try again.", "schema": { "type": "integer", "minimum": 0 },
+                    } });
+                }
+                shared.insert(status.clone(), own);
+            }
+        }
+    }
+    shared.sort_keys();
+    document["components"]["responses"] = Value::Object(shared);
 }
 
 fn members(object: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
@@ -39,14 +70,33 @@ fn convert_operation(operation: &mut Value) {
     }
     convert_content(operation.pointer_mut("/requestBody/content"));
     for response in members(operation.get_mut("responses")) {
+        if response["description"] == "" {
+            response["description"] = json!("What was asked for.");
+        }
         convert_content(response.get_mut("content"));
-        for header in members(response.get_mut("headers")) {
-            tidy(header);
+        let Some(Value::Object(headers)) = response.get_mut("headers") else {
+            continue;
+        };
+        for (name, mut header) in std::mem::take(headers) {
+            tidy(&mut header);
             if let Some(schema) = header.get_mut("schema") {
                 convert_schema(schema);
             }
+            headers.insert(header_name(&name), header);
         }
     }
+}
+
+/// A header's name as people write it; the framework shouts.
+fn header_name(name: &str) -> String {
+    if name.eq_ignore_ascii_case("etag") {
+        return "ETag".to_owned();
+    }
+    let word = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        format!("{}{}", first.to_ascii_uppercase(), rest.to_ascii_lowercase())
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join("-")
 }
 
 /// What says no more than the default.
@@ -185,11 +235,35 @@ mod tests {
     }
 
     #[test]
+    fn problems_are_described_once() {
+        let response = json!({ "description": "no", "headers": { "LAST-EVENT": { "deprecated": false } } });
+        let document = json!({ "paths": {
+            "/a": { "get": { "responses": { "404": response, "200": { "description": "" } } } },
+            "/b": { "get": { "responses": { "404": response } } },
+        } });
+        let document = convert(document, &[]);
+        for path in ["/a", "/b"] {
+            assert_eq!(
+                document["paths"][path]["get"]["responses"]["404"],
+                json!({ "$ref": "#/components/responses/404" })
+            );
+        }
+        assert_eq!(
+            document["components"]["responses"]["404"]["headers"],
+            json!({ "Last-Event": {} })
+        );
+        assert_eq!(
+            document["paths"]["/a"]["get"]["responses"]["200"]["description"],
+            "What was asked for."
+        );
+    }
+
+    #[test]
     fn content_types_have_no_parameters() {
         let document = json!({ "paths": { "/a": { "get": { "responses": { "200": { "content": {
             "application/json; charset=utf-8": { "schema": { "type": "string", "example": 1 } }
         } } } } } } });
-        let content = convert(document)["paths"]["/a"]["get"]["responses"]["200"]["content"].clone();
+        let content = convert(document, &[])["paths"]["/a"]["get"]["responses"]["200"]["content"].clone();
         assert_eq!(
             content,
             json!({ "application/json": { "schema": { "type": "string", "examples": [1] } } })

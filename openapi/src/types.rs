@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use poem_openapi::{
     Enum, Object,
-    registry::{MetaSchema, MetaSchemaRef},
+    registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
 use potok_dsl::{Problem, Timestamp, WorkflowId};
@@ -147,6 +147,7 @@ same_names!(Pending, Running, Waiting, Suspended, Cancelled, Faulted, Completed)
 
 /// Namespace, name and version of a workflow.
 #[derive(Debug, Clone, Object)]
+#[oai(rename = "WorkflowId")]
 pub(crate) struct Workflow {
     pub namespace: String,
     pub name: String,
@@ -371,7 +372,7 @@ impl From<Deployment> for Deployed {
 
 /// A deployed workflow.
 #[derive(Debug, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+#[oai(rename = "Workflow", rename_all = "camelCase", skip_serializing_if_is_none)]
 pub(crate) struct WorkflowObject {
     namespace: String,
     name: String,
@@ -500,9 +501,67 @@ pub(crate) struct Blob {
 }
 
 /// Why something is asked of a run.
-#[derive(Debug, Default, Object)]
-#[oai(deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub(crate) struct Reason {
     /// Shown with the run.
     pub reason: Option<String>,
+}
+
+/// The most characters of a reason.
+const REASON: usize = 1_000;
+
+/// By hand, because the framework takes numbers for texts and forgives what it does not know.
+impl ParseFromJSON for Reason {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        let wrong = |why: &str| Err(ParseError::custom(why));
+        let Some(Value::Object(mut members)) = value else {
+            return wrong("an object is expected");
+        };
+        let reason = match members.shift_remove("reason") {
+            None => None,
+            Some(Value::String(text)) if text.chars().count() <= REASON => Some(text),
+            Some(_) => return wrong("'reason' is a text of at most 1000 characters"),
+        };
+        match members.keys().next() {
+            Some(unknown) => wrong(&format!("'{unknown}' is not known here; there is only 'reason'")),
+            None => Ok(Self { reason }),
+        }
+    }
+}
+
+impl Type for Reason {
+    const IS_REQUIRED: bool = true;
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Reason")
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference("Reason".to_owned())
+    }
+
+    fn register(registry: &mut Registry) {
+        registry.create_schema::<Self, _>("Reason".to_owned(), |_| {
+            let reason = MetaSchema {
+                description: Some("Shown with the run."),
+                max_length: Some(REASON),
+                ..MetaSchema::new("string")
+            };
+            MetaSchema {
+                description: Some("Why something is asked of a run."),
+                properties: vec![("reason", MetaSchemaRef::Inline(Box::new(reason)))],
+                ..MetaSchema::new("object")
+            }
+        });
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
 }

@@ -148,11 +148,8 @@ impl Document {
         match name.as_str() {
             "body" => self.bodies += 1,
             "author" if self.inside("title-info") => self.people.push(String::new()),
-            "p" | "v" | "subtitle" | "text-author" | "td" | "th" | "stanza" | "section" | "poem" | "cite"
-            | "epigraph" => {
-                if name != "v" {
-                    self.paragraph();
-                }
+            "p" | "subtitle" | "text-author" | "td" | "th" | "stanza" | "section" | "poem" | "cite" | "epigraph" => {
+                self.paragraph();
             }
             _ => {}
         }
@@ -163,7 +160,7 @@ impl Document {
     fn close(&mut self) {
         match self.open.last().map(String::as_str) {
             Some("v") => self.line.push('\n'),
-            Some("p" | "subtitle" | "text-author" | "td" | "th" | "stanza" | "date") => self.paragraph(),
+            Some("p" | "subtitle" | "text-author" | "td" | "th" | "stanza" | "poem" | "date") => self.paragraph(),
             Some("first-name" | "middle-name" | "last-name") if self.inside("author") && self.inside("title-info") => {
                 if let Some(name) = self.people.last_mut() {
                     name.push(' ');

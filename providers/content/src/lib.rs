@@ -50,7 +50,7 @@ impl Provider for ContentProvider {
                     model,
                     prompt,
                 } = arguments(args)?;
-                let found = rows::find(tables, Voice { book, model, prompt }, chunk).await;
+                let found = rows::find(tables, &Voice { book, model, prompt }, &chunk).await;
                 found.map(|row| row.map_or(Value::Null, |row| row.json()))
             }
             "list" => {

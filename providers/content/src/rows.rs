@@ -110,9 +110,9 @@ pub(crate) async fn save(tables: &dyn Tables, new: NewSummary, now: Timestamp) -
 }
 
 /// The summary of one chunk.
-pub(crate) async fn find(tables: &dyn Tables, voice: Voice, chunk: String) -> Result<Option<Summary>, TableError> {
+pub(crate) async fn find(tables: &dyn Tables, voice: &Voice, chunk: &str) -> Result<Option<Summary>, TableError> {
     let sql = "SELECT id, book, chunk, model, prompt, text, used, created_at FROM summaries WHERE id = $1";
-    let id = id([&voice.book, &chunk, &voice.model, &voice.prompt]);
+    let id = id([&voice.book, chunk, &voice.model, &voice.prompt]);
     tables
         .read(Statement {
             sql,

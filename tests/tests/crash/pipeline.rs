@@ -113,7 +113,7 @@ impl Pipeline {
         let book = engine.store_blob(book.into_bytes()).await;
         let input = json!({ "book": book, "channel": DEFAULT_CHANNEL, "posts": POSTS });
         let begun = Instant::now();
-        let run = engine.start_run("potok/book-to-channel", &input, "the run").await;
+        let run = engine.start_run("potok/book-to-channel", &input, "the-run").await;
         Self {
             outside,
             data,

@@ -55,7 +55,7 @@ async fn runs_go_on_where_they_were() {
         for n in 0..RUNS {
             runs.push(
                 engine
-                    .start_run("crash/steps", &json!({ "n": n }), &format!("run {n}"))
+                    .start_run("crash/steps", &json!({ "n": n }), &format!("run-{n}"))
                     .await,
             );
         }
@@ -75,7 +75,7 @@ async fn runs_go_on_where_they_were() {
             assert_eq!(ended["status"], "completed", "seed {seed}: {ended:#}\n{}", engine.log());
             assert_eq!(ended["output"], expected(n), "seed {seed}");
             let again = engine
-                .start_run("crash/steps", &json!({ "n": n }), &format!("run {n}"))
+                .start_run("crash/steps", &json!({ "n": n }), &format!("run-{n}"))
                 .await;
             assert_eq!(&again, run, "seed {seed}: the same key started another run");
             stories.insert(story(&engine.history(run).await));

@@ -15,8 +15,8 @@ use std::{
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Entry, Event, Status,
-    testing::{Random, answer, compiled, workflow},
+    CallEffect, CallId, Definition, Entry, Event, Status,
+    testing::{Driver, Random, answer, compiled, workflow},
 };
 use potok_node::core::{
     Answer, Client, Command, Core, CoreConfig, Deployed, Input, Output, Save, SaveFailure, StartRun,
@@ -89,6 +89,27 @@ pub struct World {
     report: Report,
 }
 
+/// Whether a workflow ends within some hundred tasks when nothing goes wrong.
+fn ends(definition: &Arc<Definition>, evaluator: &Evaluator, random: &mut Random) -> bool {
+    let mut driver = Driver::start(definition, evaluator, json!({ "n": 1, "list": [1, 2] }), None);
+    for _ in 0..200 {
+        if driver.machine.outcome().is_some() {
+            return true;
+        }
+        if driver.machine.wants_to_proceed() || driver.machine.tasks() > 300 {
+            return false;
+        }
+        let call = driver.calls().next().cloned();
+        let event = match call {
+            Some(effect) => Some(driver.completion(effect.call, answer(&effect, random))),
+            None => driver.next_timer(),
+        };
+        let Some(event) = event else { return false };
+        driver.apply(event).unwrap();
+    }
+    false
+}
+
 fn config() -> CoreConfig {
     CoreConfig {
         evict_after: potok_dsl::Millis(10),
@@ -116,15 +137,25 @@ impl World {
             report: Report::default(),
         };
         for n in 0..1 + world.random.below(3) {
-            let size = 6 + world.random.below(30);
-            // A loop over what a loop has collected may double its data each time; that is another test's business.
-            let text = workflow(world.random.next(), size).replace(r#""list":"${ . }""#, r#""list":"${ [.[0].n] }""#);
-            let definition = compiled(&text, &world.evaluator);
+            let definition = world.definition();
             let hash: Arc<str> = format!("{seed}-{n}").into();
             let run = RunId::from_bytes([u8::try_from(n + 1).unwrap(); 16]);
             world.definitions.insert(run, Deployed { hash, definition });
         }
         world
+    }
+
+    /// A random workflow that ends soon, at least once: some of the generated ones go round in circles.
+    fn definition(&mut self) -> Arc<Definition> {
+        loop {
+            let size = 6 + self.random.below(30);
+            // A loop over what a loop has collected may double its data each time; that is another test's business.
+            let text = workflow(self.random.next(), size).replace(r#""list":"${ . }""#, r#""list":"${ [.[0].n] }""#);
+            let definition = compiled(&text, &self.evaluator);
+            if ends(&definition, &self.evaluator, &mut self.random) {
+                return definition;
+            }
+        }
     }
 
     /// Lives until every run has ended.
