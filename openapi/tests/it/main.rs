@@ -1,0 +1,10 @@
+//! The server in front of a real node, with the store in memory and the fixture plugin, asked over HTTP.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bounds;
+mod document;
+mod functions;
+mod rig;
+mod runs;
+mod stream;
+mod workflows;
