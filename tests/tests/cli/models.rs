@@ -115,7 +115,7 @@ async fn a_retry_waits_for_as_long_as_the_model_asks() {
         "patient",
         "  - patiently:
       try:
-        - ask: { call: content.summarize, with: '${ . }' }
+        - ask: { call: content.summarize, with: { book: '${ .book }', chunk: '${ .chunk }' } }
       catch:
         errors: { with: { status: 429 } }
         retry: { delay: { milliseconds: 1 }, limit: { attempt: { count: 3 } } }",

@@ -136,7 +136,11 @@ async fn later_runs_use_what_is_there_then_go_on_then_start_over() {
         ..SandboxConfig::default()
     };
     let world = Sandbox::start(world).await.unwrap();
-    let held: Vec<i64> = world.messages(CHANNEL).into_iter().map(|message| message.id.into()).collect();
+    let held: Vec<i64> = world
+        .messages(CHANNEL)
+        .into_iter()
+        .map(|message| message.id.into())
+        .collect();
     let recorded: Vec<_> = sent(&potok).into_iter().map(|(message, _, _)| message).collect();
     assert_eq!(held, recorded);
     assert_eq!(held, [1, 2, 3, 4, 5, 6, 7, 8]);
@@ -198,4 +202,14 @@ async fn input_that_the_pipeline_cannot_use_is_refused_by_its_schema() {
         );
         assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
     }
+}
+
+/// What the file says about how to run it is true.
+#[tokio::test]
+async fn the_command_in_the_head_of_the_file_works() {
+    let text = fs::read_to_string(repository().join("workflows/book-to-channel.yaml")).unwrap();
+    let mut comments = text.lines().filter_map(|line| line.strip_prefix("#   "));
+    let command = comments.find(|line| line.starts_with("potok run ")).unwrap();
+    let output = Potok::new().shell(command).await.json();
+    assert_eq!(states(&output).len(), 5, "{output}");
 }

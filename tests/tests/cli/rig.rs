@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::OnceLock,
-    time::Duration,
 };
 
+pub use potok_tests::repository;
+use potok_tests::{PATIENCE, potok_binary};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -17,14 +18,6 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdout, Command},
     time::timeout,
 };
-
-/// Nothing here takes long, but the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The root of the repository.
-pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
-}
 
 /// The bytes of a fixture plugin.
 pub fn fixture(name: &str) -> Vec<u8> {
@@ -41,40 +34,25 @@ pub fn client() -> reqwest::Client {
     reqwest::Client::builder().timeout(PATIENCE).build().unwrap()
 }
 
-/// The binary: the one that `POTOK` names, or the one beside this test, built if need be.
+/// The binary, with the shipped plugins compiled: once, and not by every test at the same time.
 fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let binary = env::var_os("POTOK").map_or_else(build, PathBuf::from);
-        // The shipped plugins are compiled here once, and not by every test at the same time.
+    static WARM: OnceLock<()> = OnceLock::new();
+    let binary = potok_binary();
+    WARM.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
-        let mut first = std::process::Command::new(&binary);
-        let first = first
+        let mut first = std::process::Command::new(binary);
+        first
             .arg("functions")
             .current_dir(directory.path())
             .env_clear()
-            .envs(environment())
-            .output();
-        assert!(first.unwrap().status.success(), "{} does not work", binary.display());
-        binary
-    })
-}
-
-fn build() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--quiet", "-p", "potok", "--target-dir"])
-        .arg(profile.parent().unwrap());
-    if profile.ends_with("release") {
-        cargo.arg("--release");
-    }
-    assert!(
-        cargo.current_dir(repository()).status().unwrap().success(),
-        "the binary was not built"
-    );
-    profile.join("potok")
+            .envs(environment());
+        assert!(
+            first.output().unwrap().status.success(),
+            "{} does not work",
+            binary.display()
+        );
+    });
+    binary
 }
 
 /// What the binary may see of this process's environment: no variable of Potok, and a cache of compiled plugins that tests share.
@@ -155,10 +133,7 @@ impl Potok {
     /// Runs the binary to its end.
     pub async fn run(&self, arguments: &[&str]) -> Ran {
         let output = timeout(PATIENCE, self.command(arguments).output()).await;
-        Ran::new(
-            arguments,
-            output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap(),
-        )
+        Ran::new(output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap())
     }
 
     /// Runs the binary to its end, with something on its standard input.
@@ -166,10 +141,22 @@ impl Potok {
         let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(stdin).await.unwrap();
         let output = timeout(PATIENCE, child.wait_with_output()).await;
-        Ran::new(
-            arguments,
-            output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap(),
-        )
+        Ran::new(output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap())
+    }
+
+    /// Runs a line as a shell does, where `potok` is the binary, in the repository.
+    pub async fn shell(&self, line: &str) -> Ran {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &line.replacen("potok ", "\"$POTOK\" ", 1)])
+            .current_dir(repository());
+        shell
+            .env_clear()
+            .envs(environment())
+            .env("POTOK", binary())
+            .kill_on_drop(true);
+        let output = timeout(PATIENCE, shell.output()).await;
+        Ran::new(output.unwrap_or_else(|_| panic!("{line} does not end")).unwrap())
     }
 
     /// Starts the binary and leaves it running.
@@ -184,16 +171,14 @@ impl Potok {
 /// What came of a command.
 #[derive(Debug)]
 pub struct Ran {
-    pub arguments: Vec<String>,
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
 impl Ran {
-    fn new(arguments: &[&str], output: std::process::Output) -> Self {
+    fn new(output: std::process::Output) -> Self {
         Self {
-            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             code: output.status.code(),
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
