@@ -42,14 +42,13 @@ impl Outside {
         }
     }
 
-    /// What points an engine here.
-    fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("POTOK_AI_BASE_URL", self.sandbox.openai_url()),
-            ("POTOK_AI_MODEL", DEFAULT_MODEL.to_owned()),
-            ("POTOK_TELEGRAM_API_URL", self.sandbox.bot_api_url()),
-            ("POTOK_TELEGRAM_BOTS_DEFAULT", DEFAULT_BOT_TOKEN.to_owned()),
-        ]
+    /// The configuration of an engine that has this as its other end.
+    fn configuration(&self) -> String {
+        let (model, telegram) = (self.sandbox.openai_url(), self.sandbox.bot_api_url());
+        format!(
+            "[ai]\nbase_url = \"{model}\"\nmodel = \"{DEFAULT_MODEL}\"\n\
+             [telegram]\napi_url = \"{telegram}\"\nbots = {{ default = \"{DEFAULT_BOT_TOKEN}\" }}\n"
+        )
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -104,10 +103,11 @@ impl Pipeline {
     async fn start(first: Option<Failpoint>) -> Self {
         let outside = Outside::start().await;
         let data = tempfile::tempdir().unwrap();
+        std::fs::write(data.path().join("potok.toml"), outside.configuration()).unwrap();
         if let Some(fault) = first.and_then(Failpoint::fault) {
             assert!(outside.sandbox.inject(fault));
         }
-        let engine = Engine::start(data.path(), &outside.settings()).await;
+        let engine = Engine::start(data.path()).await;
         engine.deploy(WORKFLOW).await;
         let book: String = KASHTANKA.chars().take(BOOK).collect();
         let book = engine.store_blob(book.into_bytes()).await;
@@ -139,16 +139,14 @@ impl Pipeline {
         }
         self.begun = Instant::now();
         self.before = self.outside.sandbox.messages(DEFAULT_CHANNEL).len();
-        self.engine = Engine::start(self.data.path(), &self.outside.settings()).await;
+        self.engine = Engine::start(self.data.path()).await;
         (self, Death { at, tables }, next)
     }
 
     async fn outcome(self) -> Outcome {
         let run = self.engine.ended(&self.run).await;
         let history = self.engine.history(&self.run).await;
-        let log = self.engine.log();
-        let ended = self.engine.stop().await;
-        assert!(ended.success(), "the engine stopped with {ended}:\n{log}");
+        self.engine.stop().await;
         Outcome {
             run,
             history,

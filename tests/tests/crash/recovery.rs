@@ -49,7 +49,7 @@ async fn runs_go_on_where_they_were() {
         eprintln!("seed {seed}");
         let mut random = Random::new(seed);
         let data = tempfile::tempdir().unwrap();
-        let mut engine = Engine::start(data.path(), &[]).await;
+        let mut engine = Engine::start(data.path()).await;
         engine.deploy(STEPS).await;
         let mut runs = Vec::new();
         for n in 0..RUNS {
@@ -67,7 +67,7 @@ async fn runs_go_on_where_they_were() {
             })
             .await;
             engine.kill().await;
-            engine = Engine::start(data.path(), &[]).await;
+            engine = Engine::start(data.path()).await;
         }
         let mut stories = BTreeSet::new();
         for (n, run) in (0..RUNS).zip(&runs) {
@@ -86,7 +86,7 @@ async fn runs_go_on_where_they_were() {
             "seed {seed}: runs of one workflow tell different stories: {stories:#?}"
         );
         assert_eq!(engine.runs("steps").await.len() as u64, RUNS, "seed {seed}");
-        assert!(engine.stop().await.success(), "seed {seed}");
+        engine.stop().await;
     }
 }
 
@@ -114,7 +114,7 @@ async fn rests(engine: &Engine, run: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_stop_replays_nothing() {
     let data = tempfile::tempdir().unwrap();
-    let engine = Engine::start(data.path(), &[]).await;
+    let engine = Engine::start(data.path()).await;
     engine.deploy(&waiting("nap", 1500)).await;
     engine.deploy(&waiting("none", 0)).await;
     let done = engine.start_run("crash/none", &json!({ "waited": 0 }), "done").await;
@@ -123,9 +123,9 @@ async fn a_clean_stop_replays_nothing() {
     let run = engine.start_run("crash/nap", &json!({ "waited": 0 }), "run").await;
     rests(&engine, &run).await;
     let before = engine.history(&run).await;
-    assert!(engine.stop().await.success());
+    engine.stop().await;
 
-    let engine = Engine::start(data.path(), &[]).await;
+    let engine = Engine::start(data.path()).await;
     assert_eq!(
         engine.run(&done).await,
         ended,
@@ -135,14 +135,14 @@ async fn a_clean_stop_replays_nothing() {
     let after = engine.history(&run).await;
     assert_eq!(after[..before.len()], before, "the past has changed");
     assert_eq!(story(&after), told, "a run that was interrupted tells another story");
-    assert!(engine.stop().await.success());
+    engine.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_due_meanwhile_fires_at_the_start() {
     const NAP: Duration = Duration::from_secs(2);
     let data = tempfile::tempdir().unwrap();
-    let engine = Engine::start(data.path(), &[]).await;
+    let engine = Engine::start(data.path()).await;
     engine.deploy(&waiting("nap", NAP.as_millis() as u64)).await;
     engine.deploy(&waiting("sleep", 3_600_000)).await;
     let short = engine.start_run("crash/nap", &json!({ "waited": 0 }), "short").await;
@@ -154,7 +154,7 @@ async fn what_came_due_meanwhile_fires_at_the_start() {
     // The time that passes is what is tested.
     tokio::time::sleep_until((resting + NAP + Duration::from_millis(200)).into()).await;
     let started = Instant::now();
-    let engine = Engine::start(data.path(), &[]).await;
+    let engine = Engine::start(data.path()).await;
     let listening = started.elapsed();
     assert_eq!(engine.ended(&short).await["output"], json!({ "waited": 1 }));
     let took = started.elapsed() - listening;
@@ -176,7 +176,7 @@ async fn what_came_due_meanwhile_fires_at_the_start() {
             .count(),
         1
     );
-    assert!(engine.stop().await.success());
+    engine.stop().await;
 }
 
 const EVERY_SECOND: &str = r#"
@@ -206,7 +206,7 @@ async fn ticks(engine: &Engine) -> Vec<i64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_goes_on_without_doubling() {
     let data = tempfile::tempdir().unwrap();
-    let mut engine = Engine::start(data.path(), &[]).await;
+    let mut engine = Engine::start(data.path()).await;
     engine.deploy(EVERY_SECOND).await;
     let mut started = 0;
     for _ in 0..3 {
@@ -216,7 +216,7 @@ async fn a_schedule_goes_on_without_doubling() {
         })
         .await;
         engine.kill().await;
-        engine = Engine::start(data.path(), &[]).await;
+        engine = Engine::start(data.path()).await;
         started = ticks(&engine).await.len();
     }
     let times = eventually("the schedule goes on", || async {
@@ -237,5 +237,5 @@ async fn a_schedule_goes_on_without_doubling() {
     for run in engine.runs("tick").await {
         assert_eq!(engine.ended(&text(&run["id"])).await["status"], "completed");
     }
-    assert!(engine.stop().await.success());
+    engine.stop().await;
 }
