@@ -42,7 +42,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSection {
-    /// How long a call may take, in seconds, if its task says nothing.
+    /// The longest that a call may take, in seconds, whatever its task says.
     pub call_timeout: u64,
     /// How many calls are made at once.
     pub calls: usize,

@@ -7,11 +7,11 @@ use potok_blob::BlobProvider;
 use potok_bus::InProcess;
 use potok_calls::HttpCaller;
 use potok_content::ContentProvider;
-use potok_journal::SqliteStore;
+use potok_journal::{PluginRow, SqliteStore, Write};
 use potok_node::{Node, NodeConfig, NodeParts};
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
 use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
-use potok_wasm::{Grants, Host, HostConfig, Provider};
+use potok_wasm::{Grants, Host, HostConfig, InstallError, PluginInfo, Provider};
 
 use crate::{args::EngineArgs, config::Config, exit::Failure};
 
@@ -50,7 +50,13 @@ impl Engine {
                 .map_err(|e| Failure::Other(format!("a provider's tables cannot be made: {e}")))?;
             host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
         }
-        install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
+        potok_node::install_stored(&*store, &host)
+            .await
+            .map_err(|e| Failure::Other(e.to_string()))?;
+        let shipped = install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
+        if scratch.is_none() {
+            keep_shipped(&*store, shipped).await?;
+        }
         let http = HttpCaller::new().map_err(|e| Failure::Other(e.to_string()))?;
         let parts = NodeParts {
             store,
@@ -197,14 +203,58 @@ fn migrations(provider: &dyn Provider) -> Vec<potok_journal::ProviderMigration> 
     provider.migrations().iter().map(migration).collect()
 }
 
-/// The shipped plugins belong to the binary, not to the data: an upgrade brings its own.
-fn install_shipped(host: &Host, grants: &Grants) -> Result<(), Failure> {
+/// A shipped plugin that is installed.
+struct Shipped {
+    info: Arc<PluginInfo>,
+    bytes: Vec<u8>,
+}
+
+/// Installs the shipped plugins. Where the data directory has other bytes under the same version (from the binary before an upgrade), those
+/// stay: a version is a promise, and deployed workflows are bound to it.
+fn install_shipped(host: &Host, grants: &Grants) -> Result<Vec<Shipped>, Failure> {
+    let mut shipped = Vec::new();
     for component in potok_plugins::shipped() {
-        let bytes = component
-            .decompress()
-            .map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
-        host.install(&bytes, grants)
-            .map_err(|e| Failure::Other(format!("{}: {e}", component.name)))?;
+        let failed = |e: &dyn std::fmt::Display| Failure::Other(format!("{}: {e}", component.name));
+        let bytes = component.decompress().map_err(|e| failed(&e))?;
+        match host.install(&bytes, grants) {
+            Ok(info) => shipped.push(Shipped { info, bytes }),
+            Err(InstallError::VersionTaken { .. }) => {
+                tracing::warn!(
+                    plugin = component.name,
+                    "the data directory's plugin of this version stays in use"
+                );
+            }
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    Ok(shipped)
+}
+
+/// Keeps the shipped plugins beside the data, so that what is deployed today still runs under the binary of tomorrow.
+async fn keep_shipped(store: &dyn potok_journal::Store, shipped: Vec<Shipped>) -> Result<(), Failure> {
+    let failed = |e: potok_journal::StoreError| Failure::Other(e.to_string());
+    let kept = store.plugins().await.map_err(failed)?;
+    for Shipped { info, bytes } in shipped {
+        if kept.iter().any(|row| row.hash == info.hash) {
+            continue;
+        }
+        let row = PluginRow {
+            hash: info.hash.clone(),
+            package: info.package.clone(),
+            version: info.version.clone(),
+            grants: info
+                .imports
+                .iter()
+                .filter_map(|import| import.granted_by.clone())
+                .collect(),
+            wit: None,
+            installed_at: 0,
+        };
+        let write = Write::Plugin {
+            row: Box::new(row),
+            bytes: bytes.into(),
+        };
+        store.commit(write).await.map_err(failed)?;
     }
     Ok(())
 }

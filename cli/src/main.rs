@@ -1,6 +1,15 @@
 //! `potok`: the binary. It reads the command line and the configuration, puts the engine together from its rooms, and turns what
 //! happened into an exit code.
 
+/// Writes a line to stdout. Nobody who stops reading (`| head`) is an error.
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout().lock(), $($text)*);
+    }};
+}
+
 mod args;
 mod commands;
 mod config;
@@ -14,7 +23,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // A person who pipes into `head` wants silence, not a panic: let the process end when stdout is closed.
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -18,11 +18,11 @@ pub async fn functions(config: &Config, args: FunctionsArgs) -> Result<u8, Failu
         .collect();
     functions.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&functions).unwrap_or_default());
+        crate::say!("{}", serde_json::to_string_pretty(&functions).unwrap_or_default());
         return Ok(COMPLETED);
     }
     for function in functions {
-        println!("{:<32} {}", function.canonical, first_sentence(&function));
+        crate::say!("{:<32} {}", function.canonical, first_sentence(&function));
     }
     Ok(COMPLETED)
 }

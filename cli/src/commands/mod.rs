@@ -10,7 +10,7 @@ mod sandbox;
 mod serve;
 mod validate;
 
-use std::path::Path;
+use std::{io::IsTerminal, path::Path};
 
 use toml::Value;
 
@@ -40,7 +40,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         layers.set("listen", Value::String(listen.clone()), "--listen");
     }
     if let Command::Config = cli.command {
-        print!("{layers}");
+        crate::say!("{}", layers.to_string().trim_end());
     }
     let config = layers.config().map_err(|e| Failure::Usage(e.to_string()))?;
     log(&config)?;
@@ -76,6 +76,7 @@ fn log(config: &Config) -> Result<(), Failure> {
         .map_err(|e| Failure::Usage(format!("log = \"{}\" is no filter: {e}", config.log)))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second subscriber (in tests) is no reason to stop.
     let _ = match config.log_format {

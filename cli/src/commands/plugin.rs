@@ -37,14 +37,14 @@ fn inspect(config: &Config, file: &Path, wit: Option<&Path>) -> Result<u8, Failu
     let info = host
         .inspect(&component, None)
         .map_err(|e| Failure::Usage(format!("{}: {e}", file.display())))?;
-    println!("{}", serde_json::to_string_pretty(&info).unwrap_or_default());
+    crate::say!("{}", serde_json::to_string_pretty(&info).unwrap_or_default());
     Ok(COMPLETED)
 }
 
 async fn list(config: &Config, args: FunctionsArgs) -> Result<u8, Failure> {
     let host = engine::host_with_stored(config, &args.engine).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&host.plugins()).unwrap_or_default());
+        crate::say!("{}", serde_json::to_string_pretty(&host.plugins()).unwrap_or_default());
         return Ok(COMPLETED);
     }
     for plugin in host.plugins() {
@@ -56,7 +56,7 @@ async fn list(config: &Config, args: FunctionsArgs) -> Result<u8, Failure> {
 fn describe(plugin: &PluginInfo) {
     let names: Vec<_> = plugin.functions.iter().map(|f| f.name.as_str()).collect();
     let kind = if plugin.pure { "pure" } else { "effectful" };
-    println!(
+    crate::say!(
         "{}@{}  {}  {kind}  {}",
         plugin.package,
         plugin.version,

@@ -99,7 +99,7 @@ pub fn finish(view: &RunView) -> Result<u8, Failure> {
         Status::Completed => {
             let output = view.output.clone().unwrap_or_default();
             let text = serde_json::to_string_pretty(&output).unwrap_or_else(|_| output.to_string());
-            writeln!(std::io::stdout(), "{text}")?;
+            crate::say!("{text}");
             Ok(COMPLETED)
         }
         Status::Cancelled => {

@@ -25,13 +25,13 @@ pub async fn sandbox(args: SandboxArgs) -> Result<u8, Failure> {
     let running = Sandbox::start(config)
         .await
         .map_err(|e| Failure::Other(e.to_string()))?;
-    println!("Bot API    {}", running.bot_api_url());
-    println!("Bot token  {DEFAULT_BOT_TOKEN}");
-    println!("Channel    {DEFAULT_CHANNEL}");
-    println!("OpenAI     {}", running.openai_url());
-    println!("Model      {DEFAULT_MODEL}");
-    println!("Admin      {}", running.admin_url());
-    println!("Ctrl-C stops it");
+    crate::say!("Bot API    {}", running.bot_api_url());
+    crate::say!("Bot token  {DEFAULT_BOT_TOKEN}");
+    crate::say!("Channel    {DEFAULT_CHANNEL}");
+    crate::say!("OpenAI     {}", running.openai_url());
+    crate::say!("Model      {DEFAULT_MODEL}");
+    crate::say!("Admin      {}", running.admin_url());
+    crate::say!("Ctrl-C stops it");
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,

@@ -21,7 +21,7 @@ pub async fn validate(config: &Config, args: &ValidateArgs) -> Result<u8, Failur
             Prepared::new(&name, &text, &host, &evaluator).map_err(|e| Failure::Invalid(e.to_string()))
         });
         match verdict {
-            Ok(prepared) => println!("{name}: {} is valid", prepared.id()),
+            Ok(prepared) => crate::say!("{name}: {} is valid", prepared.id()),
             Err(Failure::Invalid(diagnostics)) => {
                 code = INVALID;
                 eprintln!("{}", diagnostics.trim_end());

@@ -86,6 +86,8 @@ pub struct World {
     accepted: Vec<RunId>,
     /// Whether things still go wrong.
     faults: bool,
+    /// How often a run went on after a yield.
+    slices: u64,
     report: Report,
 }
 
@@ -134,6 +136,7 @@ impl World {
             clients: BTreeMap::new(),
             accepted: Vec::new(),
             faults: true,
+            slices: 0,
             report: Report::default(),
         };
         for n in 0..1 + world.random.below(3) {
@@ -242,9 +245,23 @@ impl World {
         };
         self.now = self.now.max(at);
         let loaded = self.core.loaded_runs();
+        if self.core.busy() {
+            self.circle();
+        }
         self.handle(Input::Tick);
         self.report.evicted += u64::from(self.core.loaded_runs() < loaded);
         true
+    }
+
+    /// A run computes and computes: time passes, and after a while someone has had enough of it.
+    fn circle(&mut self) {
+        self.now = self.now.after(potok_dsl::Millis(1));
+        self.slices += 1;
+        if self.slices.is_multiple_of(8) {
+            for run in self.definitions.keys().copied().collect::<Vec<_>>() {
+                self.soon(Coming::Ask(run, Command::Cancel(None)));
+            }
+        }
     }
 
     fn comes(&mut self, coming: Coming) {
