@@ -10,7 +10,8 @@ use jiff::tz::{Offset, TimeZoneDatabase};
 use super::engine::{Data, MAX_DEPTH, too_deep};
 use super::value::{Val, admit};
 
-/// Functions of jaq that reach out of the expression.
+/// Functions of jaq that reach out of the expression: `strptime`, which is done differently here, looks for a database of time
+/// zones in the environment.
 const REFUSED: &[&str] = &[
     "halt",
     "env",
@@ -19,6 +20,7 @@ const REFUSED: &[&str] = &[
     "strflocaltime",
     "debug_empty",
     "stderr_empty",
+    "strptime",
 ];
 
 /// Every function that is not defined in jq itself.

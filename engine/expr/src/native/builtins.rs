@@ -53,8 +53,8 @@ pub(super) fn function<'v>(function: Function, at: At<'v>) -> Result<Cow<'v, Val
             items.dedup_by(|next, kept| order::equal(next, kept));
             Value::Array(items)
         }
-        Function::Min => return extreme(environment, input, |candidate, best| candidate.is_lt_than(best)),
-        Function::Max => return extreme(environment, input, |candidate, best| !candidate.is_lt_than(best)),
+        Function::Min => return extreme(environment, input, less),
+        Function::Max => return extreme(environment, input, |candidate, best| !less(candidate, best)),
         Function::ToEntries => entries(environment, input)?,
     };
     Ok(Cow::Owned(owned))
@@ -90,17 +90,11 @@ pub(super) fn function1<'v>(function: Function1, at: At<'v>, argument: &Value) -
     Ok(Cow::Owned(owned))
 }
 
-trait Less {
-    fn is_lt_than(&self, other: &Self) -> bool;
+fn less(left: &Value, right: &Value) -> bool {
+    order::compare(left, right).is_lt()
 }
 
-impl Less for Value {
-    fn is_lt_than(&self, other: &Self) -> bool {
-        order::compare(self, other).is_lt()
-    }
-}
-
-pub(super) fn type_name(value: &Value) -> &'static str {
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
