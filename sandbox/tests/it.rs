@@ -636,7 +636,15 @@ mod through_client_libraries {
     /// Asks with the library's parameters, and reads the answer with its types.
     async fn ask<T: DeserializeOwned>(sandbox: &RunningSandbox, method: &str, params: &impl Serialize) -> T {
         let url = format!("{}/bot{DEFAULT_BOT_TOKEN}/{method}", sandbox.bot_api_url());
-        client().post(url).json(params).send().await.unwrap().json().await.unwrap()
+        client()
+            .post(url)
+            .json(params)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
