@@ -163,7 +163,11 @@ impl Driver {
 
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut batch = Vec::with_capacity(BATCH);
+        // The first thing that a core wants is to know what is due: nobody may have to speak first.
         self.step(Input::Tick);
+        if self.perform() {
+            return;
+        }
         loop {
             let wait = self.wait();
             tokio::select! {
