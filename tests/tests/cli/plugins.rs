@@ -162,8 +162,14 @@ async fn a_plugin_that_misbehaves_is_an_error_of_its_step() {
     let stack = misbehaves(&potok, "demo.recurse", r#"{"depth": 0}"#).await;
     assert!(stack["type"].as_str().unwrap().ends_with("/errors/runtime"), "{stack}");
     // A guest's stack lies in its memory: where it ends, an access is out of bounds. The backtrace shows the recursion.
-    assert!(detail(&stack).contains("demo.recurse") && detail(&stack).contains("trapped"), "{stack}");
-    assert!(stack["data"]["backtrace"][1].as_str().unwrap().contains("recurse"), "{stack}");
+    assert!(
+        detail(&stack).contains("demo.recurse") && detail(&stack).contains("trapped"),
+        "{stack}"
+    );
+    assert!(
+        stack["data"]["backtrace"][1].as_str().unwrap().contains("recurse"),
+        "{stack}"
+    );
 
     let own = misbehaves(&potok, "demo.divide", r#"{"dividend": 1, "divisor": 0}"#).await;
     assert_eq!(own["type"], "urn:potok:demo:by-zero");
