@@ -45,7 +45,7 @@ impl Inputs {
         let Some(schema) = input_schema(prepared) else {
             return Ok(());
         };
-        self.check(&prepared.deployed.hash, schema, input, "input")
+        self.check(&prepared.deployed.hash, schema, input, "the input does not")
     }
 
     /// Checks a function's arguments.
@@ -54,7 +54,7 @@ impl Inputs {
     /// A problem whose `data` has the places, when they do not fit the function's schema.
     pub fn check_function(&self, function: &FunctionInfo, arguments: &Value) -> Result<(), Problem> {
         let key = format!("{} {}", function.component, function.canonical);
-        self.check(&key, &function.input_schema, arguments, "arguments")
+        self.check(&key, &function.input_schema, arguments, "the arguments do not")
     }
 
     fn check(&self, key: &str, schema: &Value, value: &Value, what: &str) -> Result<(), Problem> {
@@ -110,7 +110,10 @@ fn compile(schema: &Value) -> Option<Validator> {
         .ok()
 }
 
+/// `what` begins the sentence: `the input does not`.
 fn complain(validator: &Validator, value: &Value, what: &str) -> Result<(), Problem> {
+    let beyond = if has_too_low(value) { Some(lower(value)) } else { None };
+    let value = beyond.as_ref().unwrap_or(value);
     if validator.is_valid(value) {
         return Ok(());
     }
@@ -126,8 +129,34 @@ fn complain(validator: &Validator, value: &Value, what: &str) -> Result<(), Prob
             .map_or(String::new(), |at| format!(" at {at}"));
         format!("{at}: {}", place["message"].as_str().unwrap_or_default())
     });
-    let detail = format!("the {what} does not fit the schema{first}");
+    let detail = format!("{what} fit the schema{first}");
     Err(refusal(422, "Invalid input", detail).with_data(Value::Array(places)))
+}
+
+/// An integer below the lowest of 64 bits is read as a float, and the nearest float to the first ones is that lowest integer: it would pass for
+/// what it is not.
+const TOO_LOW: f64 = -9_223_372_036_854_775_808.0;
+
+fn has_too_low(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64() && number.as_f64() == Some(TOO_LOW),
+        Value::Array(items) => items.iter().any(has_too_low),
+        Value::Object(members) => members.values().any(has_too_low),
+        _ => false,
+    }
+}
+
+/// The value with such numbers where they are out of range for whoever wants 64 bits.
+fn lower(value: &Value) -> Value {
+    match value {
+        Value::Number(_) if has_too_low(value) => json!(TOO_LOW.next_down()),
+        Value::Array(items) => items.iter().map(lower).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (name.clone(), lower(member)))
+            .collect(),
+        _ => value.clone(),
+    }
 }
 
 fn clip(text: &str) -> String {
@@ -145,8 +174,8 @@ mod tests {
     #[test]
     fn a_complaint_names_the_places() {
         let validator = compile(&json!({ "properties": { "n": { "type": "integer" } }, "required": ["m"] })).unwrap();
-        assert!(complain(&validator, &json!({ "n": 1, "m": 2 }), "input").is_ok());
-        let problem = complain(&validator, &json!({ "n": "x" }), "input").unwrap_err();
+        assert!(complain(&validator, &json!({ "n": 1, "m": 2 }), "it does not").is_ok());
+        let problem = complain(&validator, &json!({ "n": "x" }), "it does not").unwrap_err();
         assert_eq!(problem.status, 422);
         let data = problem.data.unwrap();
         assert_eq!(data.as_array().unwrap().len(), 2, "{data}");
@@ -159,17 +188,27 @@ mod tests {
     #[test]
     fn a_complaint_about_a_large_value_is_short() {
         let validator = compile(&json!({ "type": "integer" })).unwrap();
-        let problem = complain(&validator, &json!("x".repeat(100_000)), "input").unwrap_err();
+        let problem = complain(&validator, &json!("x".repeat(100_000)), "it does not").unwrap_err();
         assert!(problem.detail.unwrap().len() < 1_000);
+    }
+
+    #[test]
+    fn an_integer_below_64_bits_is_no_integer_of_64_bits() {
+        let validator = compile(&json!({ "items": { "type": "integer", "minimum": i64::MIN } })).unwrap();
+        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert!(complain(&validator, &value("[-9223372036854775808]"), "it does not").is_ok());
+        assert!(complain(&validator, &value("[0, -9223372036854775809]"), "it does not").is_err());
+        let number = compile(&json!({ "type": "number" })).unwrap();
+        assert!(complain(&number, &value("-9223372036854775809"), "it does not").is_ok());
     }
 
     #[test]
     fn a_schema_is_compiled_once() {
         let inputs = Inputs::default();
         let schema = json!({ "type": "object" });
-        assert!(inputs.check("k", &schema, &json!({}), "input").is_ok());
+        assert!(inputs.check("k", &schema, &json!({}), "it does not").is_ok());
         // The second time the schema is not looked at: the key stands for it.
-        assert!(inputs.check("k", &json!(false), &json!({}), "input").is_ok());
-        assert!(inputs.check("k", &schema, &json!(1), "input").is_err());
+        assert!(inputs.check("k", &json!(false), &json!({}), "it does not").is_ok());
+        assert!(inputs.check("k", &schema, &json!(1), "it does not").is_err());
     }
 }

@@ -135,7 +135,9 @@ fn service(state: State) -> OpenApiService<impl OpenApi, ()> {
 
 /// The document without what is deployed.
 fn describe(service: &OpenApiService<impl OpenApi, ()>) -> Value {
-    schema31::convert(serde_json::from_str(&service.spec()).unwrap_or_default(), &["Reason"])
+    spec::complete(schema31::convert(
+        serde_json::from_str(&service.spec()).unwrap_or_default(),
+    ))
 }
 
 /// Everything under one roof.

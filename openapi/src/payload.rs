@@ -106,8 +106,8 @@ const CURL: &str = "application/x-www-form-urlencoded";
 
 /// What `impl_apirequest_for_payload!` of the framework does, for payloads of our own: a body, taken when its content type fits.
 macro_rules! extracts {
-    ($type:ty $(, $bounds:tt)*) => {
-        impl<'a $(, $bounds: ParseFromJSON)*> ApiExtractor<'a> for $type {
+    ([$($parameters:tt)*] $type:ty) => {
+        impl<'a, $($parameters)*> ApiExtractor<'a> for $type {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
             type ParamType = ();
             type ParamRawType = ();
@@ -178,7 +178,7 @@ impl ParsePayload for Yaml {
     }
 }
 
-extracts!(Yaml);
+extracts!([] Yaml);
 
 /// JSON; nothing at all is an empty object.
 pub(crate) struct Json<T>(
@@ -223,15 +223,15 @@ impl<T: ParseFromJSON> ParsePayload for Json<T> {
     }
 }
 
-extracts!(Json<T>, T);
+extracts!([T: ParseFromJSON] Json<T>);
 
-/// Bytes.
-pub(crate) struct Bytes(
+/// Bytes. Where none need to come, nothing at all is no bytes.
+pub(crate) struct Bytes<const REQUIRED: bool>(
     pub Vec<u8>,
     #[expect(dead_code, reason = "held until the request is served")] Room,
 );
 
-impl Payload for Bytes {
+impl<const REQUIRED: bool> Payload for Bytes<REQUIRED> {
     const CONTENT_TYPE: &'static str = "application/octet-stream";
 
     /// Bytes are bytes, whatever they are said to be.
@@ -244,12 +244,45 @@ impl Payload for Bytes {
     }
 }
 
-impl ParsePayload for Bytes {
-    const IS_REQUIRED: bool = true;
+impl<const REQUIRED: bool> ParsePayload for Bytes<REQUIRED> {
+    const IS_REQUIRED: bool = REQUIRED;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
         bytes(request, body, VALUE).await.map(|(bytes, room)| Self(bytes, room))
     }
 }
 
-extracts!(Bytes);
+extracts!([const REQUIRED: bool] Bytes<REQUIRED>);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn bodies_share_one_room() {
+        let mut rooms: Vec<Room> = Vec::new();
+        // Eight of the largest fit.
+        for _ in 0..TOGETHER * 1024 / VALUE {
+            let mut room = Room::default();
+            room.grow(1).unwrap();
+            room.grow(VALUE).unwrap();
+            room.grow(VALUE - 5).unwrap();
+            rooms.push(room);
+        }
+        let problem = Room::default().grow(1).unwrap_err().0;
+        assert_eq!((problem.status, problem.retry_after_ms), (503, Some(1_000)));
+        rooms.pop();
+        Room::default().grow(VALUE).unwrap();
+    }
+
+    #[test]
+    fn content_types_are_known_by_what_they_are() {
+        assert!(Json::<Value>::check_content_type("application/json; charset=utf-8"));
+        assert!(Json::<Value>::check_content_type("Application/CloudEvents+JSON"));
+        assert!(
+            !Json::<Value>::check_content_type("text/html") && !Json::<Value>::check_content_type("application/jsonx")
+        );
+        assert!(Yaml::check_content_type("text/yaml") && !Yaml::check_content_type("image/png"));
+    }
+}

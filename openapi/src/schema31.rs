@@ -4,13 +4,9 @@
 
 use serde_json::{Map, Number, Value, json};
 
-/// Turns a document of 3.0 into one of 3.1. The schemas named in `closed` take no members but those that they name, which the framework
-/// cannot say.
-pub(crate) fn convert(mut document: Value, closed: &[&str]) -> Value {
+/// Turns a document of 3.0 into one of 3.1.
+pub(crate) fn convert(mut document: Value) -> Value {
     document["openapi"] = json!("3.1.0");
-    for name in closed {
-        document["components"]["schemas"][*name]["additionalProperties"] = json!(false);
-    }
     for schema in members(document.pointer_mut("/components/schemas")) {
         convert_schema(schema);
     }
@@ -134,6 +130,13 @@ fn convert_schema(schema: &mut Value) {
             _ => {}
         }
     }
+    let unsigned = members
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| format.starts_with("uint"));
+    if unsigned && !members.contains_key("minimum") {
+        members.insert("minimum".to_owned(), json!(0));
+    }
     fold_reference(members);
     exclusive(members, "exclusiveMinimum", "minimum");
     exclusive(members, "exclusiveMaximum", "maximum");
@@ -224,6 +227,11 @@ mod tests {
     fn limits_are_numbers() {
         let schema = json!({ "minimum": 1.0, "exclusiveMinimum": true, "maximum": 2.5, "exclusiveMaximum": false });
         assert_eq!(converted(schema), json!({ "maximum": 2.5, "exclusiveMinimum": 1 }));
+        let unsigned = json!({ "type": "integer", "format": "uint32" });
+        assert_eq!(
+            converted(unsigned),
+            json!({ "type": "integer", "format": "uint32", "minimum": 0 })
+        );
     }
 
     #[test]
@@ -241,7 +249,7 @@ mod tests {
             "/a": { "get": { "responses": { "404": response, "200": { "description": "" } } } },
             "/b": { "get": { "responses": { "404": response } } },
         } });
-        let document = convert(document, &[]);
+        let document = convert(document);
         for path in ["/a", "/b"] {
             assert_eq!(
                 document["paths"][path]["get"]["responses"]["404"],
@@ -263,7 +271,7 @@ mod tests {
         let document = json!({ "paths": { "/a": { "get": { "responses": { "200": { "content": {
             "application/json; charset=utf-8": { "schema": { "type": "string", "example": 1 } }
         } } } } } } });
-        let content = convert(document, &[])["paths"]["/a"]["get"]["responses"]["200"]["content"].clone();
+        let content = convert(document)["paths"]["/a"]["get"]["responses"]["200"]["content"].clone();
         assert_eq!(
             content,
             json!({ "application/json": { "schema": { "type": "string", "examples": [1] } } })

@@ -51,7 +51,7 @@ impl Blobs {
     ///
     /// The same bytes have the same id, whoever stores them and however often.
     #[oai(path = "/blobs", method = "post", operation_id = "storeBlob")]
-    async fn store(&self, bytes: Bytes) -> Result<Stored, Failure<{ MALFORMED | CHANGES | BODY }>> {
+    async fn store(&self, bytes: Bytes<false>) -> Result<Stored, Failure<{ MALFORMED | CHANGES | BODY }>> {
         let size = bytes.0.len() as u64;
         let hash = self.0.node.tables().put_blob(bytes.0).await.map_err(refused)?;
         let id = if hash.starts_with("blob:") {

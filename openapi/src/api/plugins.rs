@@ -45,7 +45,7 @@ impl Plugins {
         /// A capability that it may use, such as `ai` or `http:api.example.com`; may be given several times.
         #[oai(validator(max_items = 100))]
         grant: Query<Option<Vec<Grant>>>,
-        component: Bytes,
+        component: Bytes<true>,
     ) -> Result<Installed, Failure<{ MALFORMED | CHANGES | CONFLICT | BODY | UNUSABLE }>> {
         let grants = Grants(grant.0.unwrap_or_default().into_iter().map(|grant| grant.0).collect());
         let installed = self.0.heavy(move |node| async move {

@@ -161,7 +161,6 @@ impl Workflows {
         method = "post",
         operation_id = "startRun"
     )]
-    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn start(
         &self,
         namespace: Path<Label>,

@@ -1,6 +1,7 @@
 //! `/openapi.json`: the operations of the server, and one more for every workflow that says what its input looks like and for every
 //! function, with request and response schemas of their own. It is as current as the request for it.
 
+mod complete;
 mod hoist;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
 use crate::{failure::Failure, inputs};
+pub(crate) use complete::complete;
 use hoist::Components;
 
 /// The tag of workflows' own operations.
