@@ -42,7 +42,9 @@ trap 'exit 130' INT TERM
 cd "$scratch"
 
 mkdir data
-"$POTOK" serve --listen 127.0.0.1:0 --data-dir data --sandbox 2>log &
+# There before it is read.
+: >log
+"$POTOK" serve --listen 127.0.0.1:0 --data-dir data --sandbox 2>>log &
 server=$!
 for _ in $(seq 600); do
     url=$(sed -n 's|.*listening on \(http://[^ ]*\).*|\1|p' log)

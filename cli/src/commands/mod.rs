@@ -39,10 +39,10 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     {
         layers.set("listen", Value::String(listen.clone()), "--listen");
     }
+    let config = layers.config().map_err(|e| Failure::Usage(e.to_string()))?;
     if let Command::Config = cli.command {
         crate::say!("{}", layers.to_string().trim_end());
     }
-    let config = layers.config().map_err(|e| Failure::Usage(e.to_string()))?;
     log(&config)?;
     match cli.command {
         Command::Serve(args) => serve::serve(&config, args).await,

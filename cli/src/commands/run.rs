@@ -10,6 +10,7 @@ use std::{
 use potok_machine::Status;
 use potok_node::{Node, RunNews, RunView, StartRequest, TaskEvent};
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::read_workflow;
 use crate::{
@@ -28,8 +29,10 @@ pub async fn run(config: &Config, args: RunArgs) -> Result<u8, Failure> {
     let text = read_workflow(&args.file)?;
     let input = input::json(args.input.as_deref())?;
     let mut trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    // From here on, so that no moment is left in which it would end the process instead of the run.
+    let interrupt = signal(SignalKind::interrupt())?;
     let engine = Engine::start(config, &args.engine, false).await?;
-    let result = drive(&engine.node, &args, &text, input, trace.as_mut()).await;
+    let result = drive(&engine.node, &args, &text, input, trace.as_mut(), interrupt).await;
     engine.stop().await;
     finish(&result?)
 }
@@ -40,6 +43,7 @@ async fn drive(
     text: &str,
     mut input: serde_json::Value,
     mut trace: Option<&mut Trace>,
+    mut interrupt: Signal,
 ) -> Result<RunView, Failure> {
     let file = args.file.display().to_string();
     let deployment = node.deploy(&file, text, true).await?;
@@ -59,7 +63,6 @@ async fn drive(
     let mut news = node.follow(run, 0).await?;
     let mut progress = Progress::new();
     let mut ended = std::pin::pin!(node.wait(run, FOREVER));
-    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let mut interrupted = false;
     let view = loop {
         tokio::select! {
@@ -69,7 +72,7 @@ async fn drive(
                 None => break ended.await?,
             },
             view = &mut ended => break view?,
-            _ = &mut interrupt, if !interrupted => {
+            _ = interrupt.recv(), if !interrupted => {
                 interrupted = true;
                 let reason = Some("interrupted at the terminal".to_owned());
                 node.command(run, potok_node::core::Command::Cancel(reason)).await?;

@@ -1,7 +1,7 @@
 //! `potok sandbox`: the local stand-ins on their own.
 
 use potok_sandbox::{
-    DEFAULT_MODEL, Sandbox, SandboxConfig,
+    DEFAULT_MODEL, Sandbox, SandboxConfig, SandboxError,
     world::{DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL},
 };
 
@@ -22,9 +22,10 @@ pub async fn sandbox(args: SandboxArgs) -> Result<u8, Failure> {
         data_dir: args.data_dir,
         ..SandboxConfig::default()
     };
-    let running = Sandbox::start(config)
-        .await
-        .map_err(|e| Failure::Other(e.to_string()))?;
+    let running = Sandbox::start(config).await.map_err(|error| match error {
+        SandboxError::NotLoopback { .. } => Failure::Usage(error.to_string()),
+        other => Failure::Other(other.to_string()),
+    })?;
     crate::say!("Bot API    {}", running.bot_api_url());
     crate::say!("Bot token  {DEFAULT_BOT_TOKEN}");
     crate::say!("Channel    {DEFAULT_CHANNEL}");

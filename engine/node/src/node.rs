@@ -624,10 +624,17 @@ impl Node {
     /// # Errors
     /// When there is no such function or the store is not to be had.
     pub async fn call_function(&self, name: &FunctionName, request: StartRequest) -> Result<Started, NodeError> {
-        let function = self.0.host.resolve(name).map_err(|error| NodeError::NotFound {
-            what: "function",
-            name: name.to_string(),
-            hint: format!(": {error}"),
+        let function = self.0.host.resolve(name).map_err(|error| {
+            let text = error.to_string();
+            let known = format!("there is no function '{}'", name.name);
+            let hint = text
+                .strip_prefix(&known)
+                .map_or_else(|| format!(": {text}"), str::to_owned);
+            NodeError::NotFound {
+                what: "function",
+                name: name.name.clone(),
+                hint,
+            }
         })?;
         let prepared = self.0.deployments.step(&function, shell::now()).await;
         let prepared = prepared.map_err(|error| NodeError::Unavailable(error.to_string()))?;

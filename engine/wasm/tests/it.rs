@@ -633,7 +633,10 @@ mod jq {
         assert_eq!(eval("1, 2", json!(1)), Ok(json!(1)));
         assert_eq!(eval("10 / 2", json!(null)), Ok(json!(5)));
         assert_eq!(eval(r#"test("x"; "i")"#, json!("aXb")), Ok(json!(true)));
-        assert_eq!(eval(r#"gsub("(?<d>[0-9])"; "<\(.d)>")"#, json!("a1b2")), Ok(json!("a<1>b<2>")));
+        assert_eq!(
+            eval(r#"gsub("(?<d>[0-9])"; "<\(.d)>")"#, json!("a1b2")),
+            Ok(json!("a<1>b<2>"))
+        );
         assert_eq!(
             eval(".", json!([u64::MAX, i64::MIN, 0.1, 1e300])),
             Ok(json!([u64::MAX, i64::MIN, 0.1, 1e300]))

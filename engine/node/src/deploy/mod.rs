@@ -48,8 +48,11 @@ impl Prepared {
             source: Arc::from(text),
             list,
         };
-        let unsupported = potok_dsl::unsupported(&parsed.workflow);
+        let mut unsupported = potok_dsl::unsupported(&parsed.workflow);
         if !unsupported.is_empty() {
+            for diagnostic in &mut unsupported {
+                diagnostic.message = format!("{} (line {})", diagnostic.message, diagnostic.at.line);
+            }
             return Err(wrong(unsupported));
         }
         let lock = lock(&parsed.workflow, host).map_err(&wrong)?;
