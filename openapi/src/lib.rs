@@ -16,9 +16,11 @@ mod listen;
 mod metrics;
 mod params;
 mod payload;
+mod reason;
 mod schema31;
 mod spec;
 mod stream;
+mod time;
 mod types;
 
 use std::{

@@ -1,66 +1,12 @@
 //! What the API speaks of, as its schema shows it.
 
-use std::borrow::Cow;
-
-use poem_openapi::{
-    Enum, Object,
-    registry::{MetaSchema, MetaSchemaRef, Registry},
-    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
-};
-use potok_dsl::{Problem, Timestamp, WorkflowId};
+use poem_openapi::{Enum, Object};
+use potok_dsl::{Problem, WorkflowId};
 use potok_node::{Deployment, RunView, TaskEvent, WorkflowView};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A moment: RFC 3339, in answers always in UTC with milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Time(pub Timestamp);
-
-impl Type for Time {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("time")
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "date-time")))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-impl ToJSON for Time {
-    fn to_json(&self) -> Option<Value> {
-        Some(Value::String(self.0.rfc3339()))
-    }
-}
-
-impl ParseFromParameter for Time {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        let time = chrono::DateTime::parse_from_rfc3339(text);
-        time.map(|time| Self(Timestamp(time.timestamp_millis()))).map_err(|_| {
-            ParseError::custom("a time such as 2026-01-31T09:30:00Z is expected (in a URL, '+' is written %2B)")
-        })
-    }
-}
-
-impl ParseFromJSON for Time {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        match value {
-            Some(Value::String(text)) => Self::parse_from_parameter(&text).map_err(ParseError::propagate),
-            other => Err(ParseError::expected_type(other.unwrap_or_default())),
-        }
-    }
-}
+use crate::time::Time;
 
 /// Problem details (RFC 9457).
 #[derive(Debug, Clone, Object)]
@@ -498,70 +444,4 @@ pub(crate) struct Blob {
     pub id: String,
     /// Its size in bytes.
     pub size: u64,
-}
-
-/// Why something is asked of a run.
-#[derive(Debug, Default)]
-pub(crate) struct Reason {
-    /// Shown with the run.
-    pub reason: Option<String>,
-}
-
-/// The most characters of a reason.
-const REASON: usize = 1_000;
-
-/// By hand, because the framework takes numbers for texts and forgives what it does not know.
-impl ParseFromJSON for Reason {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        let wrong = |why: &str| Err(ParseError::custom(why));
-        let Some(Value::Object(mut members)) = value else {
-            return wrong("an object is expected");
-        };
-        let reason = match members.shift_remove("reason") {
-            None => None,
-            Some(Value::String(text)) if text.chars().count() <= REASON => Some(text),
-            Some(_) => return wrong("'reason' is a text of at most 1000 characters"),
-        };
-        match members.keys().next() {
-            Some(unknown) => wrong(&format!("'{unknown}' is not known here; there is only 'reason'")),
-            None => Ok(Self { reason }),
-        }
-    }
-}
-
-impl Type for Reason {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("Reason")
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Reference("Reason".to_owned())
-    }
-
-    fn register(registry: &mut Registry) {
-        registry.create_schema::<Self, _>("Reason".to_owned(), |_| {
-            let reason = MetaSchema {
-                description: Some("Shown with the run."),
-                max_length: Some(REASON),
-                ..MetaSchema::new("string")
-            };
-            MetaSchema {
-                description: Some("Why something is asked of a run."),
-                properties: vec![("reason", MetaSchemaRef::Inline(Box::new(reason)))],
-                ..MetaSchema::new("object")
-            }
-        });
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
 }

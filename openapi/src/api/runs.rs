@@ -15,8 +15,10 @@ use crate::{
     failure::{BODY, CHANGES, CONFLICT, Failure, MALFORMED, MISSING, TYPED},
     params::{Cursor, Label, Trigger, Version, cursor_text},
     payload,
+    reason::Reason,
     stream::{Events, LastEventId},
-    types::{Event, History, Reason, Run, Runs as Page, Status, Time},
+    time::Time,
+    types::{Event, History, Run, Runs as Page, Status},
 };
 
 #[derive(Clone)]
