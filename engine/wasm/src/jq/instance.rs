@@ -19,7 +19,7 @@ use crate::{
 const COMPILE_FUEL: u64 = 500_000_000;
 
 /// What one evaluation may cost, from reading its input to writing its output: some tenths of a second.
-const EVAL_FUEL: u64 = 1_000_000_000;
+const EVAL_FUEL: u64 = 500_000_000;
 
 /// What an evaluation may use, in bytes.
 const MEMORY: usize = 64 << 20;
