@@ -11,8 +11,8 @@ echo "== guests"
 cargo test --quiet --manifest-path plugins/Cargo.toml --target-dir "$POTOK_GUEST_TARGET_DIR/host" --workspace
 echo "== workspace"
 cargo build --quiet -p potok
-cargo test --quiet --workspace
 export POTOK="$CARGO_TARGET_DIR/debug/potok"
+cargo test --quiet --workspace
 echo "== commands in the documentation"
 scripts/docs-test.sh
 echo "== API contract"
