@@ -1,3 +1,5 @@
+//! What a summary has to hold: sentences of the text, in order, none twice.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

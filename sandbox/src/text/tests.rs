@@ -1,3 +1,5 @@
+//! Texts that Telegram takes and refuses, and where their entities lie in UTF-16 units.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The rules of the world: who may post where, and what it says to those who may not.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
