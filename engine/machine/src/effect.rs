@@ -31,6 +31,17 @@ impl fmt::Display for TimerId {
     }
 }
 
+/// The number of a subscription within its run, from 1; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubscriptionId(pub u64);
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Something that a run asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "camelCase")]
@@ -54,6 +65,15 @@ pub enum Effect {
         /// Which one.
         timer: TimerId,
     },
+    /// Offer the run events that fit. Sent again under the same number when what fits has changed: it takes the place of the former.
+    Subscribe(Subscription),
+    /// Nobody listens under this number any more.
+    Unsubscribe {
+        /// Which one.
+        subscription: SubscriptionId,
+    },
+    /// Publish an event.
+    Emit(EmitEffect),
     /// The run has ended; nothing follows.
     Finish(Outcome),
     /// There is more to do at once: call [`crate::Machine::proceed`] when others had their turn.
@@ -142,6 +162,55 @@ impl From<model::HttpOutput> for HttpOutput {
             model::HttpOutput::Response => Self::Response,
         }
     }
+}
+
+/// Which events a run is to be offered. All open subscriptions of a run together are offered events in the order of their receipt;
+/// [`crate::Machine::accepts`] decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    /// Its number.
+    pub subscription: SubscriptionId,
+    /// The execution of the task that listens.
+    pub path: TaskPath,
+    /// An event fits when it fits one of them. Without any the subscription rests: nothing fits, and it goes on where it was as soon as
+    /// it has patterns again.
+    pub patterns: Vec<Pattern>,
+}
+
+/// What is known of events that may be consumed: enough to find them by an index, not enough to decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pattern {
+    /// The event's type; `None` when any may fit.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The event's source; `None` when any may fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The correlations whose value is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub correlations: Vec<Correlation>,
+}
+
+/// A value that an event must have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Correlation {
+    /// The text of the expression that gives it, applied to the whole event; it uses no variables. See [`crate::correlated`].
+    pub from: String,
+    /// What it must give.
+    pub value: Value,
+}
+
+/// An event to be published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EmitEffect {
+    /// The execution of the task that emits it.
+    pub path: TaskPath,
+    /// A complete `CloudEvent` 1.0 as JSON. Its id is derived from run and path, so that it is the same when it is emitted again.
+    pub event: Arc<Value>,
 }
 
 /// What a run is doing.

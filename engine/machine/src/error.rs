@@ -2,7 +2,7 @@
 
 use potok_dsl::TaskPath;
 
-use crate::effect::{CallId, TimerId};
+use crate::effect::{CallId, SubscriptionId, TimerId};
 
 /// An event that cannot have happened to this run as this machine sees it. The machine has not consumed it; the run is to be
 /// suspended with this message.
@@ -50,6 +50,17 @@ pub enum Mismatch {
         timer: TimerId,
         /// How many timers were started.
         started: u64,
+    },
+    /// A subscription that was never made.
+    #[error(
+        "the journal holds an event for subscription {subscription}, but this machine has made only {made} subscriptions: the run was \
+         journaled by another version"
+    )]
+    UnknownSubscription {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// How many subscriptions were made.
+        made: u64,
     },
     /// An event from a place that the run does not come to.
     #[error(

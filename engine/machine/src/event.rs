@@ -8,7 +8,7 @@ use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::effect::{CallId, TimerId};
+use crate::effect::{CallId, SubscriptionId, TimerId};
 
 /// How a run begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,15 @@ pub enum Event {
     TimerFired {
         /// Which one.
         timer: TimerId,
+    },
+    /// An event that the run listens for, as [`crate::Machine::accepts`] has said a moment ago.
+    EventConsumed {
+        /// Under which subscription.
+        subscription: SubscriptionId,
+        /// The event's number in the stream that it was read from.
+        sequence: u64,
+        /// The event, a `CloudEvent` 1.0 as JSON.
+        event: Arc<Value>,
     },
     /// Nothing new starts until the run is resumed.
     Suspend {

@@ -51,6 +51,7 @@
 //! - `$runtime.version` is the version of the semantics, so that it stays the same when the program is upgraded.
 //! - What happens to the workflow as a whole has the instance `/input`, `/output` or `/timeout`.
 
+mod cloudevent;
 mod definition;
 mod digest;
 mod effect;
@@ -71,8 +72,12 @@ mod step;
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 pub mod testing;
 
+pub use cloudevent::correlated;
 pub use definition::Definition;
-pub use effect::{CallEffect, CallId, Effect, HttpOutput, HttpRequest, Outcome, Request, Status, TimerId};
+pub use effect::{
+    CallEffect, CallId, Correlation, Effect, EmitEffect, HttpOutput, HttpRequest, Outcome, Pattern, Request, Status,
+    Subscription, SubscriptionId, TimerId,
+};
 pub use error::{Incompatible, Mismatch};
 pub use event::{Entry, Event, Recorded, Start};
 pub use lock::{Lock, LockedFunction};

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     SEMANTICS,
     definition::Definition,
-    effect::{CallId, Effect, Outcome, Status},
+    effect::{CallId, Effect, Outcome, Status, SubscriptionId},
     error::{Incompatible, Mismatch},
     event::{Event, Recorded, Start},
     observer::Observer,
@@ -187,6 +187,13 @@ impl Machine {
         })
     }
 
+    /// The oldest open subscription that would consume an event now; `None` when nobody in the run wants it.
+    #[must_use]
+    pub fn accepts(&self, _event: &Value) -> Option<SubscriptionId> {
+        // Nothing subscribes yet: `listen` is refused before anything runs.
+        None
+    }
+
     /// What the run is doing.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -307,6 +314,12 @@ impl Step<'_> {
                 } else {
                     self.fired(*timer, open);
                 }
+            }
+            Event::EventConsumed { subscription, .. } => {
+                return Err(Mismatch::UnknownSubscription {
+                    subscription: *subscription,
+                    made: 0,
+                });
             }
             Event::Suspend { .. } => {
                 if self.state.suspended {

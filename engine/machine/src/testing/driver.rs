@@ -278,6 +278,7 @@ impl Driver {
                         "timer {timer} is cancelled but not open"
                     );
                 }
+                Effect::Subscribe(_) | Effect::Unsubscribe { .. } | Effect::Emit(_) => {}
                 Effect::Finish(outcome) => self.outcome = Some(outcome.clone()),
                 Effect::Yield => continue,
             }

@@ -223,6 +223,8 @@ impl Live {
                         wishes.push(Wish::Disarm(timer, at));
                     }
                 }
+                // No run asks for these yet: `listen` and `emit` are refused before anything runs.
+                Effect::Subscribe(_) | Effect::Unsubscribe { .. } | Effect::Emit(_) => {}
                 Effect::Finish(outcome) => self.outcome = Some(outcome),
                 Effect::Yield => wishes.push(Wish::Proceed),
             }
