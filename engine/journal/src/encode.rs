@@ -8,6 +8,7 @@ use potok_dsl::RunId;
 use serde_json::Value;
 
 use crate::error::StoreError;
+use crate::events::{NewEvent, Pattern, SubscriptionChange, Trim};
 use crate::rows::{
     DefinitionRow, Hash, PluginRow, ProviderMigration, RunRow, SqlStatement, SqlValue, StoredValue, TimelineRow,
     TriggerRow, hash,
@@ -77,6 +78,8 @@ pub(crate) enum Encoded {
         media_type: Option<String>,
         created_at: i64,
     },
+    Events(Vec<EncodedEvent>),
+    TrimEvents(Trim),
     Tables(Vec<SqlStatement>),
     Migration(ProviderMigration),
     All(Vec<Encoded>),
@@ -97,6 +100,9 @@ pub(crate) struct EncodedRun {
     pub(crate) row: Option<EncodedRow>,
     pub(crate) snapshot: Option<EncodedSnapshot>,
     pub(crate) timeline: Option<EncodedTimeline>,
+    pub(crate) emits: Vec<EncodedEvent>,
+    pub(crate) subscriptions: Vec<EncodedSubscription>,
+    pub(crate) consumed: Vec<u64>,
     pub(crate) finished: bool,
 }
 
@@ -131,6 +137,52 @@ pub(crate) struct EncodedTimeline {
     pub(crate) entries: Vec<u8>,
 }
 
+/// An event, its JSON as bytes.
+#[derive(Debug)]
+pub(crate) struct EncodedEvent {
+    /// The event itself is taken out.
+    pub(crate) row: NewEvent,
+    pub(crate) body: Vec<u8>,
+    pub(crate) values: Vec<StoredValue>,
+}
+
+/// What becomes of a subscription, its patterns as keys.
+#[derive(Debug)]
+pub(crate) enum EncodedSubscription {
+    Set {
+        subscription: u64,
+        patterns: Option<Vec<EncodedPattern>>,
+        cursor: Option<u64>,
+    },
+    Close {
+        subscription: u64,
+    },
+}
+
+/// What a subscription wants, as its hashes.
+#[derive(Debug)]
+pub(crate) struct EncodedPattern {
+    pub(crate) kind: String,
+    pub(crate) source: String,
+    pub(crate) shape: Hash,
+    /// The shape's expressions as a JSON array.
+    pub(crate) expressions: String,
+    pub(crate) key: Hash,
+}
+
+impl EncodedPattern {
+    pub(crate) fn of(pattern: &Pattern) -> Self {
+        let shape = pattern.shape();
+        Self {
+            kind: pattern.kind.clone(),
+            source: pattern.source.clone(),
+            shape: shape.hash,
+            expressions: Value::from(shape.expressions).to_string(),
+            key: pattern.key(),
+        }
+    }
+}
+
 /// Encodes a write, a large one on a thread where nobody waits.
 pub(crate) async fn encode(write: Write) -> Result<Encoded, StoreError> {
     if !is_large(&write) {
@@ -150,8 +202,10 @@ fn is_large(write: &Write) -> bool {
                 || run.values.iter().any(|value| value.bytes.len() > LARGE)
                 || run.snapshot.as_ref().is_some_and(over)
                 || run.timeline.iter().any(|row| over(&row.entry))
+                || run.events.iter().any(|event| over(&event.event))
         }
         Write::Value { bytes } | Write::Blob { bytes, .. } => bytes.len() > LARGE,
+        Write::Events(events) => events.iter().any(|event| over(&event.event)) || events.len() > 100,
         Write::All(writes) => writes.iter().any(is_large),
         _ => false,
     }
@@ -196,6 +250,8 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
             media_type,
             created_at,
         },
+        Write::Events(events) => Encoded::Events(events.into_iter().map(encode_event).collect::<Result<_, _>>()?),
+        Write::TrimEvents(trim) => Encoded::TrimEvents(trim),
         Write::Tables(statements) => {
             for (param, number) in statements.iter().flat_map(|statement| statement.params.iter().zip(1..)) {
                 check_size(&format!("parameter ${number}"), param_size(param))?;
@@ -222,6 +278,9 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         row,
         snapshot,
         timeline,
+        events,
+        subscriptions,
+        consumed,
         finished,
     } = write;
     for value in &values {
@@ -253,8 +312,36 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         row,
         snapshot,
         timeline,
+        emits: events.into_iter().map(encode_event).collect::<Result<_, _>>()?,
+        subscriptions: subscriptions.into_iter().map(encode_subscription).collect(),
+        consumed,
         finished,
     })
+}
+
+fn encode_event(mut row: NewEvent) -> Result<EncodedEvent, StoreError> {
+    let (mut event, mut values) = (row.event.take(), Vec::new());
+    split_within(&mut event, &mut values, "the event", ENTRY)?;
+    Ok(EncodedEvent {
+        row,
+        body: bytes(&event)?,
+        values,
+    })
+}
+
+fn encode_subscription(change: SubscriptionChange) -> EncodedSubscription {
+    match change {
+        SubscriptionChange::Set {
+            subscription,
+            patterns,
+            cursor,
+        } => EncodedSubscription::Set {
+            subscription,
+            patterns: patterns.map(|patterns| patterns.iter().map(EncodedPattern::of).collect()),
+            cursor,
+        },
+        SubscriptionChange::Close { subscription } => EncodedSubscription::Close { subscription },
+    }
 }
 
 fn encode_row(change: RowChange, values: &mut Vec<StoredValue>) -> Result<EncodedRow, StoreError> {
@@ -362,11 +449,13 @@ impl Encoded {
                         .as_ref()
                         .map_or(0, |snapshot| snapshot.state.len() + values(&snapshot.values))
                     + run.timeline.as_ref().map_or(0, |timeline| timeline.entries.len())
+                    + run.emits.iter().map(EncodedEvent::size).sum::<usize>()
             }
             Self::Definition { row, lock } => row.source.len() + lock.len(),
             Self::Plugin { bytes, .. } => bytes.len(),
             Self::Trigger { state, .. } => state.len(),
             Self::Value(value) | Self::Blob { value, .. } => value.bytes.len(),
+            Self::Events(events) => events.iter().map(EncodedEvent::size).sum(),
             Self::Tables(statements) => statements
                 .iter()
                 .flat_map(|statement| &statement.params)
@@ -384,6 +473,12 @@ impl Encoded {
             Self::All(writes) => writes.iter().map(Self::entries).sum(),
             _ => 0,
         }
+    }
+}
+
+impl EncodedEvent {
+    fn size(&self) -> usize {
+        self.body.len() + self.values.iter().map(|value| value.bytes.len()).sum::<usize>() + 128
     }
 }
 

@@ -66,6 +66,9 @@ pub enum StoreError {
         /// The ceiling in bytes.
         limit: u64,
     },
+    /// Somebody has begun to wait for events of this kind since the sender asked which shapes concern it: ask again and write again.
+    #[error("whom the event concerns has changed meanwhile; try again")]
+    Stale,
     /// The write can never succeed as it is; nothing of it stays.
     #[error("the store refused the write: {0}")]
     Refused(String),

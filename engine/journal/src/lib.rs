@@ -1,7 +1,7 @@
 //! The durable store: what a run has consumed, and what must be there after a crash.
 //!
-//! A [`Store`] keeps runs with their journals, snapshots and timelines; definitions, plugins and triggers; large values and blobs by their
-//! content; and the tables of providers. [`SqliteStore`] is the one for a single machine.
+//! A [`Store`] keeps runs with their journals, snapshots and timelines; definitions, plugins and triggers; the stream of events and who
+//! waits for what of it; large values and blobs by their content; and the tables of providers. [`SqliteStore`] is the one for a single machine.
 //!
 //! Everything goes through one writer that does group commit: all writes that are pending share one transaction and one flush of the disk,
 //! and each is answered when it is durable. A write that is fenced off or refused fails alone.
@@ -11,6 +11,7 @@
 
 mod encode;
 mod error;
+mod events;
 mod metrics;
 mod rows;
 mod sqlite;
@@ -19,6 +20,10 @@ pub mod values;
 mod write;
 
 pub use error::StoreError;
+pub use events::{
+    EventFilter, EventRow, Found, NewEvent, Nudges, Pattern, Shape, SubscriptionChange, SubscriptionRow, Taken, Trim,
+    Wanted,
+};
 pub use metrics::{Histogram, Metrics};
 pub use rows::{
     BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,

@@ -8,6 +8,8 @@ use potok_dsl::{RunId, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::events::SubscriptionRow;
+
 /// A run as people and lists see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow {
@@ -66,6 +68,8 @@ pub struct LoadedRun {
     pub last_seq: u64,
     /// The ordinal of the last row of its timeline.
     pub last_ordinal: Option<u64>,
+    /// Its subscriptions.
+    pub subscriptions: Vec<SubscriptionRow>,
 }
 
 /// Which runs are wanted: those that fit everything that is given.

@@ -5,6 +5,7 @@ use potok_dsl::{RunId, WorkflowId};
 use serde_json::Value;
 
 use crate::error::StoreError;
+use crate::events::{EventFilter, EventRow, Found, Shape, Wanted};
 use crate::metrics::Metrics;
 use crate::rows::{
     BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,
@@ -104,6 +105,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// All triggers.
     async fn triggers(&self) -> Result<Vec<TriggerRow>, StoreError>;
+
+    /// The shapes that concern an event of a type and source: those that name both, one of them, or, unless it is quiet, neither type.
+    async fn shapes(&self, kind: &str, source: &str, quiet: bool) -> Result<Vec<Shape>, StoreError>;
+
+    /// Up to `limit` events that fit a filter and have a number over `after`, in order. A page may be shorter than asked, not empty,
+    /// when its events are large.
+    async fn events(&self, filter: &EventFilter, after: u64, limit: usize) -> Result<Vec<EventRow>, StoreError>;
+
+    /// The number of the newest event; 0 when there never was one.
+    async fn last_event(&self) -> Result<u64, StoreError>;
+
+    /// Up to about `limit` events that may be for a run.
+    async fn look(&self, run: RunId, wanted: &[Wanted], limit: usize) -> Result<Found, StoreError>;
+
+    /// Up to `limit` runs with a subscription for which something came, in the order of their ids, after another one.
+    async fn behind(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunId>, StoreError>;
 
     /// The bytes of a value or blob.
     async fn value(&self, hash: &Hash) -> Result<Option<Vec<u8>>, StoreError>;

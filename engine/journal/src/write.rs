@@ -5,6 +5,7 @@ use std::sync::Arc;
 use potok_dsl::RunId;
 use serde_json::Value;
 
+use crate::events::{NewEvent, Nudges, SubscriptionChange, Taken, Trim};
 use crate::rows::{DefinitionRow, Hash, PluginRow, RunRow, SqlRow, SqlStatement, StoredValue, TimelineRow, TriggerRow};
 
 /// One write.
@@ -65,6 +66,10 @@ pub enum Write {
     },
     /// Executes statements on a provider's tables. Gives [`Written::Rows`].
     Tables(Vec<SqlStatement>),
+    /// Events come in, all or none. Gives [`Written::Events`].
+    Events(Vec<NewEvent>),
+    /// The oldest events leave the stream, and shapes that nobody has any more. Gives [`Written::Trimmed`].
+    TrimEvents(Trim),
     /// Several writes of which all stand or none, such as the run that a trigger starts and the trigger's new state. They cannot be nested.
     /// Gives [`Written::All`].
     All(Vec<Write>),
@@ -79,6 +84,8 @@ pub enum Written {
     Run {
         /// The number of the last one; the `expect_seq` of the run's next write.
         last_seq: u64,
+        /// Runs that may want one of its events; the run itself, when something that came before is for it.
+        nudges: Nudges,
     },
     /// The definition is stored.
     Definition {
@@ -92,6 +99,15 @@ pub enum Written {
         /// Their hash.
         hash: Hash,
     },
+    /// The events are durable.
+    Events {
+        /// What became of each.
+        taken: Vec<Taken>,
+        /// Runs that may want one of them.
+        nudges: Nudges,
+    },
+    /// How many events have left the stream.
+    Trimmed(u64),
     /// The rows of each statement.
     Rows(Vec<Vec<SqlRow>>),
     /// What each write of a [`Write::All`] gives.
@@ -115,7 +131,13 @@ pub struct RunWrite {
     pub snapshot: Option<Value>,
     /// New rows of the timeline, in order.
     pub timeline: Vec<TimelineRow>,
-    /// The run has ended: it takes no more entries, and its snapshot goes, unless the write brings one.
+    /// Events that the run emits; one that is in the stream already stays as it is.
+    pub events: Vec<NewEvent>,
+    /// What becomes of its subscriptions, in order.
+    pub subscriptions: Vec<SubscriptionChange>,
+    /// The numbers of events that it has consumed: it is not shown them again.
+    pub consumed: Vec<u64>,
+    /// The run has ended: it takes no more entries and no more events, and its snapshot goes, unless the write brings one.
     pub finished: bool,
 }
 
@@ -131,6 +153,9 @@ impl RunWrite {
             row: None,
             snapshot: None,
             timeline: Vec::new(),
+            events: Vec::new(),
+            subscriptions: Vec::new(),
+            consumed: Vec::new(),
             finished: false,
         }
     }

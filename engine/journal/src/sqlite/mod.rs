@@ -1,20 +1,22 @@
 //! The store on SQLite: one file, one writer on a thread of its own, a few readers.
 //!
 //! - `open` creates, locks and sets up a database; `schema` and `migrate` bring its tables up to date.
-//! - `writer` does group commit; `apply`, `write_runs`, `write_catalog` and `tables` are what a single write does.
-//! - `readers` lends connections; `read_runs` and `read_catalog` are the reads.
+//! - `writer` does group commit; `apply`, `write_runs`, `write_events`, `write_catalog` and `tables` are what a single write does.
+//! - `readers` lends connections; `read_runs`, `read_events` and `read_catalog` are the reads.
 //! - `sql` is how all of them speak to SQLite.
 
 mod apply;
 mod migrate;
 mod open;
 mod read_catalog;
+mod read_events;
 mod read_runs;
 mod readers;
 mod schema;
 mod sql;
 mod tables;
 mod write_catalog;
+mod write_events;
 mod write_runs;
 mod writer;
 
@@ -33,6 +35,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::encode::{Encoded, encode};
 use crate::error::StoreError;
+use crate::events::{EventFilter, EventRow, Found, Shape, Wanted};
 use crate::metrics::{Counters, Metrics, add};
 use crate::rows::{
     BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,
@@ -322,6 +325,33 @@ impl Store for SqliteStore {
 
     async fn triggers(&self) -> Result<Vec<TriggerRow>, StoreError> {
         self.read(read_catalog::triggers).await
+    }
+
+    async fn shapes(&self, kind: &str, source: &str, quiet: bool) -> Result<Vec<Shape>, StoreError> {
+        let (kind, source) = (kind.to_owned(), source.to_owned());
+        self.read(move |connection| read_events::shapes(connection, &kind, &source, quiet))
+            .await
+    }
+
+    async fn events(&self, filter: &EventFilter, after: u64, limit: usize) -> Result<Vec<EventRow>, StoreError> {
+        let filter = filter.clone();
+        self.read(move |connection| read_events::events(connection, &filter, after, limit))
+            .await
+    }
+
+    async fn last_event(&self) -> Result<u64, StoreError> {
+        self.read(read_events::last).await
+    }
+
+    async fn look(&self, run: RunId, wanted: &[Wanted], limit: usize) -> Result<Found, StoreError> {
+        let wanted = wanted.to_vec();
+        self.read(move |connection| read_events::look(connection, run, &wanted, limit))
+            .await
+    }
+
+    async fn behind(&self, after: Option<RunId>, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        self.read(move |connection| read_events::behind(connection, after, limit))
+            .await
     }
 
     async fn value(&self, hash: &Hash) -> Result<Option<Vec<u8>>, StoreError> {

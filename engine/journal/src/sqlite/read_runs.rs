@@ -10,6 +10,7 @@ use potok_dsl::RunId;
 use crate::encode::ENCODING;
 use crate::error::StoreError;
 use crate::rows::{Hash, LoadedRun, RunCursor, RunFilter, RunPage, RunRow, TimelineRow};
+use crate::sqlite::read_events;
 use crate::sqlite::sql::{each_row, error, int, query, query_one, uint};
 use crate::values::{join, unmark};
 
@@ -104,6 +105,7 @@ pub(crate) fn load_run(connection: &Connection, run: RunId) -> Result<Option<Loa
         entries_after_snapshot: entries,
         last_seq,
         last_ordinal: last_ordinal.flatten().map(uint),
+        subscriptions: read_events::subscriptions(connection, run)?,
     }))
 }
 
@@ -255,37 +257,37 @@ pub(crate) fn list_runs(
 
 /// The conditions of a list. Each shape of a filter is a statement of its own, so that it uses its index.
 #[derive(Default)]
-struct Conditions<'p> {
-    texts: Vec<String>,
+pub(crate) struct Conditions<'p> {
+    pub(crate) texts: Vec<String>,
     params: Vec<Box<dyn ToSql + 'p>>,
 }
 
 impl<'p> Conditions<'p> {
     /// The name of a new parameter.
-    fn param(&mut self, value: impl ToSql + 'p) -> String {
+    pub(crate) fn param(&mut self, value: impl ToSql + 'p) -> String {
         self.params.push(Box::new(value));
         format!("${}", self.params.len())
     }
 
-    fn add(&mut self, comparison: &str, value: Option<impl ToSql + 'p>) {
+    pub(crate) fn add(&mut self, comparison: &str, value: Option<impl ToSql + 'p>) {
         if let Some(value) = value {
             let param = self.param(value);
             self.texts.push(format!("{comparison} {param}"));
         }
     }
 
-    fn equal(&mut self, column: &str, value: Option<impl ToSql + 'p>) {
+    pub(crate) fn equal(&mut self, column: &str, value: Option<impl ToSql + 'p>) {
         self.add(&format!("{column} ="), value);
     }
 
-    fn one_of(&mut self, column: &str, values: &'p [String]) {
+    pub(crate) fn one_of(&mut self, column: &str, values: &'p [String]) {
         if !values.is_empty() {
             let params: Vec<String> = values.iter().map(|value| self.param(value)).collect();
             self.texts.push(format!("{column} IN ({})", params.join(", ")));
         }
     }
 
-    fn where_clause(&self) -> String {
+    pub(crate) fn where_clause(&self) -> String {
         if self.texts.is_empty() {
             String::new()
         } else {
@@ -293,7 +295,7 @@ impl<'p> Conditions<'p> {
         }
     }
 
-    fn params(&self) -> Vec<&dyn ToSql> {
+    pub(crate) fn params(&self) -> Vec<&dyn ToSql> {
         self.params.iter().map(|param| &**param as _).collect()
     }
 }

@@ -18,11 +18,18 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 1] = [ProviderMigration {
-    owner: OWNER,
-    version: 1,
-    sql: FIRST,
-}];
+pub(crate) const MIGRATIONS: [ProviderMigration; 2] = [
+    ProviderMigration {
+        owner: OWNER,
+        version: 1,
+        sql: FIRST,
+    },
+    ProviderMigration {
+        owner: OWNER,
+        version: 2,
+        sql: EVENTS,
+    },
+];
 
 const FIRST: &str = r#"
 CREATE TABLE definitions (
@@ -145,3 +152,74 @@ CREATE TABLE triggers (
     PRIMARY KEY (definition, key)
 );
 "#;
+
+const EVENTS: &str = "
+-- Events are numbered as they come in; `last` stays when they have left.
+CREATE TABLE event_stream (
+    only_row BIGINT PRIMARY KEY,
+    last BIGINT NOT NULL
+);
+INSERT INTO event_stream (only_row, last) VALUES (1, 0);
+
+CREATE TABLE events (
+    sequence BIGINT PRIMARY KEY,
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    quiet BIGINT NOT NULL,
+    received_at BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,
+    event BYTEA NOT NULL
+);
+CREATE UNIQUE INDEX events_by_id ON events (source, id);
+CREATE INDEX events_by_type ON events (type, sequence);
+
+-- A listener sees what came after its run.
+ALTER TABLE runs ADD COLUMN events_after BIGINT NOT NULL DEFAULT 0;
+
+-- Which expressions there are to evaluate on an event. Empty texts stand for any. Events after `since` have keys under it.
+CREATE TABLE subscription_shapes (
+    shape BYTEA PRIMARY KEY,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    expressions TEXT NOT NULL,
+    since BIGINT NOT NULL
+);
+CREATE INDEX subscription_shapes_by_type ON subscription_shapes (type, source);
+
+CREATE TABLE event_keys (
+    key BYTEA NOT NULL,
+    sequence BIGINT NOT NULL,
+    PRIMARY KEY (key, sequence)
+);
+CREATE INDEX event_keys_by_sequence ON event_keys (sequence);
+
+-- `latest` is over `cursor` when something came that may fit.
+CREATE TABLE subscriptions (
+    run BYTEA NOT NULL,
+    subscription BIGINT NOT NULL,
+    cursor BIGINT NOT NULL,
+    latest BIGINT NOT NULL,
+    PRIMARY KEY (run, subscription)
+);
+CREATE INDEX subscriptions_behind ON subscriptions (run) WHERE latest > cursor;
+
+CREATE TABLE subscription_keys (
+    key BYTEA NOT NULL,
+    run BYTEA NOT NULL,
+    subscription BIGINT NOT NULL,
+    shape BYTEA NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    PRIMARY KEY (key, run, subscription)
+);
+CREATE INDEX subscription_keys_by_run ON subscription_keys (run, subscription);
+CREATE INDEX subscription_keys_by_shape ON subscription_keys (shape);
+
+CREATE TABLE consumed (
+    run BYTEA NOT NULL,
+    sequence BIGINT NOT NULL,
+    PRIMARY KEY (run, sequence)
+);
+CREATE INDEX consumed_by_sequence ON consumed (sequence);
+";

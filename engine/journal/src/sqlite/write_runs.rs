@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::rows::RunRow;
 use crate::sqlite::apply::put_value;
 use crate::sqlite::sql::{execute, int, query, query_one, uint};
+use crate::sqlite::write_events;
 use crate::write::{RunUpdate, Written};
 
 /// What stands in the store of a run.
@@ -70,7 +71,8 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
         None if write.finished && write.expect_seq > 0 => remove_snapshot(connection, write.run)?,
         None => {}
     }
-    Ok(Written::Run { last_seq })
+    let nudges = write_events::of_run(connection, write)?;
+    Ok(Written::Run { last_seq, nudges })
 }
 
 fn conflict(write: &EncodedRun, found: u64) -> StoreError {
@@ -119,8 +121,10 @@ fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTe
     execute(
         connection,
         "INSERT INTO runs (id, partition, definition, namespace, name, version, status, finished, input, output, error,
-            parent, triggered_by, idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+            parent, triggered_by, idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries,
+            events_after)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+            (SELECT last FROM event_stream))",
         &[
             &id,
             &partition,

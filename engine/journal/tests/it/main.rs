@@ -1,9 +1,10 @@
-//! The store from outside. What every store must hold (`runs`, `catalog`, `tables`) runs on every store there is (`contract`); what a file of
+//! The store from outside. What every store must hold (`runs`, `events`, `catalog`, `tables`) runs on every store there is (`contract`); what a file of
 //! SQLite must hold besides is in `sqlite`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod catalog;
 mod contract;
+mod events;
 mod runs;
 mod sqlite;
 mod tables;
@@ -96,7 +97,7 @@ fn definition(hash: &str, version: &str, source: &str, draft: bool) -> Definitio
 
 async fn commit_run(store: &Arc<dyn Store>, write: RunWrite) -> Result<u64, StoreError> {
     match store.commit(Write::Run(Box::new(write))).await? {
-        Written::Run { last_seq } => Ok(last_seq),
+        Written::Run { last_seq, .. } => Ok(last_seq),
         other => panic!("{other:?}"),
     }
 }

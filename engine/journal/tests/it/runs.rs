@@ -164,7 +164,16 @@ pub(crate) async fn what_belongs_together_stands_or_falls_together(store: Arc<dy
         .commit(Write::All(vec![opening(row(1)), trigger(10)]))
         .await
         .unwrap();
-    assert_eq!(written, Written::All(vec![Written::Run { last_seq: 1 }, Written::Done]));
+    assert_eq!(
+        written,
+        Written::All(vec![
+            Written::Run {
+                last_seq: 1,
+                nudges: Default::default()
+            },
+            Written::Done
+        ])
+    );
     let refused = store
         .commit(Write::All(vec![trigger(20), opening(row(2)), opening(row(1))]))
         .await;
