@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Call, Duration, ErrorRef, RunProcess, Task, TaskKind};
+use crate::model::{Call, Consumption, Duration, ErrorRef, RunProcess, Task, TaskKind};
 
 /// The most characters of a line.
 const WIDTH: usize = 60;
@@ -67,7 +67,7 @@ pub(super) fn describe(task: &Task) -> String {
         TaskKind::Do(_) => "do".to_owned(),
         TaskKind::Fork(fork) if fork.compete => "race".to_owned(),
         TaskKind::Fork(_) => "fork".to_owned(),
-        TaskKind::Emit(emit) => match text(&emit.value, "/event/with/type") {
+        TaskKind::Emit(emit) => match emit.with.get("type").and_then(|kind| kind.value.as_str()) {
             Some(kind) => format!("emit {kind}"),
             None => "emit".to_owned(),
         },
@@ -83,16 +83,7 @@ pub(super) fn describe(task: &Task) -> String {
             }
             line
         }
-        TaskKind::Listen(listen) => {
-            let how = ["one", "any", "all"]
-                .into_iter()
-                .find(|how| listen.to.value.get(how).is_some())
-                .unwrap_or_default();
-            match text(&listen.to.value, "/one/with/type") {
-                Some(kind) => format!("listen to {kind}"),
-                None => format!("listen to {how}"),
-            }
-        }
+        TaskKind::Listen(listen) => describe_events(&listen.to.value),
         TaskKind::Raise(error) => match &error.value {
             ErrorRef::Use(name) => format!("raise {}", name.value),
             ErrorRef::Inline(error) => format!("raise {}", error.title.as_ref().unwrap_or(&error.kind).value),
@@ -111,6 +102,18 @@ pub(super) fn describe(task: &Task) -> String {
         TaskKind::Try(_) => "try".to_owned(),
         TaskKind::Wait(span) => format!("wait {}", duration(&span.value)),
     }
+}
+
+fn describe_events(consumption: &Consumption) -> String {
+    let how = match consumption {
+        Consumption::All(_) => "all",
+        Consumption::Any { .. } => "any",
+        Consumption::One(filter) => match filter.value.with.get("type").and_then(|kind| kind.value.as_str()) {
+            Some(kind) => kind,
+            None => "one",
+        },
+    };
+    format!("listen to {how}")
 }
 
 fn describe_call(call: &Call) -> String {

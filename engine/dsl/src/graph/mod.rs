@@ -77,7 +77,7 @@ impl Drawing {
         }
         for (name, extension) in &workflow.uses.extensions {
             let id = self.id();
-            self.begin(&id, &format!("extension {name} of {}", extension.value.extend.value));
+            self.begin(&id, &format!("extension {name} of {}", extension.value.extend.word()));
             for (what, tasks) in [("before", &extension.value.before), ("after", &extension.value.after)] {
                 if let Some(tasks) = tasks {
                     let id = self.id();
@@ -174,9 +174,9 @@ impl Drawing {
                 self.end();
             }
             TaskKind::Fork(fork) => self.fork(id, name, task, fork),
-            TaskKind::Listen(listen) if listen.foreach_tasks.is_some() => {
+            TaskKind::Listen(listen) if listen.tasks().is_some() => {
                 self.begin(id, &headline(name, task));
-                if let Some(tasks) = &listen.foreach_tasks {
+                if let Some(tasks) = listen.tasks() {
                     self.cycle(&describe(task), Shape::LeanLeft, tasks, "next event");
                 }
                 self.end();

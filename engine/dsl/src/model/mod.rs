@@ -4,6 +4,7 @@
 //! Values that are data (`set`, `with`, a body) stay JSON ([`Json`]); expressions inside them are found by whoever evaluates them.
 //! Order is kept wherever the file has an order.
 
+mod event;
 mod policy;
 mod potok;
 mod task;
@@ -12,6 +13,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use event::*;
 pub use policy::*;
 pub use potok::*;
 pub use task::*;
@@ -134,13 +136,84 @@ pub enum UseSection {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extension {
     /// The kind of task that it extends.
-    pub extend: Text,
+    pub extend: Extended,
     /// The condition under which it does.
     pub when: Option<Text>,
     /// What is done before.
     pub before: Option<TaskList>,
     /// What is done after.
     pub after: Option<TaskList>,
+}
+
+/// The kind of task that an extension extends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Extended {
+    /// Every kind.
+    All,
+    /// `call`.
+    Call,
+    /// `do` and `fork`.
+    Composite,
+    /// `emit`.
+    Emit,
+    /// `for`.
+    For,
+    /// `listen`.
+    Listen,
+    /// `raise`.
+    Raise,
+    /// `run`.
+    Run,
+    /// `set`.
+    Set,
+    /// `switch`.
+    Switch,
+    /// `try`.
+    Try,
+    /// `wait`.
+    Wait,
+}
+
+impl Extended {
+    pub(crate) const WORDS: [(&str, Self); 12] = [
+        ("call", Self::Call),
+        ("composite", Self::Composite),
+        ("emit", Self::Emit),
+        ("for", Self::For),
+        ("listen", Self::Listen),
+        ("raise", Self::Raise),
+        ("run", Self::Run),
+        ("set", Self::Set),
+        ("switch", Self::Switch),
+        ("try", Self::Try),
+        ("wait", Self::Wait),
+        ("all", Self::All),
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        let word = Self::WORDS.iter().find(|(_, extended)| *extended == self);
+        word.map_or("all", |(word, _)| word)
+    }
+
+    /// Whether a task is of that kind.
+    #[must_use]
+    pub fn includes(self, kind: &TaskKind) -> bool {
+        match kind {
+            TaskKind::Call(_) => matches!(self, Self::All | Self::Call),
+            TaskKind::Do(_) | TaskKind::Fork(_) => matches!(self, Self::All | Self::Composite),
+            TaskKind::Emit(_) => matches!(self, Self::All | Self::Emit),
+            TaskKind::For(_) => matches!(self, Self::All | Self::For),
+            TaskKind::Listen(_) => matches!(self, Self::All | Self::Listen),
+            TaskKind::Raise(_) => matches!(self, Self::All | Self::Raise),
+            TaskKind::Run(_) => matches!(self, Self::All | Self::Run),
+            TaskKind::Set(_) => matches!(self, Self::All | Self::Set),
+            TaskKind::Switch(_) => matches!(self, Self::All | Self::Switch),
+            TaskKind::Try(_) => matches!(self, Self::All | Self::Try),
+            TaskKind::Wait(_) => matches!(self, Self::All | Self::Wait),
+        }
+    }
 }
 
 /// A catalog.
@@ -161,10 +234,10 @@ pub struct Schedule {
     pub cron: Option<Text>,
     /// A delay after the run before has ended.
     pub after: Option<At<Duration>>,
-    /// Events, as written.
-    pub on: Option<Json>,
-    /// `data`, `envelope` or `raw`.
-    pub read: Option<Text>,
+    /// Events.
+    pub on: Option<At<Consumption>>,
+    /// How these events are read, `data` when absent.
+    pub read: Option<At<EventRead>>,
 }
 
 /// How expressions are evaluated.

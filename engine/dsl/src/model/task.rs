@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    At, Duration, Endpoint, ErrorRef, Export, Input, Json, Location, Output, RetryRef, TaskPotok, Text, TimeoutRef,
+    At, Consumption, Duration, Emit, Endpoint, ErrorRef, EventRead, Export, Foreach, Input, Json, Location, Output,
+    RetryRef, TaskPotok, Text, TimeoutRef,
 };
 
 /// Named tasks in order.
@@ -58,7 +59,7 @@ pub enum TaskKind {
     /// Does branches at once.
     Fork(Fork),
     /// Emits an event.
-    Emit(Json),
+    Emit(Emit),
     /// Does tasks for each item.
     For(For),
     /// Waits for events.
@@ -165,14 +166,20 @@ pub struct For {
 /// `listen`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listen {
-    /// What to wait for, as written.
-    pub to: Json,
-    /// `data`, `envelope` or `raw`.
-    pub read: Option<Text>,
-    /// What to do for each event, as written but for its `do`.
-    pub foreach: Option<Json>,
-    /// The tasks of `foreach.do`.
-    pub foreach_tasks: Option<TaskList>,
+    /// What to wait for.
+    pub to: At<Consumption>,
+    /// How events are read, `data` when absent.
+    pub read: Option<At<EventRead>>,
+    /// What to do for each event.
+    pub foreach: Option<Foreach>,
+}
+
+impl Listen {
+    /// The tasks that are done for each event.
+    #[must_use]
+    pub fn tasks(&self) -> Option<&TaskList> {
+        self.foreach.as_ref().and_then(|foreach| foreach.tasks.as_ref())
+    }
 }
 
 /// `run`.

@@ -1,10 +1,8 @@
-//! The tasks that steer others, and the small ones: `for`, `fork`, `listen`, `raise`, `run`, `set`, `switch`, `try`.
-
-use serde_json::Value;
+//! The tasks that steer others, and the small ones: `for`, `fork`, `raise`, `run`, `set`, `switch`, `try`.
 
 use super::{Reader, clip, fields::Fields, json, shapes, task::Scope};
 use crate::{
-    model::{At, Catch, ErrorRef, For, Fork, Json, Listen, Run, RunProcess, SwitchCase, Try},
+    model::{At, Catch, ErrorRef, For, Fork, Json, Run, RunProcess, SwitchCase, Try},
     yaml::{Member, Node},
 };
 
@@ -14,8 +12,6 @@ const PROCESSES: [(&str, RunProcess); 4] = [
     ("shell", RunProcess::Shell),
     ("workflow", RunProcess::Workflow),
 ];
-
-pub(super) const READS: [(&str, ()); 3] = [("data", ()), ("envelope", ()), ("raw", ())];
 
 const RETURNS: [(&str, ()); 5] = [("stdout", ()), ("stderr", ()), ("code", ()), ("all", ()), ("none", ())];
 
@@ -74,49 +70,6 @@ impl Reader {
             return None;
         }
         Some(json(node))
-    }
-
-    pub fn listen(&mut self, node: &Node, task: &mut Fields) -> Option<Listen> {
-        let (foreach, foreach_tasks) = match task.get("foreach") {
-            Some(node) => self.foreach(node)?,
-            None => (None, None),
-        };
-        let mut fields = Fields::of(self, node, "'listen'")?;
-        let to = fields.require("to").map(|node| {
-            self.check_events(node, "to", true);
-            json(node)
-        });
-        let read = fields.get("read").and_then(|node| {
-            self.word(node, "read", &READS)?;
-            self.text(node, "read")
-        });
-        fields.finish(self);
-        Some(Listen {
-            to: to?,
-            read,
-            foreach,
-            foreach_tasks,
-        })
-    }
-
-    /// The iterator of a subscription: everything but its tasks, and its tasks.
-    fn foreach(&mut self, node: &Node) -> Option<(Option<Json>, Option<crate::model::TaskList>)> {
-        let mut fields = Fields::of(self, node, "'foreach'")?;
-        for (member, shape) in shapes::ITERATOR.members.iter().filter(|(member, _)| *member != "do") {
-            if let Some(node) = fields.get(member) {
-                self.check(node, member, shape);
-            }
-        }
-        let tasks = fields.get("do").map(|node| self.task_list(node, "do"));
-        fields.finish(self);
-        let mut foreach = json(node);
-        if let Value::Object(members) = &mut foreach.value {
-            members.shift_remove("do");
-        }
-        match tasks {
-            Some(tasks) => Some((Some(foreach), Some(tasks?))),
-            None => Some((Some(foreach), None)),
-        }
     }
 
     pub fn raise(&mut self, node: &Node) -> Option<At<ErrorRef>> {

@@ -9,6 +9,7 @@
 mod calls;
 mod control;
 mod data;
+mod events;
 mod fields;
 mod format;
 mod names;

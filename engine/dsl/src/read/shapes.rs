@@ -2,7 +2,6 @@
 
 use super::{
     Reader,
-    fields::Fields,
     shape::{ObjectShape, Shape},
 };
 use crate::{
@@ -114,7 +113,7 @@ static ASYNCAPI_CONSUME: ObjectShape = ObjectShape {
     least: 0,
 };
 
-pub(super) static ITERATOR: ObjectShape = ObjectShape::closed(
+static ITERATOR: ObjectShape = ObjectShape::closed(
     &[
         ("item", Variable),
         ("at", Variable),
@@ -355,18 +354,7 @@ static OAUTH2_REQUEST: ObjectShape = ObjectShape::closed(
 
 static OAUTH2_TOKEN: ObjectShape = ObjectShape::closed(&[("token", Text), ("type", Text)], &["token", "type"]);
 
-pub(super) static EMIT: ObjectShape = ObjectShape::closed(&[("event", Object(&EMIT_EVENT))], &["event"]);
-
-/// The schema leaves an event to be emitted open beside its `with`.
-static EMIT_EVENT: ObjectShape = ObjectShape {
-    members: &[("with", Object(&EMITTED))],
-    required: &[],
-    one_of: &[],
-    open: true,
-    least: 0,
-};
-
-static EMITTED: ObjectShape = ObjectShape {
+pub(super) static EMITTED: ObjectShape = ObjectShape {
     members: ATTRIBUTES,
     required: &["type"],
     one_of: &[],
@@ -386,14 +374,7 @@ const ATTRIBUTES: &[(&str, Shape)] = &[
     ("data", Any),
 ];
 
-static FILTER: ObjectShape = ObjectShape::closed(
-    &[("with", Object(&FILTERED)), ("correlate", Map(&Object(&CORRELATION)))],
-    &["with"],
-);
-
-static FILTERS: Shape = List(&Object(&FILTER));
-
-static FILTERED: ObjectShape = ObjectShape {
+pub(super) static FILTERED: ObjectShape = ObjectShape {
     members: ATTRIBUTES,
     required: &[],
     one_of: &[],
@@ -401,32 +382,7 @@ static FILTERED: ObjectShape = ObjectShape {
     least: 1,
 };
 
-static CORRELATION: ObjectShape = ObjectShape::closed(&[("from", Text), ("expect", Text)], &["from"]);
-
 impl Reader {
-    /// How events are consumed: `all`, `any` (with `until`) or `one`.
-    pub fn check_events(&mut self, node: &Node, name: &str, may_have_until: bool) {
-        let Some(mut fields) = Fields::of(self, node, format!("'{name}'")) else {
-            return;
-        };
-        let Some(member) = fields.one_of(self, &["all", "any", "one"]) else {
-            fields.member("until");
-            return fields.finish(self);
-        };
-        match member.key.as_str() {
-            "one" => self.check(&member.value, "one", &Object(&FILTER)),
-            key => self.check(&member.value, key, &FILTERS),
-        }
-        if member.key == "any"
-            && may_have_until
-            && let Some(until) = fields.get("until")
-            && until.text().is_none()
-        {
-            self.check_events(until, "until", false);
-        }
-        fields.finish(self);
-    }
-
     /// A container is kept for a while if, and only if, it says for how long.
     pub fn check_lifetime(&mut self, container: &Node) {
         let Some(lifetime) = container.get("lifetime") else {

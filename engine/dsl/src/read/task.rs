@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Reader, clip, fields::Fields, json};
+use super::{Reader, clip, fields::Fields};
 use crate::{
     model::{At, Flow, Location, Task, TaskItem, TaskKind, TaskList, Text},
     yaml::{Member, Node},
@@ -239,10 +239,7 @@ impl Reader {
             "call" => self.call(node, fields.get("with"), at).map(TaskKind::Call),
             "do" => self.task_list(node, "do").map(TaskKind::Do),
             "fork" => self.fork(node).map(TaskKind::Fork),
-            "emit" => {
-                self.check_object(node, "emit", &super::shapes::EMIT);
-                Some(TaskKind::Emit(json(node)))
-            }
+            "emit" => self.emit(node).map(TaskKind::Emit),
             "for" => self.for_each(node, fields).map(TaskKind::For),
             "listen" => self.listen(node, fields).map(TaskKind::Listen),
             "raise" => self.raise(node).map(TaskKind::Raise),

@@ -2,11 +2,12 @@
 
 use croner::parser::{CronParser, Seconds, Year};
 
-use super::{Reader, clip, control::READS, fields::Fields, format, json, task::Scope};
+use super::{Reader, clip, events::READS, fields::Fields, format, task::Scope};
 use crate::{
     Millis,
     model::{
-        At, Catalog, Document, Duration, Evaluate, EvaluateMode, Extension, Schedule, Text, Use, UseSection, Workflow,
+        At, Catalog, Document, Duration, Evaluate, EvaluateMode, Extended, Extension, Schedule, Text, Use, UseSection,
+        Workflow,
     },
     yaml::{Member, Node},
 };
@@ -26,21 +27,6 @@ const SECTIONS: [(&str, UseSection); 8] = [
 ];
 
 const MODES: [(&str, EvaluateMode); 2] = [("strict", EvaluateMode::Strict), ("loose", EvaluateMode::Loose)];
-
-const EXTENDED: [(&str, ()); 12] = [
-    ("call", ()),
-    ("composite", ()),
-    ("emit", ()),
-    ("for", ()),
-    ("listen", ()),
-    ("raise", ()),
-    ("run", ()),
-    ("set", ()),
-    ("switch", ()),
-    ("try", ()),
-    ("wait", ()),
-    ("all", ()),
-];
 
 impl Reader {
     pub fn workflow(&mut self, node: &Node) -> Option<Workflow> {
@@ -206,16 +192,15 @@ impl Reader {
             let Some(mut fields) = Fields::of(self, node, format!("extension '{}'", clip(key))) else {
                 continue;
             };
-            let extend = fields.require("extend").and_then(|node| {
-                self.word(node, "extend", &EXTENDED)?;
-                self.text(node, "extend")
-            });
+            let extend = fields
+                .require("extend")
+                .and_then(|node| self.word(node, "extend", &Extended::WORDS));
             let when = fields.text(self, "when");
             let before = fields.get("before").and_then(|node| self.task_list(node, "before"));
             let after = fields.get("after").and_then(|node| self.task_list(node, "after"));
             fields.finish(self);
             let extension = extend.map(|extend| Extension {
-                extend,
+                extend: extend.value,
                 when,
                 before,
                 after,
@@ -242,16 +227,10 @@ impl Reader {
         let every = fields.get("every").and_then(|node| self.duration(node, "every"));
         let cron = fields.get("cron").and_then(|node| self.cron(node));
         let after = fields.get("after").and_then(|node| self.duration(node, "after"));
-        let on = fields.get("on").map(|node| {
-            self.check_events(node, "on", true);
-            json(node)
-        });
-        let read = fields.get("read").and_then(|node| {
-            self.word(node, "read", &READS)?;
-            self.text(node, "read")
-        });
+        let on = fields.get("on").and_then(|node| self.consumption(node, "on", true));
+        let read = fields.get("read").and_then(|node| self.word(node, "read", &READS));
         if let Some(read) = &read
-            && on.is_none()
+            && fields.peek("on").is_none()
         {
             self.wrong(
                 read.at,

@@ -68,7 +68,7 @@ fn collect<'t>(task: &'t Task, found: &mut Vec<&'t str>) {
         TaskKind::Do(tasks) => lists.push(tasks),
         TaskKind::Fork(fork) => lists.push(&fork.branches),
         TaskKind::For(each) => lists.push(&each.tasks),
-        TaskKind::Listen(listen) => lists.extend(&listen.foreach_tasks),
+        TaskKind::Listen(listen) => lists.extend(listen.tasks()),
         TaskKind::Try(attempt) => {
             lists.push(&attempt.tasks);
             lists.extend(&attempt.catch.tasks);

@@ -141,7 +141,7 @@ impl Survey<'_> {
             TaskKind::For(each) => self.tasks(&each.tasks),
             TaskKind::Listen(listen) => {
                 self.not_yet(task.kind_at, "listen");
-                listen.foreach_tasks.iter().for_each(|tasks| self.tasks(tasks));
+                listen.tasks().into_iter().for_each(|tasks| self.tasks(tasks));
             }
             TaskKind::Run(_) => self.not_yet(task.kind_at, "run"),
             TaskKind::Try(attempt) => {

@@ -2,6 +2,7 @@
 //!
 //! Members come in the schema's order, not the file's; everything else (shorthands, spelled-out defaults, empty objects) is as it was.
 
+mod events;
 mod policies;
 mod task;
 
@@ -170,7 +171,7 @@ fn extension_value(extension: &Extension) -> Value {
         after,
     } = extension;
     Object::new()
-        .text("extend", extend)
+        .with("extend", extend.word())
         .maybe_text("when", when.as_ref())
         .maybe("before", before.as_ref().map(task::list))
         .maybe("after", after.as_ref().map(task::list))
@@ -190,8 +191,8 @@ fn schedule_value(schedule: &Schedule) -> Value {
         .maybe("every", every.as_ref().map(policies::duration))
         .maybe_text("cron", cron.as_ref())
         .maybe("after", after.as_ref().map(policies::duration))
-        .maybe_json("on", on.as_ref())
-        .maybe_text("read", read.as_ref())
+        .maybe("on", on.as_ref().map(|on| events::consumption(&on.value)))
+        .maybe("read", read.as_ref().map(|read| events::read(read.value)))
         .value()
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Object, entry, policies};
+use super::{Object, entry, events, policies};
 use crate::model::{
-    Call, Catch, Flow, For, Fork, HttpCall, HttpOutput, Json, Listen, Run, RunProcess, SwitchCase, Task, TaskKind,
-    TaskList, Try,
+    Call, Catch, Flow, For, Fork, HttpCall, HttpOutput, Json, Run, RunProcess, SwitchCase, Task, TaskKind, TaskList,
+    Try,
 };
 
 pub(super) fn list(tasks: &TaskList) -> Value {
@@ -64,9 +64,9 @@ fn write_kind(object: Object, kind: &TaskKind) -> Object {
                 .maybe("compete", compete_at.map(|_| (*compete).into()));
             object.with("fork", fork.value())
         }
-        TaskKind::Emit(emit) => object.with("emit", emit.value.clone()),
+        TaskKind::Emit(emit) => object.with("emit", events::emit(emit)),
         TaskKind::For(task) => write_for(object, task),
-        TaskKind::Listen(listen) => write_listen(object, listen),
+        TaskKind::Listen(listen) => events::listen(object, listen),
         TaskKind::Raise(error) => object.with("raise", entry("error", policies::error_ref(&error.value))),
         TaskKind::Run(run) => object.with("run", run_value(run)),
         TaskKind::Set(set) => object.with("set", set.value.clone()),
@@ -133,27 +133,6 @@ fn write_for(object: Object, task: &For) -> Object {
         .with("for", head.value())
         .maybe_text("while", condition.as_ref())
         .with("do", list(tasks))
-}
-
-fn write_listen(object: Object, listen: &Listen) -> Object {
-    let Listen {
-        to,
-        read,
-        foreach,
-        foreach_tasks,
-    } = listen;
-    let head = Object::new()
-        .with("to", to.value.clone())
-        .maybe_text("read", read.as_ref())
-        .value();
-    let foreach = foreach.as_ref().map(|foreach| {
-        let mut foreach = foreach.value.clone();
-        if let (Value::Object(members), Some(tasks)) = (&mut foreach, foreach_tasks) {
-            members.insert("do".to_owned(), list(tasks));
-        }
-        foreach
-    });
-    object.with("listen", head).maybe("foreach", foreach)
 }
 
 fn run_value(run: &Run) -> Value {

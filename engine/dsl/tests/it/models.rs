@@ -137,18 +137,67 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-fn events() -> impl Strategy<Value = Json> {
-    select(vec![
-        json!({ "one": { "with": { "type": "a", "extension": 1 }, "correlate": { "b": { "from": ".c" } } } }),
-        json!({ "all": [{ "with": { "source": "https://example.com" } }] }),
-        json!({ "any": [], "until": ".done" }),
-        json!({ "any": [{ "with": { "id": "a" } }], "until": { "one": { "with": { "type": "b" } } } }),
-    ])
-    .prop_map(at)
+fn attributes() -> impl Strategy<Value = Attributes> {
+    let attribute = prop_oneof![
+        select(vec![
+            ("type", json!("a")),
+            ("source", json!("https://example.com")),
+            ("extension", json!(1))
+        ]),
+        Just(("id", json!("${ .id }"))),
+        value().prop_map(|value| ("data", value)),
+    ];
+    vec(attribute, 1..4).prop_map(|members| {
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), at(value)));
+        members.collect()
+    })
+}
+
+fn event_filter() -> impl Strategy<Value = At<EventFilter>> {
+    let correlate = (expression(), option::of(expression())).prop_map(|(from, expect)| {
+        let location = Location::default();
+        [(
+            "b".to_owned(),
+            Correlate {
+                at: location,
+                from,
+                expect,
+            },
+        )]
+        .into()
+    });
+    (attributes(), option::of(correlate)).prop_map(|(with, correlate)| at(EventFilter { with, correlate }))
+}
+
+fn events() -> impl Strategy<Value = At<Consumption>> {
+    let filters = || vec(event_filter(), 0..3);
+    let plain = move || {
+        prop_oneof![
+            event_filter().prop_map(|filter| Consumption::One(Box::new(filter))),
+            filters().prop_map(Consumption::All),
+            filters().prop_map(|filters| Consumption::Any { filters, until: None }),
+        ]
+    };
+    let until = prop_oneof![
+        expression().prop_map(Until::Condition),
+        plain().prop_map(|events| Until::Events(Box::new(at(events)))),
+    ];
+    let until = (filters(), until).prop_map(|(filters, until)| Consumption::Any {
+        filters,
+        until: Some(until),
+    });
+    prop_oneof![2 => plain(), 1 => until].prop_map(at)
+}
+
+fn event_read() -> impl Strategy<Value = Option<At<EventRead>>> {
+    option::of(select(&[EventRead::Data, EventRead::Envelope, EventRead::Raw][..]).prop_map(at))
 }
 
 fn leaf() -> BoxedStrategy<TaskKind> {
-    let event = object(0).prop_map(|data| at(json!({ "event": { "with": { "type": "a", "data": data.value } } })));
+    let event = attributes().prop_map(|mut with| {
+        with.entry("type".to_owned()).or_insert_with(|| at(json!("a")));
+        Emit { with }
+    });
     let set = prop_oneof![object(1), select(EXPRESSIONS).prop_map(|text| at(text.into()))];
     let raised = prop_oneof![
         Just(ErrorRef::Use(at("error".to_owned()))),
@@ -185,7 +234,7 @@ fn leaf() -> BoxedStrategy<TaskKind> {
             wait_at,
             output,
         })),
-        1 => (events(), option::of(text(&["data", "raw"]))).prop_map(|(to, read)| TaskKind::Listen(Listen { to, read, foreach: None, foreach_tasks: None })),
+        1 => (events(), event_read()).prop_map(|(to, read)| TaskKind::Listen(Listen { to, read, foreach: None })),
     ]
     .boxed()
 }
@@ -271,18 +320,24 @@ fn kind(depth: u32) -> BoxedStrategy<TaskKind> {
             compete_at,
         })
     });
-    let iterator = select(vec![
-        json!({}),
-        json!({ "item": "event", "at": "i", "output": { "as": ".a" } }),
-    ])
-    .prop_map(at);
-    let listen = (events(), iterator, option::of(tasks())).prop_map(|(to, foreach, foreach_tasks)| {
-        TaskKind::Listen(Listen {
-            to,
-            read: None,
-            foreach: Some(foreach),
-            foreach_tasks,
-        })
+    let iterator = (
+        option::of(text(&["event"])),
+        option::of(tasks()),
+        option::of(output()),
+        option::of(output()),
+    );
+    let listen = (events(), iterator).prop_map(|(to, (item, tasks, output, export))| {
+        let export = export.map(|Output { schema, shape }| Export { schema, shape });
+        let (at, index, read) = (Location::default(), None, None);
+        let foreach = Some(Foreach {
+            at,
+            item,
+            index,
+            tasks,
+            output,
+            export,
+        });
+        TaskKind::Listen(Listen { to, read, foreach })
     });
     prop_oneof![
         4 => leaf(),
@@ -381,7 +436,7 @@ fn settle(task: &mut Task, target: &Flow) {
 
 fn uses() -> impl Strategy<Value = Use> {
     let extension = (
-        text(&["all", "call"]),
+        select(&[Extended::All, Extended::Call, Extended::Composite][..]),
         option::of(expression()),
         option::of(task_list(0, true)),
     );
@@ -439,7 +494,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         option::of(every),
         option::of(text(&["0 0 * * *", "*/5 0 8 * * 1"])),
         duration(),
-        option::of((events(), option::of(text(&["data", "envelope"])))),
+        option::of((events(), event_read())),
     )
         .prop_map(|(every, cron, after, on)| {
             let (on, read) = on.map_or((None, None), |(on, read)| (Some(on), read));
