@@ -38,7 +38,7 @@ impl<'a> Found<'a> {
                 self.list(&attempt.tasks);
                 self.optional(attempt.catch.tasks.as_ref());
             }
-            TaskKind::Listen(listen) => self.optional(listen.foreach_tasks.as_ref()),
+            TaskKind::Listen(listen) => self.optional(listen.tasks()),
             TaskKind::Call(_)
             | TaskKind::Emit(_)
             | TaskKind::Raise(_)
