@@ -42,7 +42,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSection {
-    /// The longest that a call may take, in seconds, whatever its task says.
+    /// How long a call may take, in seconds, when its task says nothing.
     pub call_timeout: u64,
     /// How many calls are made at once.
     pub calls: usize,

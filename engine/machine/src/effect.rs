@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use indexmap::IndexMap;
-use potok_dsl::{Problem, TaskPath, Timestamp, model};
+use potok_dsl::{Millis, Problem, TaskPath, Timestamp, model};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -98,6 +98,9 @@ pub struct CallEffect {
     pub request: Request,
     /// Whether nothing outside can tell that it was made.
     pub pure: bool,
+    /// How long its task lets it take; `None` when the task says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Millis>,
 }
 
 /// What is called. All expressions in it have been evaluated.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use potok_dsl::{Problem, TaskPath};
+use potok_dsl::{Millis, Problem, TaskPath};
 use serde_json::Value;
 
 use super::{
@@ -46,9 +46,22 @@ impl Step<'_> {
             idempotency_key,
             request,
             pure,
+            limit: self.limit(id),
         };
         self.effects.push(Effect::Call(effect.clone()));
         self.state.calls.insert(call, OpenCall { frame: id, effect });
+        None
+    }
+
+    /// How long a task that was opened a moment ago may take: as it says, or as the `call` says that runs it as a function.
+    fn limit(&self, id: FrameId) -> Option<Millis> {
+        let mut next = Some(id);
+        while let Some(task) = next.and_then(|id| self.state.frames.task(id)) {
+            if let Some(timer) = task.timeout.and_then(|timer| self.state.timers.get(&timer)) {
+                return Some(timer.at.since(self.state.now));
+            }
+            next = Some(task.parent);
+        }
         None
     }
 

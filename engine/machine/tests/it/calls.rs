@@ -224,3 +224,26 @@ fn an_http_request_that_cannot_be_made_says_why() {
         ("https://x.y/{b}", HttpOutput::Content)
     );
 }
+
+#[test]
+fn a_call_carries_how_long_its_task_lets_it_take() {
+    let body = r"
+use:
+  functions:
+    quick: { call: test.effect }
+do:
+  - own: { call: test.effect, timeout: { after: { minutes: 10 } } }
+  - lent: { call: quick, timeout: { after: { minutes: 20 } } }
+  - none: { call: test.effect }
+";
+    let (_, driver) = run_with(body, json!({}), &mut echo);
+    let limits: Vec<_> = driver
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Call(call) => Some(call.limit.map(|limit| limit.0)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(limits, [Some(600_000), Some(1_200_000), None]);
+}
