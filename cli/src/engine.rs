@@ -50,9 +50,13 @@ impl Engine {
                 .map_err(|e| Failure::Other(format!("a provider's tables cannot be made: {e}")))?;
             host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
         }
-        potok_node::install_stored(&*store, &host)
-            .await
-            .map_err(|e| Failure::Other(e.to_string()))?;
+        match &scratch {
+            None => potok_node::install_stored(&*store, &host)
+                .await
+                .map_err(|e| Failure::Other(e.to_string()))?,
+            // What people have installed is there for a run that nothing is kept of, too.
+            Some(_) => install_kept(&host, config),
+        }
         let shipped = install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
         if scratch.is_none() {
             keep_shipped(&*store, shipped).await?;
@@ -180,18 +184,32 @@ async fn start_sandbox(directory: &Path) -> Result<RunningSandbox, Failure> {
         .map_err(|e| Failure::Other(format!("the sandbox cannot start: {e}")))
 }
 
-/// The host with what a data directory has installed beside the shipped plugins; nothing is started.
-pub async fn host_with_stored(config: &Config, args: &EngineArgs) -> Result<Host, Failure> {
-    let host = bare_host(config)?;
-    let database = config.data_dir.join("potok.db");
-    if args.data_dir.is_some() || database.exists() {
-        let store = SqliteStore::open(database, &potok_journal::Config::default());
-        let store = store.map_err(|e| Failure::Other(e.to_string()))?;
-        potok_node::install_stored(&store, &host)
-            .await
-            .map_err(|e| Failure::Other(e.to_string()))?;
+/// The host with what a data directory has installed beside the shipped plugins; nothing is started, and a server may have the directory.
+pub fn host_with_stored(config: &Config) -> Result<Host, Failure> {
+    let host = host(config)?;
+    for provider in providers(config, None)? {
+        host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
     }
+    install_kept(&host, config);
+    install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
     Ok(host)
+}
+
+/// Installs what the data directory has, if there is one. Where it cannot be read the log says so: what needs a plugin of it will say that it is
+/// missing, and what needs none does without.
+fn install_kept(host: &Host, config: &Config) {
+    let database = config.data_dir.join("potok.db");
+    if !database.exists() {
+        return;
+    }
+    match SqliteStore::plugins_in(&database) {
+        Ok(plugins) => {
+            for (row, bytes) in plugins {
+                potok_node::install_row(host, row, &bytes);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the plugins of the data directory are left out"),
+    }
 }
 
 fn migrations(provider: &dyn Provider) -> Vec<potok_journal::ProviderMigration> {

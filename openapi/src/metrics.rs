@@ -58,6 +58,8 @@ impl Collector for Figures {
         write.float("up_seconds", "How long the server has been up", self.up)?;
         write.gauge("plugins", "Installed plugins", self.plugins as u64)?;
         write.gauge("functions", "Functions that workflows can call", self.functions as u64)?;
+        write.gauge("runs_loaded", "Runs in memory now", node.loaded)?;
+        write.gauge("calls_open", "Calls under way now", node.calls)?;
         write.counter("runs_started", "Runs accepted", node.started)?;
         let ended = [
             ("completed", node.completed),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub async fn functions(config: &Config, args: FunctionsArgs) -> Result<u8, Failure> {
-    let host = engine::host_with_stored(config, &args.engine).await?;
+    let host = engine::host_with_stored(config)?;
     let mut functions: Vec<_> = host
         .plugins()
         .iter()

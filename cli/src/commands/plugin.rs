@@ -42,7 +42,7 @@ fn inspect(config: &Config, file: &Path, wit: Option<&Path>) -> Result<u8, Failu
 }
 
 async fn list(config: &Config, args: FunctionsArgs) -> Result<u8, Failure> {
-    let host = engine::host_with_stored(config, &args.engine).await?;
+    let host = engine::host_with_stored(config)?;
     if args.json {
         crate::say!("{}", serde_json::to_string_pretty(&host.plugins()).unwrap_or_default());
         return Ok(COMPLETED);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub async fn validate(config: &Config, args: &ValidateArgs) -> Result<u8, Failure> {
-    let host = engine::host_with_stored(config, &args.engine).await?;
+    let host = engine::host_with_stored(config)?;
     let evaluator = Evaluator::new(host.jq());
     let mut code = COMPLETED;
     for file in &args.files {

@@ -15,6 +15,8 @@ mod view;
 
 pub use metrics::{Metrics, Reading};
 pub use news::{Following, RunNews};
-pub use node::{Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started, install_stored};
+pub use node::{
+    Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started, install_row, install_stored,
+};
 pub use shell::Stopped;
 pub use view::{RunView, TaskEvent, WorkflowView};

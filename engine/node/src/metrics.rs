@@ -11,6 +11,8 @@ pub struct Metrics {
     cancelled: AtomicU64,
     tasks: AtomicU64,
     saves: AtomicU64,
+    loaded: AtomicU64,
+    calls: AtomicU64,
 }
 
 /// A moment's reading.
@@ -28,6 +30,10 @@ pub struct Reading {
     pub tasks: u64,
     /// Writes of runs that became durable.
     pub saves: u64,
+    /// Runs in memory now.
+    pub loaded: u64,
+    /// Calls under way now.
+    pub calls: u64,
 }
 
 impl Metrics {
@@ -42,7 +48,14 @@ impl Metrics {
             cancelled: get(&self.cancelled),
             tasks: get(&self.tasks),
             saves: get(&self.saves),
+            loaded: get(&self.loaded),
+            calls: get(&self.calls),
         }
+    }
+
+    pub(crate) fn stands(&self, loaded: usize, calls: usize) {
+        self.loaded.store(loaded as u64, Ordering::Relaxed);
+        self.calls.store(calls as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn saved(&self, new: bool, tasks: usize, ended: Option<potok_machine::Status>) {

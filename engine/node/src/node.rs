@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use potok_bus::Bus;
 use potok_calls::HttpCaller;
-use potok_dsl::{FunctionName, Problem, RunId, WorkflowId};
+use potok_dsl::{ErrorType, FunctionName, Problem, RunId, WorkflowId};
 use potok_expr::Evaluator;
 use potok_journal::{PluginRow, RunCursor, RunFilter, Store, StoreError, Write};
-use potok_wasm::{Grants, Host, PluginInfo, Tables};
+use potok_wasm::{Grants, Host, InstallError, PluginInfo, Tables};
 use serde_json::Value;
 use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
@@ -462,19 +462,40 @@ impl Node {
             };
         };
         // Whoever waits for the end needs no word of the beginning: one write can carry both.
-        let (client, answer) = self.0.shell.ask(|client| Input::Wait { run, client }).await?;
+        let (waiting, mut answer) = self.0.shell.ask(|client| Input::Wait { run, client }).await?;
         self.0.shell.happened(start(None)).await;
-        match self.answered(run, client, answer, limit).await? {
-            Some(Answer::Exists(existing)) => Ok(Started {
+        let told = match tokio::time::timeout(limit, &mut answer).await {
+            Ok(told) => told.map_err(|_| Stopped)?,
+            Err(_) => self.accepted(run, waiting, answer).await?,
+        };
+        match told {
+            Answer::Exists(existing) => Ok(Started {
                 run: self.wait(existing, limit).await?,
                 existed: true,
             }),
-            Some(Answer::Ended(_)) | None => Ok(Started {
+            Answer::Ended(_) | Answer::Started(_) => Ok(Started {
                 run: self.run(run).await?,
                 existed: false,
             }),
-            Some(other) => Err(unavailable(other)),
+            other => Err(unavailable(other)),
         }
+    }
+
+    /// The time is up for whoever waits for the end of a run that has just been started: what became of its start.
+    async fn accepted(
+        &self,
+        run: RunId,
+        waiting: crate::core::Client,
+        mut ended: oneshot::Receiver<Answer>,
+    ) -> Result<Answer, NodeError> {
+        let (_, answer) = self.0.shell.ask(|client| Input::Accepted { run, client }).await?;
+        let told = answer.await.map_err(|_| Stopped)?;
+        // A run that is not in memory any more has told whoever waits how it ended or why it was refused, unless it sleeps.
+        if let Ok(told) = ended.try_recv() {
+            return Ok(told);
+        }
+        self.0.shell.ask(|_| Input::Forget { run, client: waiting }).await?;
+        Ok(told)
     }
 
     /// Waits for a run's end, but no longer than the limit; gives the run as it is then.
@@ -600,7 +621,7 @@ impl Node {
         let installed = tokio::task::spawn_blocking(move || host.install(&bytes, &granted)).await;
         let info = installed
             .map_err(|error| NodeError::Unavailable(error.to_string()))?
-            .map_err(|error| NodeError::Invalid(install_problem(&error)))?;
+            .map_err(refused)?;
         let row = PluginRow {
             hash: info.hash.clone(),
             package: info.package.clone(),
@@ -642,8 +663,14 @@ impl Node {
     }
 }
 
-fn install_problem(error: &potok_wasm::InstallError) -> Problem {
-    Problem::new(potok_dsl::ErrorType::Configuration, "Plugin refused", error.to_string()).with_status(422)
+/// A plugin that stands against one that is installed is a conflict; any other is refused for what it is.
+fn refused(error: InstallError) -> NodeError {
+    match error {
+        InstallError::VersionTaken { .. } | InstallError::NameTaken { .. } => NodeError::Conflict(error.to_string()),
+        error => NodeError::Invalid(
+            Problem::new(ErrorType::Configuration, "Plugin refused", error.to_string()).with_status(422),
+        ),
+    }
 }
 
 /// Installs what the store has. A plugin that this version refuses is left out, with a word in the log: the workflows that need it say so
@@ -656,11 +683,16 @@ pub async fn install_stored(store: &dyn Store, host: &Host) -> Result<(), StoreE
         let Some((row, bytes)) = store.plugin(&row.hash).await? else {
             continue;
         };
-        if let Err(error) = host.install(&bytes, &Grants(row.grants)) {
-            tracing::error!(plugin = %row.hash, %error, "a stored plugin cannot be installed");
-        }
+        install_row(host, row, &bytes);
     }
     Ok(())
+}
+
+/// Installs a plugin as a store has it, or says in the log why it is left out.
+pub fn install_row(host: &Host, row: PluginRow, bytes: &[u8]) {
+    if let Err(error) = host.install(bytes, &Grants(row.grants)) {
+        tracing::error!(plugin = %row.hash, %error, "a stored plugin cannot be installed");
+    }
 }
 
 /// News.

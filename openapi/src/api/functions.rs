@@ -67,10 +67,7 @@ impl Functions {
             labels: Value::Null,
             wait: Some(wait.0.as_ref().map_or(WAIT, Wait::bounded)),
         };
-        let run = self
-            .0
-            .start(request, |request| node.call_function(&name, request))
-            .await?;
-        Ok(Accepted::new(run, true))
+        let started = node.call_function(&name, request).await?;
+        Ok(Accepted::new(started.run, true))
     }
 }

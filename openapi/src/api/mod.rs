@@ -6,10 +6,10 @@ mod plugins;
 mod runs;
 mod workflows;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use poem_openapi::{OpenApi, Tags};
-use potok_node::{Node, NodeError, RunView, StartRequest, Started};
+use potok_node::Node;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -19,9 +19,6 @@ use crate::{
 
 /// How many deployments and installations are worked on at once; each can take seconds of a processor.
 const HEAVY: usize = 2;
-
-/// How long a disk may take for a write before a wait for a run's end can run out over it.
-const FLUSH: Duration = Duration::from_secs(1);
 
 /// What handlers share.
 #[derive(Clone)]
@@ -41,28 +38,6 @@ impl State {
             stopping,
             inputs: Arc::default(),
             heavy: Arc::new(Semaphore::new(HEAVY)),
-        }
-    }
-
-    /// Starts a run and waits for it as long as the request says. What is answered is durable.
-    async fn start<F>(
-        &self,
-        mut request: StartRequest,
-        begin: impl FnOnce(StartRequest) -> F,
-    ) -> Result<RunView, NodeError>
-    where
-        F: Future<Output = Result<Started, NodeError>>,
-    {
-        // Whoever waits for the end gets one write for the beginning and the end, and no word before; a wait that is over before the disk
-        // has flushed would have nothing to tell. So a short one begins when the run is durable.
-        let short = request.wait.take_if(|wait| *wait < FLUSH);
-        match (begin(request).await, short) {
-            (Ok(started), Some(wait)) => self.node.wait(started.run.id, wait).await,
-            (Ok(started), None) => Ok(started.run),
-            (Err(NodeError::NotFound { what: "run", .. }), _) => Err(NodeError::Unavailable(
-                "the store has not taken the run in time; ask again with the same Idempotency-Key".to_owned(),
-            )),
-            (Err(error), _) => Err(error),
         }
     }
 

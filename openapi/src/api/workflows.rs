@@ -185,11 +185,8 @@ impl Workflows {
             wait: wait.0.as_ref().map(Wait::bounded),
         };
         let waited = request.wait.is_some();
-        let run = self
-            .0
-            .start(request, |request| node.start_prepared(&prepared, request))
-            .await?;
-        Ok(Accepted::new(run, waited))
+        let started = node.start_prepared(&prepared, request).await?;
+        Ok(Accepted::new(started.run, waited))
     }
 }
 

@@ -134,6 +134,8 @@ async fn the_server_says_how_it_is() {
         "potok_runs_started_total 1",
         "potok_runs_ended_total{status=\"completed\"} 1",
         "potok_plugins 1",
+        "potok_runs_loaded ",
+        "potok_calls_open 0",
         "# TYPE potok_store_commit_seconds histogram",
         "potok_store_commit_seconds_bucket{le=\"+Inf\"}",
         "potok_build_info{version=",

@@ -121,6 +121,12 @@ async fn plugins_are_installed() {
     answer(rig.ask(Method::POST, "/plugins?grant=").body(fixture("demo")))
         .await
         .problem(400);
+
+    // The same version with other bytes: a custom section without meaning.
+    let mut other = fixture("demo");
+    other.extend([0, 2, 1, b'x']);
+    let taken = answer(rig.ask(Method::POST, "/plugins").body(other)).await.problem(409);
+    assert!(taken.contains("1.0.0"), "{taken}");
 }
 
 #[tokio::test]

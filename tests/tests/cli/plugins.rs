@@ -66,6 +66,21 @@ async fn an_added_plugin_is_listed_and_callable_afterwards() {
 }
 
 #[tokio::test]
+async fn what_was_added_without_a_directory_is_there_for_runs_without_one() {
+    let potok = Potok::new();
+    potok.write("demo.wasm", fixture("demo"));
+    potok.run(&["plugin", "add", "demo.wasm"]).await.success();
+    let call = ["call", "demo.add", "--input", r#"{"number": 41}"#];
+    assert_eq!(potok.run(&call).await.json(), 42);
+    potok.workflow("adds", "  - add: { call: demo.add, with: { number: '${ .n }' } }");
+    potok.run(&["validate", "adds.yaml"]).await.success();
+    assert_eq!(
+        potok.run(&["run", "adds.yaml", "--input", r#"{"n": 1}"#]).await.json(),
+        2
+    );
+}
+
+#[tokio::test]
 async fn what_is_no_component_is_refused() {
     let potok = Potok::new();
     potok.write("no.wasm", b"hello");

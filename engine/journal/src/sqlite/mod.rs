@@ -109,6 +109,20 @@ impl SqliteStore {
         Self::start(connection, Some(readers), Some(lock), config)
     }
 
+    /// The plugins in a database file, with their components, in the order in which they were installed. Another process may have the
+    /// file; nothing in it is changed, and none is created.
+    ///
+    /// # Errors
+    /// `Foreign` when it is not one of ours, `Unavailable` or `Corrupt` when it cannot be read.
+    pub fn plugins_in(path: impl AsRef<Path>) -> Result<Vec<(PluginRow, Vec<u8>)>, StoreError> {
+        let connection = open::reader_of_ours(path.as_ref())?;
+        let mut plugins = Vec::new();
+        for row in read_catalog::plugins(&connection)? {
+            plugins.extend(read_catalog::plugin(&connection, &row.hash)?);
+        }
+        Ok(plugins)
+    }
+
     /// A store that is gone with the process; for one-off runs and tests.
     ///
     /// # Errors

@@ -119,6 +119,15 @@ pub(crate) fn reader(database: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A reader's connection to a file that was not opened before.
+pub(crate) fn reader_of_ours(database: &Path) -> Result<Connection, StoreError> {
+    let opened = reader(database).and_then(|connection| {
+        check_application(&connection, database)?;
+        Ok(connection)
+    });
+    opened.map_err(|failure| named(database, failure))
+}
+
 /// Refuses the database of another program, before anything in it is changed.
 fn check_application(connection: &Connection, database: &Path) -> Result<(), StoreError> {
     let id: i32 = pragma(connection, "PRAGMA application_id")?;

@@ -9,6 +9,8 @@
 
 mod live;
 mod load;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::{
@@ -106,6 +108,7 @@ impl Core {
             Input::Start(start) => self.start(start, out),
             Input::Command { run, command, client } => self.command(run, command, client, out),
             Input::Wait { run, client } => self.waiters.entry(run).or_default().push(client),
+            Input::Accepted { run, client } => self.accepted(run, client, out),
             Input::Forget { run, client } => self.forget(run, client),
             Input::CallDone {
                 run,
@@ -178,12 +181,14 @@ impl Core {
             client,
         } = start;
         if self.stopping {
-            if let Some(client) = client {
-                out.push(Output::Answer(
-                    client,
-                    Answer::Failed("the node is stopping".to_owned()),
-                ));
-            }
+            let waiters = self.waiters.remove(&run).unwrap_or_default();
+            let refused = Answer::Failed("the node is stopping".to_owned());
+            out.extend(
+                client
+                    .into_iter()
+                    .chain(waiters)
+                    .map(|c| Output::Answer(c, refused.clone())),
+            );
             return;
         }
         let entry = Start {
@@ -246,6 +251,17 @@ impl Core {
         let seq = live.seq + 1;
         live.commanders.push((seq, client));
         self.consume(run, event, out);
+    }
+
+    /// Answers when the start is durable. A run that is not in memory has become durable before it left, or was refused: the store knows.
+    fn accepted(&mut self, run: RunId, client: Client, out: &mut Vec<Output>) {
+        match self.runs.get_mut(&run) {
+            Some(live) if live.durable == 0 => {
+                live.starters.push(client);
+                self.settle(run, out);
+            }
+            _ => out.push(Output::Answer(client, Answer::Started(run))),
+        }
     }
 
     fn forget(&mut self, run: RunId, client: Client) {

@@ -131,6 +131,13 @@ pub enum Input {
         /// Who.
         client: Client,
     },
+    /// Someone wants to know that a run which was started is accepted, and has not asked so far.
+    Accepted {
+        /// The run.
+        run: RunId,
+        /// Who.
+        client: Client,
+    },
     /// They no longer want to know.
     Forget {
         /// The run.

@@ -54,6 +54,11 @@ impl Calls {
         }
     }
 
+    /// How many calls have not reported.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// A call has reported.
     pub fn done(&mut self, run: RunId, call: CallId) {
         self.under_way.remove(&(run, call));

@@ -133,6 +133,7 @@ struct Driver {
     clients: HashMap<Client, oneshot::Sender<Answer>>,
     calls: calls::Calls,
     io: store::Io,
+    metrics: Arc<Metrics>,
     out: Vec<Output>,
     acts: Vec<Act>,
     stopping: bool,
@@ -154,7 +155,8 @@ impl Driver {
             scheduler,
             clients: HashMap::new(),
             calls: calls::Calls::new(executor, shell.clone()),
-            io: store::Io::new(store, deployments, bus, metrics, shell),
+            io: store::Io::new(store, deployments, bus, Arc::clone(&metrics), shell),
+            metrics,
             out: Vec::new(),
             acts: Vec::new(),
             stopping: false,
@@ -251,6 +253,7 @@ impl Driver {
                 Output::Stopped => stopped = true,
             }
         }
+        self.metrics.stands(self.core.loaded_runs(), self.calls.under_way());
         for act in self.acts.drain(..) {
             match act {
                 Act::Fire(key, at) => self.io.fire(key, at),
