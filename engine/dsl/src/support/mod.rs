@@ -3,6 +3,8 @@
 
 mod cycles;
 
+use serde_json::Value;
+
 use crate::{
     FunctionName,
     diagnostic::Diagnostic,
@@ -203,8 +205,36 @@ impl Survey<'_> {
         match policy.scheme {
             AuthenticationScheme::Basic | AuthenticationScheme::Bearer => self.secret(&policy.properties),
             AuthenticationScheme::Digest => self.not_yet(at, "digest authentication"),
-            AuthenticationScheme::OAuth2 => self.not_yet(at, "oauth2 authentication"),
-            AuthenticationScheme::Oidc => self.not_yet(at, "oidc authentication"),
+            AuthenticationScheme::OAuth2 | AuthenticationScheme::Oidc => {
+                self.secret(&policy.properties);
+                self.tokens_of(&policy.properties);
+            }
+        }
+    }
+
+    /// `oauth2` and `oidc`: of the ways to a token those that are left out.
+    fn tokens_of(&mut self, properties: &Json) {
+        let member = |place: &str| properties.value.pointer(place);
+        let text = |place: &str| member(place).and_then(Value::as_str);
+        let grant = text("/grant").unwrap_or_default();
+        if !matches!(grant, "" | "client_credentials" | "password" | "refresh_token") {
+            self.not_yet(properties.at, format!("the grant '{grant}'"));
+        }
+        if let Some(way @ ("client_secret_jwt" | "private_key_jwt")) = text("/client/authentication") {
+            self.not_yet(properties.at, format!("clients that authenticate by '{way}'"));
+        }
+        if member("/client/assertion").is_some() {
+            self.not_yet(properties.at, "'client.assertion'");
+        }
+        if member("/subject").is_some() && grant != "refresh_token" {
+            self.not_yet_help(
+                properties.at,
+                "'subject' of this grant",
+                "it is the token of the grant 'refresh_token'",
+            );
+        }
+        if member("/actor").is_some() {
+            self.not_yet(properties.at, "'actor'");
         }
     }
 
