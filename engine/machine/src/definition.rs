@@ -9,6 +9,7 @@ mod kinds;
 mod pieces;
 mod schema;
 mod text;
+mod uri;
 mod variables;
 
 use std::sync::Arc;
@@ -18,10 +19,11 @@ use potok_expr::{Evaluator, Expression, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use call::{Call, HttpTemplate, Uri, UriPart};
+pub(crate) use call::{Authentication, Call, HttpTemplate};
 pub(crate) use schema::Schema;
 pub(crate) use text::TextTemplate;
 use text::escape;
+pub(crate) use uri::{Uri, UriPart, UriTemplate, UriVariable};
 pub(crate) use variables::Place;
 
 use crate::lock::Lock;

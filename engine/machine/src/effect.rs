@@ -131,7 +131,7 @@ pub struct HttpRequest {
     pub headers: IndexMap<String, String>,
     /// The query's parameters, to be appended to those that the URI has.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub query: IndexMap<String, String>,
+    pub query: IndexMap<String, QueryValue>,
     /// The body; `None` when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
@@ -143,6 +143,27 @@ pub struct HttpRequest {
     /// that holds the policy's members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Value>,
+}
+
+/// One value of a query's parameter, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum QueryValue {
+    /// One.
+    One(String),
+    /// Several: the parameter comes as often.
+    Many(Vec<String>),
+}
+
+impl QueryValue {
+    /// The values, in order.
+    #[must_use]
+    pub fn values(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
 }
 
 /// What the output of an HTTP call is.

@@ -75,8 +75,8 @@ pub mod testing;
 pub use cloudevent::correlated;
 pub use definition::Definition;
 pub use effect::{
-    CallEffect, CallId, Correlation, Effect, EmitEffect, HttpOutput, HttpRequest, Outcome, Pattern, Request, Status,
-    Subscription, SubscriptionId, TimerId,
+    CallEffect, CallId, Correlation, Effect, EmitEffect, HttpOutput, HttpRequest, Outcome, Pattern, QueryValue,
+    Request, Status, Subscription, SubscriptionId, TimerId,
 };
 pub use error::{Incompatible, Mismatch};
 pub use event::{Entry, Event, Recorded, Start};

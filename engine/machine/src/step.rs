@@ -12,6 +12,7 @@ mod http;
 mod loops;
 mod timers;
 mod tries;
+mod uri;
 mod values;
 
 use std::sync::{Arc, OnceLock};

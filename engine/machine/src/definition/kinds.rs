@@ -1,13 +1,22 @@
 //! The kinds of tasks that take some compiling: `for`, `try`, `raise`, `call`.
 
 use potok_dsl::model::{self, At, Json, Task};
+use serde_json::Value;
 
 use super::{
-    Kind, Loop, Raise, Retry, TextTemplate, Try,
-    call::{Authentication, Call, HttpTemplate, Uri},
+    Kind, Loop, Raise, Retry, TextTemplate, Try, UriTemplate,
+    call::{Authentication, Call, HttpTemplate},
     compile::{Compiler, FlowReader},
     variables::{Place, Variables},
 };
+
+/// Where an authentication policy has URI templates.
+const URIS: [&str; 4] = [
+    "/authority",
+    "/endpoints/token",
+    "/endpoints/revocation",
+    "/endpoints/introspection",
+];
 
 impl<'a> Compiler<'a> {
     pub(super) fn for_each(
@@ -201,15 +210,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn http(&mut self, http: &'a model::HttpCall, scope: &Variables) -> Option<HttpTemplate> {
-        let uri = &http.endpoint.uri;
-        let uri = if potok_expr::is_expression(&uri.value) {
-            self.expression(uri, Place::Task, scope).map(Uri::Expression)
-        } else {
-            match Uri::parse_template(&uri.value) {
-                Ok(parts) => Some(Uri::Template(parts)),
-                Err(message) => self.refuse(uri.at, message),
-            }
-        };
+        let uri = self.uri(&http.endpoint.uri, Place::Task, scope);
         let mut template = |json: &Option<Json>| json.as_ref().and_then(|json| self.template(json, Place::Task, scope));
         let (headers, query, body) = (template(&http.headers), template(&http.query), template(&http.body));
         let authentication = match &http.endpoint.authentication {
@@ -246,6 +247,20 @@ impl<'a> Compiler<'a> {
             model::AuthenticationScheme::Oidc => "oidc",
         };
         let properties = self.template(&policy.properties, Place::Task, scope)?;
-        Some(Authentication { scheme, properties })
+        let mut uris = Vec::new();
+        for place in URIS {
+            let Some(text) = policy.properties.value.pointer(place).and_then(Value::as_str) else {
+                continue;
+            };
+            match UriTemplate::parse(text) {
+                Ok(template) => uris.push((place, template)),
+                Err(message) => return self.refuse(policy.properties.at, message),
+            }
+        }
+        Some(Authentication {
+            scheme,
+            properties,
+            uris,
+        })
     }
 }

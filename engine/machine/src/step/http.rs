@@ -3,24 +3,25 @@
 use indexmap::IndexMap;
 use potok_dsl::Problem;
 use potok_expr::Template;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Step, Taken,
-    values::{brief, expression_problem, wrong},
+    uri::{expand, scalar},
+    values::{brief, wrong},
 };
 use crate::{
-    definition::{HttpTemplate, Place, Uri, UriPart},
-    effect::HttpRequest,
+    definition::{Authentication, HttpTemplate, Place},
+    effect::{HttpRequest, QueryValue},
 };
 
 impl Step<'_> {
     pub(super) fn http(&self, task: &Taken, template: &HttpTemplate) -> Result<HttpRequest, Problem> {
         let scope = self.scope(task, Place::Task);
         let method = self.text(&template.method, task, Place::Task, "with.method")?;
-        let pairs = |pairs: &Option<Template>, what| match pairs {
-            None => Ok(IndexMap::new()),
-            Some(pairs) => strings(self.template(pairs, &task.input, &scope, what)?, what),
+        let members = |pairs: &Option<Template>, what| match pairs {
+            None => Ok(Value::Null),
+            Some(pairs) => self.template(pairs, &task.input, &scope, what),
         };
         let body = match &template.body {
             None => None,
@@ -28,17 +29,13 @@ impl Step<'_> {
         };
         let authentication = match &template.authentication {
             None => None,
-            Some(policy) => {
-                let what = "with.endpoint.authentication";
-                let properties = self.template(&policy.properties, &task.input, &scope, what)?;
-                Some(json!({ policy.scheme: properties }))
-            }
+            Some(policy) => Some(self.authentication(task, policy, "with.endpoint.authentication")?),
         };
         Ok(HttpRequest {
             method: method.ok_or_else(|| wrong("with.method must give text, not null".to_owned()))?,
-            uri: self.uri(task, &template.uri)?,
-            headers: pairs(&template.headers, "with.headers")?,
-            query: pairs(&template.query, "with.query")?,
+            uri: self.uri(task, &template.uri, "with.endpoint")?,
+            headers: strings(members(&template.headers, "with.headers")?, "with.headers")?,
+            query: parameters(members(&template.query, "with.query")?, "with.query")?,
             body,
             output: template.output,
             redirect: template.redirect,
@@ -46,98 +43,55 @@ impl Step<'_> {
         })
     }
 
-    fn uri(&self, task: &Taken, uri: &Uri) -> Result<String, Problem> {
-        let what = "with.endpoint";
-        match uri {
-            Uri::Expression(expression) => {
-                let scope = self.scope(task, Place::Task);
-                match expression.eval(self.evaluator, &task.input, &scope) {
-                    Ok(Value::String(uri)) => Ok(uri),
-                    Ok(other) => Err(wrong(format!("{what} must give text, not {}", brief(&other)))),
-                    Err(error) => Err(expression_problem(&error, what)),
-                }
-            }
-            Uri::Template(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    match part {
-                        UriPart::Literal(literal) => text.push_str(literal),
-                        UriPart::Variable(name) => match task.input.get(name) {
-                            None => {}
-                            Some(value) => match scalar(value) {
-                                Some(value) => percent_encode(&value, &mut text),
-                                None => {
-                                    let found = brief(value);
-                                    let message = format!("{what}: {{{name}}} must be text or a number, not {found}");
-                                    return Err(wrong(message));
-                                }
-                            },
-                        },
-                    }
-                }
-                Ok(text)
+    /// An authentication policy with its scheme as the only member.
+    pub(super) fn authentication(&self, task: &Taken, policy: &Authentication, what: &str) -> Result<Value, Problem> {
+        let scope = self.scope(task, Place::Task);
+        let mut properties = self.template(&policy.properties, &task.input, &scope, what)?;
+        for (place, template) in &policy.uris {
+            if let Some(uri) = properties.pointer_mut(place) {
+                *uri = Value::String(expand(template, &task.input, &format!("{what}{place}"))?);
             }
         }
+        Ok(json!({ policy.scheme: properties }))
     }
+}
+
+/// The parameters of a query; those that are null are left out, a list stands for one after the other.
+fn parameters(value: Value, what: &str) -> Result<IndexMap<String, QueryValue>, Problem> {
+    let mut parameters = IndexMap::new();
+    for (name, value) in object(value, what)? {
+        let value = match value {
+            Value::Null => continue,
+            Value::Array(items) => {
+                let texts = items
+                    .iter()
+                    .map(|item| text(item, &name, what))
+                    .collect::<Result<_, _>>()?;
+                QueryValue::Many(texts)
+            }
+            value => QueryValue::One(text(&value, &name, what)?),
+        };
+        parameters.insert(name, value);
+    }
+    Ok(parameters)
 }
 
 /// An object of strings; members that are null are left out.
 fn strings(value: Value, what: &str) -> Result<IndexMap<String, String>, Problem> {
-    let map = match value {
-        Value::Object(map) => map,
-        Value::Null => return Ok(IndexMap::new()),
-        other => return Err(wrong(format!("{what} must give an object, not {}", brief(&other)))),
-    };
-    let mut pairs = IndexMap::with_capacity(map.len());
-    for (name, value) in map {
-        if value.is_null() {
-            continue;
-        }
-        match scalar(&value) {
-            Some(text) => drop(pairs.insert(name, text)),
-            None => {
-                return Err(wrong(format!(
-                    "{what}.{name} must be text or a number, not {}",
-                    brief(&value)
-                )));
-            }
-        }
-    }
-    Ok(pairs)
+    let members = object(value, what)?.into_iter().filter(|(_, value)| !value.is_null());
+    members
+        .map(|(name, value)| Ok((name.clone(), text(&value, &name, what)?)))
+        .collect()
 }
 
-/// Text, a number or a boolean as text; null as no text.
-fn scalar(value: &Value) -> Option<String> {
+fn object(value: Value, what: &str) -> Result<Map<String, Value>, Problem> {
     match value {
-        Value::Null => Some(String::new()),
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Array(_) | Value::Object(_) => None,
+        Value::Object(map) => Ok(map),
+        Value::Null => Ok(Map::new()),
+        other => Err(wrong(format!("{what} must give an object, not {}", brief(&other)))),
     }
 }
 
-/// Simple string expansion (RFC 6570, section 3.2.2): everything but unreserved characters is encoded.
-fn percent_encode(text: &str, into: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            into.push('%');
-            into.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            into.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_unreserved_characters_stay() {
-        let mut text = String::new();
-        percent_encode("a-b._~ /ы?", &mut text);
-        assert_eq!(text, "a-b._~%20%2F%D1%8B%3F");
-    }
+fn text(value: &Value, name: &str, what: &str) -> Result<String, Problem> {
+    scalar(value).ok_or_else(|| wrong(format!("{what}.{name} must be text or a number, not {}", brief(value))))
 }

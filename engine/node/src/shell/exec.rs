@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use indexmap::IndexMap;
 use potok_calls::{HttpCaller, HttpContext};
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
-use potok_machine::{CallEffect, Request};
+use potok_machine::{CallEffect, QueryValue, Request};
 use potok_wasm::{CallContext, Host, Tables};
 use serde_json::Value;
 use tokio::{
@@ -83,7 +84,7 @@ impl Executor {
                     method: request.method,
                     uri: request.uri,
                     headers: request.headers,
-                    query: request.query,
+                    query: pairs(&request.query),
                     body: request.body,
                     output: match request.output {
                         potok_machine::HttpOutput::Raw => potok_dsl::model::HttpOutput::Raw,
@@ -105,4 +106,16 @@ impl Executor {
             }
         }
     }
+}
+
+/// A query as it is written: a parameter with several values comes as often.
+fn pairs(query: &IndexMap<String, QueryValue>) -> Vec<(String, String)> {
+    let one = |(name, value): (&String, &QueryValue)| {
+        value
+            .values()
+            .iter()
+            .map(|v| (name.clone(), v.clone()))
+            .collect::<Vec<_>>()
+    };
+    query.iter().flat_map(one).collect()
 }
