@@ -28,6 +28,7 @@ pub struct Config {
     pub ai: AiSection,
     pub telegram: TelegramSection,
     pub plugins: PluginsSection,
+    pub egress: EgressSection,
 }
 
 /// The form of the log.
@@ -84,6 +85,15 @@ pub struct PluginsSection {
     pub grants: Vec<String>,
 }
 
+/// Where requests of workflows may go.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EgressSection {
+    /// Addresses, networks and hosts that are allowed beside the public addresses.
+    #[serde(deserialize_with = "list")]
+    pub allow: Vec<String>,
+}
+
 const DEFAULTS: &str = r#"
 data_dir = "potok-data"
 listen = "127.0.0.1:8080"
@@ -109,7 +119,13 @@ api_url = "https://api.telegram.org"
 
 [plugins]
 grants = ["ai", "blob", "library", "telegram"]
+
+[egress]
+allow = []
 "#;
+
+/// The addresses of this machine: what workflows may reach besides where a person tries one out.
+const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
 
 /// Keys whose values are never shown.
 const SECRET: [&str; 2] = ["ai.api_key", "telegram.bots."];
@@ -175,6 +191,18 @@ impl Layers {
             table = next;
         }
         self.sources.insert(key.to_owned(), source.to_owned());
+    }
+
+    /// Lets workflows reach this machine, as where a person at the keyboard tries one out; nothing that the operator has set is changed.
+    pub fn allow_loopback(&mut self, source: &str) {
+        if self
+            .sources
+            .get("egress.allow")
+            .is_none_or(|source| source == "default")
+        {
+            let addresses = LOOPBACK.map(|address| Value::String(address.to_owned()));
+            self.set("egress.allow", Value::Array(addresses.into()), source);
+        }
     }
 
     /// The typed configuration.
@@ -255,6 +283,24 @@ fn scalar(text: &str) -> Value {
     }
 }
 
+/// A list, or text with commas.
+fn list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::List(list) => list,
+        Written::Text(text) => text
+            .split(',')
+            .map(|entry| entry.trim().to_owned())
+            .filter(|entry| !entry.is_empty())
+            .collect(),
+    })
+}
+
 fn flatten(prefix: &str, value: Value, leaves: &mut Vec<(String, Value)>) {
     match value {
         Value::Table(table) if !table.is_empty() || prefix.is_empty() => {
@@ -302,6 +348,22 @@ mod tests {
             "{shown}"
         );
         assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn loopback_is_allowed_where_the_operator_has_said_nothing() {
+        let mut silent = layers(&[]);
+        assert!(silent.config().unwrap().egress.allow.is_empty());
+        silent.allow_loopback("potok run");
+        assert_eq!(silent.config().unwrap().egress.allow, LOOPBACK);
+        for (written, read) in [
+            ("10.0.0.0/8, db.internal", vec!["10.0.0.0/8", "db.internal"]),
+            ("[]", vec![]),
+        ] {
+            let mut set = layers(&[("POTOK_EGRESS_ALLOW", written)]);
+            set.allow_loopback("potok run");
+            assert_eq!(set.config().unwrap().egress.allow, read);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use potok_ai::{AiConfig, AiProvider};
 use potok_blob::BlobProvider;
 use potok_bus::InProcess;
-use potok_calls::HttpCaller;
+use potok_calls::{Egress, EgressPolicy, HttpCaller};
 use potok_content::ContentProvider;
 use potok_journal::{PluginRow, SqliteStore, Write};
 use potok_node::{Node, NodeConfig, NodeParts};
@@ -61,7 +61,7 @@ impl Engine {
         if scratch.is_none() {
             keep_shipped(&*store, shipped).await?;
         }
-        let http = HttpCaller::new().map_err(|e| Failure::Other(e.to_string()))?;
+        let http = HttpCaller::new(egress(config)?);
         let parts = NodeParts {
             store,
             host,
@@ -104,6 +104,12 @@ pub fn bare_host(config: &Config) -> Result<Host, Failure> {
     }
     install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
     Ok(host)
+}
+
+/// The way out of what workflows send.
+fn egress(config: &Config) -> Result<Egress, Failure> {
+    let policy = EgressPolicy::new(&config.egress.allow).map_err(|e| Failure::Usage(format!("egress.allow: {e}")))?;
+    Egress::new(policy).map_err(|e| Failure::Usage(e.to_string()))
 }
 
 fn host(config: &Config) -> Result<Host, Failure> {

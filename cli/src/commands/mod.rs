@@ -39,6 +39,12 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     {
         layers.set("listen", Value::String(listen.clone()), "--listen");
     }
+    match &cli.command {
+        Command::Run(_) => layers.allow_loopback("potok run"),
+        Command::Validate(_) => layers.allow_loopback("potok validate"),
+        Command::Serve(args) if args.dev.is_some() => layers.allow_loopback("--dev"),
+        _ => {}
+    }
     let config = layers.config().map_err(|e| Failure::Usage(e.to_string()))?;
     if let Command::Config = cli.command {
         crate::say!("{}", layers.to_string().trim_end());

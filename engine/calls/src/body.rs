@@ -1,9 +1,8 @@
 //! The body that leaves: JSON, a form, or text as it is.
 
 use potok_dsl::Problem;
-use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::content::Kind;
 use crate::request::wrong;
@@ -21,7 +20,7 @@ pub(crate) fn write(body: &Value, headers: &mut HeaderMap) -> Result<Vec<u8>, Pr
         }
         (Kind::Json, body) => json(body),
         (_, Value::String(text)) => Ok(text.clone().into_bytes()),
-        (Kind::Form, Value::Object(members)) => form(members),
+        (Kind::Form, Value::Object(members)) => self::members(members),
         (_, Value::Number(_) | Value::Bool(_)) => Ok(body.to_string().into_bytes()),
         (_, Value::Null) => Ok(Vec::new()),
         (_, Value::Array(_) | Value::Object(_)) => {
@@ -37,20 +36,35 @@ fn json(body: &Value) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(body).map_err(|e| wrong(format!("the body is no JSON: {e}")))
 }
 
-fn form(members: &serde_json::Map<String, Value>) -> Result<Vec<u8>, Problem> {
-    let mut url = Url::parse("form:").map_err(|e| wrong(e.to_string()))?;
+fn members(members: &Map<String, Value>) -> Result<Vec<u8>, Problem> {
+    let mut pairs = Vec::new();
     for (name, value) in members {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Null => continue,
-            Value::Number(_) | Value::Bool(_) => value.to_string(),
-            Value::Array(_) | Value::Object(_) => {
-                return Err(wrong(format!(
-                    "the member '{name}' of the form is an object or array: make it text"
-                )));
-            }
+        let values = match value {
+            Value::Array(items) => items.as_slice(),
+            value => std::slice::from_ref(value),
         };
-        url.query_pairs_mut().append_pair(name, &value);
+        for value in values {
+            pairs.push((
+                name.as_str(),
+                match value {
+                    Value::String(text) => text.clone(),
+                    Value::Null => continue,
+                    Value::Number(_) | Value::Bool(_) => value.to_string(),
+                    Value::Array(_) | Value::Object(_) => {
+                        return Err(wrong(format!(
+                            "the member '{name}' of the form is an object or has an array in an array: make it text"
+                        )));
+                    }
+                },
+            ));
+        }
     }
-    Ok(url.query().unwrap_or_default().as_bytes().to_vec())
+    Ok(form(pairs.iter().map(|(name, value)| (*name, value.as_str()))).into_bytes())
+}
+
+/// Names and values as a form, `a=b&c=d`.
+pub(crate) fn form<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
 }

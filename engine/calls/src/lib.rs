@@ -1,29 +1,30 @@
 //! The language's own calls, as far as they are executed: `call: http`.
 //!
-//! A request comes in with every expression resolved, and a JSON value or a [`Problem`] goes out. One call is one
-//! request: nothing is tried
-//! again here (the workflow's `retry` decides that), and no redirection is followed. The specification's `redirect`
-//! says whether a
-//! status of 3xx is an error, no more; a workflow that wants to follow one sees its `Location` with `output: response`.
+//! A request comes in with every expression resolved, and a JSON value or a [`Problem`] goes out. Nothing is tried again here: the
+//! workflow's `retry` decides that. A redirection is an error, or is followed where the workflow says `redirect`.
 //!
-//! This crate knows no workflow and no store; it keeps no state but two pools of connections.
+//! Whatever leaves goes through [`Egress`], which keeps to the operator's policy. This crate knows no workflow and no store; it keeps no
+//! state but pools of connections and the tokens that it was given.
 
+mod auth;
 mod body;
 mod content;
+mod egress;
+mod redirect;
 mod request;
 mod response;
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use indexmap::IndexMap;
 use potok_dsl::{ErrorType, Problem, model::HttpOutput};
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::{Request, Response, StatusCode, Url};
 use serde_json::Value;
 
+use auth::{Credentials, Tokens};
+pub use egress::{AddressKind, Egress, EgressPolicy, Refused, RuleError, SendError, SetupError};
 use request::place;
-
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The largest body that is taken, in bytes, after decompression.
 pub const BODY_LIMIT: usize = 64 * 1024 * 1024;
@@ -37,17 +38,17 @@ pub struct HttpRequest {
     pub uri: String,
     /// The headers.
     pub headers: IndexMap<String, String>,
-    /// Parameters to be appended to the URI's own.
-    pub query: IndexMap<String, String>,
+    /// Parameters to be appended to the URI's own, in order; a name may come several times.
+    pub query: Vec<(String, String)>,
     /// The body; `None` when there is none. It leaves as JSON, unless the workflow names a content type: an object
     /// leaves as a form when
     /// that is the type, text leaves as it is when the type is not JSON.
     pub body: Option<Value>,
     /// What the output is.
     pub output: HttpOutput,
-    /// Whether a redirection (status 3xx) is a success. None is followed: the workflow sees it.
+    /// Whether redirections are followed, and one that cannot be is a success; otherwise a status of 3xx is an error.
     pub redirect: bool,
-    /// `{ "basic": { username, password } }` or `{ "bearer": { token } }`.
+    /// An object with one member that is named for the scheme (`basic`, `bearer`, `oauth2`, `oidc`) and holds the policy's members.
     pub authentication: Option<Value>,
 }
 
@@ -63,39 +64,18 @@ pub struct HttpContext {
 /// Makes HTTP calls. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpCaller {
-    /// To the world, through the proxy that the environment may name.
-    outward: Client,
-    /// To this machine.
-    local: Client,
+    egress: Egress,
+    tokens: Arc<Tokens>,
 }
 
-/// The caller could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("HTTP calls cannot be made")]
-pub struct SetupError(#[source] reqwest::Error);
-
 impl HttpCaller {
-    /// A caller.
-    ///
-    /// # Errors
-    /// When the proxy that the environment names is none.
-    ///
-    /// # Panics
-    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does
-    /// first thing.
-    pub fn new() -> Result<Self, SetupError> {
-        let builder = || {
-            Client::builder()
-                .connect_timeout(CONNECT)
-                .redirect(Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .user_agent(concat!("potok/", env!("CARGO_PKG_VERSION")))
-        };
-        Ok(Self {
-            outward: builder().build().map_err(SetupError)?,
-            local: builder().no_proxy().build().map_err(SetupError)?,
-        })
+    /// A caller whose requests leave this way.
+    #[must_use]
+    pub fn new(egress: Egress) -> Self {
+        Self {
+            egress,
+            tokens: Arc::default(),
+        }
     }
 
     /// Makes a call and gives the output that the task asks for.
@@ -103,43 +83,72 @@ impl HttpCaller {
     /// # Errors
     /// A [`Problem`]:
     /// - `configuration` for a request that cannot be made;
-    /// - `communication` with the server's status for an answer that is no success, with its `Retry-After`, headers
-    ///   and the beginning of
-    ///   its body; with 503 for a server that cannot be reached, 502 for one that broke off or whose answer cannot be
-    /// read;
+    /// - `authentication` when no token is to be had for it;
+    /// - `authorization` for one that may not go where it leads;
+    /// - `communication` with the server's status for an answer that is no success, with its `Retry-After`, headers and the beginning of
+    ///   its body; with 503 for a server that cannot be reached, 502 for one that broke off or whose answer cannot be read;
     /// - `timeout` after the deadline.
     pub async fn call(&self, request: &HttpRequest, cx: HttpContext) -> Result<Value, Problem> {
-        let HttpContext {
-            idempotency_key,
-            deadline,
-        } = cx;
         let url = request::url(request)?;
         let place = place(&url);
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = cx.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(late(&place));
         }
-        let client = if is_loopback(&url) { &self.local } else { &self.outward };
-        let built = request::build(client, url, request, &idempotency_key)?;
+        let credentials = request.authentication.as_ref().map(Credentials::read).transpose()?;
         let exchange = async {
-            let sent = request::shown(&built);
-            let response = client.execute(built).await.map_err(|error| broken(&place, &error))?;
-            response::output(response, request, &sent, &place).await
+            let (sent, response) = self.authenticated(url, request, &cx, credentials.as_ref()).await?;
+            response::output(response, request, &sent).await
         };
         tokio::time::timeout(left, exchange)
             .await
             .unwrap_or_else(|_| Err(late(&place)))
     }
-}
 
-/// Whether an address is on this machine, where no proxy is to be asked.
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    /// Sends a request with what it authenticates itself with. A token that the server does not accept is asked for anew, once.
+    async fn authenticated(
+        &self,
+        url: Url,
+        request: &HttpRequest,
+        cx: &HttpContext,
+        credentials: Option<&Credentials>,
+    ) -> Result<(Value, Response), Problem> {
+        let mut refused = None;
+        loop {
+            let header = match credentials {
+                Some(credentials) => Some(credentials.header(&self.tokens, &self.egress, refused.as_ref()).await?),
+                None => None,
+            };
+            let built = request::build(url.clone(), request, &cx.idempotency_key, header.clone())?;
+            let (sent, response) = self.exchange(built, request.redirect).await?;
+            let unauthorized = response.status() == StatusCode::UNAUTHORIZED;
+            if unauthorized && refused.is_none() && credentials.is_some_and(Credentials::can_be_renewed) {
+                refused = header;
+                continue;
+            }
+            return Ok((sent, response));
+        }
+    }
+
+    /// Sends a request and follows redirections if asked to; gives the last request, as it is shown, with its answer.
+    async fn exchange(&self, request: Request, follow: bool) -> Result<(Value, Response), Problem> {
+        let first = request.url().clone();
+        let mut next = request;
+        let mut followed = 0;
+        loop {
+            let sent = request::shown(&next);
+            let place = place(next.url());
+            // Bodies are bytes, so there is always a copy.
+            let again = next.try_clone().filter(|_| follow);
+            let response = self.egress.send(next).await.map_err(|error| unsent(&place, error))?;
+            match again.map_or(Ok(None), |again| redirect::next(&response, again))? {
+                None => return Ok((sent, response)),
+                Some(_) if followed == redirect::MOST => return Err(redirect::too_many(&first, response.status())),
+                Some(request) => next = request,
+            }
+            followed += 1;
+        }
+    }
 }
 
 fn late(place: &str) -> Problem {
@@ -150,17 +159,21 @@ fn late(place: &str) -> Problem {
     )
 }
 
-/// A server that could not be reached, broke off, or sent what cannot be read. The message leaves out reqwest's own
-/// first line: the URI in it
-/// may hold a secret.
-fn broken(place: &str, error: &reqwest::Error) -> Problem {
-    let mut why = Vec::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        why.push(cause.to_string());
-        source = cause.source();
+/// A request that got no answer.
+fn unsent(place: &str, error: SendError) -> Problem {
+    match error {
+        SendError::Refused(refused) => Problem::new(
+            ErrorType::Authorization,
+            "Address refused",
+            format!("{place}: {refused}"),
+        ),
+        SendError::Failed(error) => broken(place, &error),
     }
-    let why = why.join(": ");
+}
+
+/// A server that could not be reached, broke off, or sent what cannot be read.
+fn broken(place: &str, error: &reqwest::Error) -> Problem {
+    let why = egress::reasons(error);
     if error.is_timeout() {
         return Problem::new(ErrorType::Timeout, "Request timed out", format!("{place}: {why}"));
     }

@@ -2,9 +2,10 @@
 
 use potok_dsl::{ErrorType, Problem};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, RequestBuilder, Url};
+use reqwest::{Method, Request, Url};
 use serde_json::{Map, Value, json};
 
+use crate::auth::basic;
 use crate::{HttpRequest, body};
 
 /// Headers whose values are not shown in outputs.
@@ -80,8 +81,13 @@ pub(crate) fn url(request: &HttpRequest) -> Result<Url, Problem> {
     Ok(url)
 }
 
-/// Builds the request.
-pub(crate) fn build(client: &Client, url: Url, request: &HttpRequest, key: &str) -> Result<Request, Problem> {
+/// Builds the request; `authorization` goes before any that the workflow writes as a header.
+pub(crate) fn build(
+    mut url: Url,
+    request: &HttpRequest,
+    key: &str,
+    authorization: Option<HeaderValue>,
+) -> Result<Request, Problem> {
     let method = method(&request.method)?;
     let changes = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
     let mut map = header_map(request)?;
@@ -89,18 +95,38 @@ pub(crate) fn build(client: &Client, url: Url, request: &HttpRequest, key: &str)
         let key = HeaderValue::from_str(key).map_err(|_| wrong("the idempotency key cannot be a header".to_owned()))?;
         map.insert(HeaderName::from_static("idempotency-key"), key);
     }
-    let mut builder = client.request(method, url);
-    if let Some(authentication) = &request.authentication {
-        map.remove(AUTHORIZATION);
-        builder = authenticate(builder, authentication)?;
+    let credentials = credentials(&mut url);
+    if let Some(authorization) = authorization {
+        map.insert(AUTHORIZATION, authorization);
+    } else if let Some(credentials) = credentials {
+        map.entry(AUTHORIZATION).or_insert(credentials);
     }
-    if let Some(value) = &request.body {
-        builder = builder.body(body::write(value, &mut map)?);
+    let body = request
+        .body
+        .as_ref()
+        .map(|value| body::write(value, &mut map))
+        .transpose()?;
+    let mut built = Request::new(method, url);
+    *built.headers_mut() = map;
+    *built.body_mut() = body.map(Into::into);
+    Ok(built)
+}
+
+/// Takes user and password out of a URI: they leave as basic authentication.
+fn credentials(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
     }
-    builder
-        .headers(map)
-        .build()
-        .map_err(|error| wrong(error.without_url().to_string()))
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let (username, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    // They fail for URLs without a host, of which there is none here.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    basic(&username, &password).ok()
 }
 
 fn method(name: &str) -> Result<Method, Problem> {
@@ -129,26 +155,4 @@ fn header_map(request: &HttpRequest) -> Result<HeaderMap, Problem> {
         map.append(header, value);
     }
     Ok(map)
-}
-
-fn authenticate(builder: RequestBuilder, authentication: &Value) -> Result<RequestBuilder, Problem> {
-    let text = |scheme: &str, member: &str| authentication[scheme][member].as_str();
-    if let (Some(username), Some(password)) = (text("basic", "username"), text("basic", "password")) {
-        if username.contains(':') {
-            return Err(wrong("a username of basic authentication cannot have a ':'".to_owned()));
-        }
-        return Ok(builder.basic_auth(username, Some(password)));
-    }
-    if let Some(token) = text("bearer", "token") {
-        return Ok(builder.bearer_auth(token));
-    }
-    let scheme = authentication
-        .as_object()
-        .and_then(|schemes| schemes.keys().next())
-        .map_or("", String::as_str);
-    Err(wrong(match scheme {
-        "basic" => "basic authentication needs a username and a password".to_owned(),
-        "bearer" => "bearer authentication needs a token".to_owned(),
-        _ => format!("authentication by '{scheme}' is not supported yet: basic and bearer are"),
-    }))
 }

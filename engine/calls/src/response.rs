@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use crate::content::Kind;
-use crate::request::headers;
+use crate::request::{headers, place};
 use crate::{BODY_LIMIT, HttpRequest, broken};
 
 /// How much of an error's body is kept, in bytes.
@@ -19,13 +19,9 @@ const SHOWN: usize = 4 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads a response into the output that the task asked for.
-pub(crate) async fn output(
-    response: Response,
-    request: &HttpRequest,
-    sent: &Value,
-    place: &str,
-) -> Result<Value, Problem> {
+pub(crate) async fn output(response: Response, request: &HttpRequest, sent: &Value) -> Result<Value, Problem> {
     let status = response.status();
+    let place = &*place(response.url());
     let kind = Kind::of(
         response
             .headers()
@@ -57,29 +53,29 @@ pub(crate) async fn output(
     })
 }
 
-/// The error that a status is.
+/// The error that a status is, with what the server said.
 async fn refused(response: Response, kind: Kind, shown: &Value, place: &str) -> Problem {
-    let status = response.status();
-    let wait = retry_after(response.headers(), SystemTime::now());
+    let problem = status_problem(&response, place);
     let bytes = read(response, SHOWN).await.map(|(bytes, _)| bytes).unwrap_or_default();
     // What was cut short is no JSON any more.
     let content = content(kind, bytes.clone(), place).unwrap_or_else(|_| text(bytes));
+    problem.with_data(json!({ "headers": shown, "content": content }))
+}
+
+/// The error that a status is.
+pub(crate) fn status_problem(response: &Response, place: &str) -> Problem {
+    let status = response.status();
     let reason = status.canonical_reason().unwrap_or("Request failed");
-    let problem = Problem::new(
-        ErrorType::Communication,
-        reason,
-        format!("{place} answered with status {status}"),
-    )
-    .with_status(status.as_u16())
-    .with_data(json!({ "headers": shown, "content": content }));
-    match wait {
+    let detail = format!("{place} answered with status {status}");
+    let problem = Problem::new(ErrorType::Communication, reason, detail).with_status(status.as_u16());
+    match retry_after(response.headers(), SystemTime::now()) {
         Some(milliseconds) => problem.with_retry_after(milliseconds),
         None => problem,
     }
 }
 
 /// Reads a body up to a limit; says whether that was all.
-async fn read(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
+pub(crate) async fn read(mut response: Response, limit: usize) -> Result<(Vec<u8>, bool), reqwest::Error> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = limit - bytes.len();

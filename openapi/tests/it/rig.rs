@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use potok_bus::InProcess;
-use potok_calls::HttpCaller;
+use potok_calls::{Egress, HttpCaller};
 use potok_journal::SqliteStore;
 use potok_node::{Node, NodeConfig, NodeParts};
 use potok_openapi::{Server, ServerConfig};
@@ -77,7 +77,7 @@ impl Rig {
         let parts = NodeParts {
             store: Arc::new(SqliteStore::in_memory().unwrap()),
             host,
-            http: HttpCaller::new().unwrap(),
+            http: HttpCaller::new(Egress::new("127.0.0.1".parse().unwrap()).unwrap()),
             bus: Arc::new(InProcess::default()),
         };
         let node = Node::start(parts, NodeConfig::default()).await.unwrap();
