@@ -33,6 +33,9 @@ pub enum Command {
     /// Look at, add and list plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Set, list and remove secrets of workflows
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// List the functions that workflows can call
     Functions(FunctionsArgs),
     /// Run the local stand-ins for Telegram's Bot API and a language model
@@ -130,6 +133,35 @@ pub enum PluginCommand {
     },
     /// List what is installed
     List(FunctionsArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Keep a secret, sealed; it is read from standard input, or asked for at a terminal
+    Set {
+        #[command(flatten)]
+        engine: EngineArgs,
+        /// Its name: $secrets.NAME in workflows
+        name: String,
+        /// Read it from a file
+        #[arg(long, value_name = "FILE")]
+        from_file: Option<PathBuf>,
+    },
+    /// List the names of the secrets that are kept
+    List {
+        #[command(flatten)]
+        engine: EngineArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a secret
+    Remove {
+        #[command(flatten)]
+        engine: EngineArgs,
+        /// Its name
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

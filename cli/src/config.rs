@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use potok_secrets::Environment;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -29,6 +30,7 @@ pub struct Config {
     pub telegram: TelegramSection,
     pub plugins: PluginsSection,
     pub egress: EgressSection,
+    pub secrets: SecretsSection,
 }
 
 /// The form of the log.
@@ -94,6 +96,29 @@ pub struct EgressSection {
     pub allow: Vec<String>,
 }
 
+/// Secrets.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsSection {
+    /// A directory with a file for each secret, or a JSON file with all; empty for none.
+    pub path: String,
+    /// The key that the store's secrets are sealed with; empty for the one in the key file.
+    pub key: String,
+    /// The file with that key; empty for the one beside the data directory.
+    pub key_file: String,
+}
+
+/// Nothing of the key.
+impl fmt::Debug for SecretsSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, key_file, .. } = self;
+        f.debug_struct("SecretsSection")
+            .field("path", path)
+            .field("key_file", key_file)
+            .finish_non_exhaustive()
+    }
+}
+
 const DEFAULTS: &str = r#"
 data_dir = "potok-data"
 listen = "127.0.0.1:8080"
@@ -122,13 +147,18 @@ grants = ["ai", "blob", "library", "telegram"]
 
 [egress]
 allow = []
+
+[secrets]
+path = ""
+key = ""
+key_file = ""
 "#;
 
 /// The addresses of this machine: what workflows may reach besides where a person tries one out.
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
 
-/// Keys whose values are never shown.
-const SECRET: [&str; 2] = ["ai.api_key", "telegram.bots."];
+/// Keys whose values are never shown; with a dot at its end, all that begin so.
+const SECRET: [&str; 3] = ["ai.api_key", "secrets.key", "telegram.bots."];
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +199,10 @@ impl Layers {
             let Some(rest) = name.strip_prefix("POTOK_") else {
                 continue;
             };
+            // Secrets of workflows are no settings.
+            if Environment::is_secret(&name) {
+                continue;
+            }
             let key = rest.to_lowercase().replace("__", ".");
             if let Some(key) = layers.known(&key) {
                 layers.set(&key, scalar(&text), &format!("${name}"));
@@ -246,7 +280,8 @@ impl fmt::Display for Layers {
             if matches!(&value, Value::Table(_)) {
                 continue;
             }
-            let secret = SECRET.iter().any(|s| key.starts_with(s)) && value.as_str() != Some("");
+            let hidden = |s: &str| key == s || (s.ends_with('.') && key.starts_with(s));
+            let secret = SECRET.iter().any(|s| hidden(s)) && value.as_str() != Some("");
             let shown = if secret {
                 "\"…\"".to_owned()
             } else {
@@ -334,6 +369,9 @@ mod tests {
             ("POTOK_NODE_CALLS", "7"),
             ("POTOK_TELEGRAM_BOTS_MAIN", "1:secret"),
             ("POTOK_LISTEN", "127.0.0.1:1"),
+            ("POTOK_SECRETS_KEY", "a-secret-key"),
+            ("POTOK_SECRETS_KEY_FILE", "/k"),
+            ("POTOK_SECRETS_API", "a-secret"),
             ("HOME", "/root"),
         ]);
         layers.set("listen", Value::String("127.0.0.1:2".into()), "--listen");
@@ -347,7 +385,10 @@ mod tests {
             shown.contains("# --listen") && shown.contains("# $POTOK_AI_BASE_URL"),
             "{shown}"
         );
-        assert!(!shown.contains("secret"), "{shown}");
+        assert!(!shown.contains("secret\"") && !shown.contains("a-secret"), "{shown}");
+        assert!(shown.contains("secrets.key_file = \"/k\""), "{shown}");
+        assert_eq!(config.secrets.key, "a-secret-key");
+        assert!(!format!("{:?}", config.secrets).contains("a-secret"));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use potok_bus::InProcess;
 use potok_calls::{Egress, EgressPolicy, HttpCaller};
 use potok_content::ContentProvider;
 use potok_journal::{PluginRow, SqliteStore, Write};
-use potok_node::{Node, NodeConfig, NodeParts};
+use potok_node::{KeyPlace, Node, NodeConfig, NodeParts, StoredSecrets};
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
+use potok_secrets::{Environment, Files, Source, Vault};
 use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
 use potok_wasm::{Grants, Host, HostConfig, InstallError, PluginInfo, Provider};
 
@@ -39,9 +40,7 @@ impl Engine {
         } else {
             None
         };
-        let store = SqliteStore::open(directory.join("potok.db"), &potok_journal::Config::default())
-            .map_err(|e| Failure::Other(e.to_string()))?;
-        let store: Arc<dyn potok_journal::Store> = Arc::new(store);
+        let store = store(directory)?;
         let host = host(config)?;
         for provider in providers(config, sandbox.as_ref())? {
             store
@@ -66,6 +65,13 @@ impl Engine {
             store,
             host,
             http,
+            vault: vault(config),
+            // What keeps nothing has no key of its own.
+            secrets_key: if scratch.is_some() && config.secrets.key.is_empty() {
+                KeyPlace::None
+            } else {
+                secrets_key(config)
+            },
             bus: Arc::new(InProcess::default()),
         };
         let settings = NodeConfig {
@@ -94,6 +100,48 @@ impl Engine {
             sandbox.shutdown().await;
         }
     }
+}
+
+/// The store of a data directory.
+pub fn store(directory: &Path) -> Result<Arc<dyn potok_journal::Store>, Failure> {
+    let store = SqliteStore::open(directory.join("potok.db"), &potok_journal::Config::default());
+    Ok(Arc::new(store.map_err(|e| Failure::Other(e.to_string()))?))
+}
+
+/// Where secrets of workflows come from before the store is asked.
+pub fn vault(config: &Config) -> Vault {
+    let mut sources: Vec<Arc<dyn Source>> = vec![Arc::new(Environment::new(std::env::vars()))];
+    if !config.secrets.path.is_empty() {
+        sources.push(Arc::new(Files::new(config.secrets.path.clone().into())));
+    }
+    Vault::new(sources)
+}
+
+/// All places of secrets, for what starts nothing.
+pub async fn vault_with_stored(config: &Config) -> Result<Vault, Failure> {
+    let vault = vault(config);
+    if !config.data_dir.join("potok.db").exists() {
+        return Ok(vault);
+    }
+    let stored = StoredSecrets::open(store(&config.data_dir)?, secrets_key(config)).await;
+    Ok(vault.with(Arc::new(stored.map_err(|e| Failure::Other(e.to_string()))?)))
+}
+
+/// Where the key of the store's secrets is: beside the data directory, so that a copy of the data is not a copy of the key.
+pub fn secrets_key(config: &Config) -> KeyPlace {
+    let secrets = &config.secrets;
+    if !secrets.key.is_empty() {
+        return KeyPlace::text(secrets.key.clone(), "secrets.key (POTOK_SECRETS_KEY)");
+    }
+    if !secrets.key_file.is_empty() {
+        return KeyPlace::File(secrets.key_file.clone().into());
+    }
+    let data = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    let mut name = data
+        .file_name()
+        .map_or_else(|| "potok".into(), std::ffi::OsStr::to_owned);
+    name.push(".key");
+    KeyPlace::File(data.with_file_name(name))
 }
 
 /// The host alone, for what needs no store: checking, drawing, listing.

@@ -73,6 +73,12 @@ text! {
 }
 
 text! {
+    /// The name of a secret.
+    SecretName(potok_dsl::SecretName) = "secret-name", "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", |text| text.parse().ok(),
+    "a name of up to 128 letters, digits, '_', '-' and '.' (the first no '-' or '.')"
+}
+
+text! {
     /// The id of a blob.
     BlobId(String) = "blob-id", "^blob:sha256:[0-9a-f]{64}$", |text| is_blob(text).then(|| text.to_owned()),
     "the id of a blob (blob:sha256: and 64 hexadecimal digits)"

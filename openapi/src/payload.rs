@@ -13,8 +13,10 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
     types::ParseFromJSON,
 };
+use potok_secrets::LARGEST;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::{Failure, plain, refusal, unavailable};
 
@@ -179,6 +181,42 @@ impl ParsePayload for Yaml {
 }
 
 extracts!([] Yaml);
+
+/// A secret as text, overwritten when the request has been served. What is wrong with one says nothing of it.
+pub(crate) struct SecretText(pub Zeroizing<String>);
+
+impl Payload for SecretText {
+    const CONTENT_TYPE: &'static str = "text/plain";
+
+    /// It is a secret, whatever it is said to be.
+    fn check_content_type(_: &str) -> bool {
+        true
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            min_length: Some(1),
+            max_length: Some(LARGEST),
+            ..MetaSchema::new("string")
+        }))
+    }
+}
+
+impl ParsePayload for SecretText {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let (bytes, _) = bytes(request, body, LARGEST).await?;
+        String::from_utf8(bytes)
+            .map(|text| Self(Zeroizing::new(text)))
+            .map_err(|error| {
+                error.into_bytes().zeroize();
+                Failure::<0>::bad_request("the secret is not UTF-8 text").into()
+            })
+    }
+}
+
+extracts!([] SecretText);
 
 /// JSON; nothing at all is an empty object.
 pub(crate) struct Json<T>(

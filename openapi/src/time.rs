@@ -1,6 +1,9 @@
 //! Times as the API writes and reads them.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
@@ -12,6 +15,12 @@ use serde_json::Value;
 /// A moment: RFC 3339, in answers always in UTC with milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time(pub Timestamp);
+
+/// The time, in milliseconds.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 impl Type for Time {
     const IS_REQUIRED: bool = true;

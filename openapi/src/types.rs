@@ -445,3 +445,22 @@ pub(crate) struct Blob {
     /// Its size in bytes.
     pub size: u64,
 }
+
+/// A secret that is kept in the store.
+#[derive(Debug, Clone, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct Secret {
+    /// Its name: `$secrets.name` in workflows.
+    pub name: String,
+    /// How often it was set.
+    pub version: u64,
+    /// When it was last set.
+    pub updated_at: Time,
+}
+
+/// Secrets by name.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct Secrets {
+    /// The secrets.
+    pub secrets: Vec<Secret>,
+}

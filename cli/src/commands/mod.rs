@@ -7,6 +7,7 @@ mod graph;
 mod plugin;
 mod run;
 mod sandbox;
+mod secret;
 mod serve;
 mod validate;
 
@@ -15,7 +16,7 @@ use std::{io::IsTerminal, path::Path};
 use toml::Value;
 
 use crate::{
-    args::{Cli, Command, EngineArgs},
+    args::{Cli, Command, EngineArgs, SecretCommand},
     config::{Config, Layers, LogFormat},
     exit::{COMPLETED, Failure},
 };
@@ -57,6 +58,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Validate(args) => validate::validate(&config, &args).await,
         Command::Graph { file } => graph::graph(&file),
         Command::Plugin(command) => plugin::plugin(&config, command).await,
+        Command::Secret(command) => secret::secret(&config, command).await,
         Command::Functions(args) => functions::functions(&config, args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
         Command::Bench(args) => bench::bench(&config, args).await,
@@ -71,7 +73,12 @@ fn engine_args(command: &Command) -> Option<&EngineArgs> {
         Command::Call(args) => Some(&args.engine),
         Command::Validate(args) => Some(&args.engine),
         Command::Functions(args) | Command::Plugin(crate::args::PluginCommand::List(args)) => Some(&args.engine),
-        Command::Plugin(crate::args::PluginCommand::Add { engine, .. }) => Some(engine),
+        Command::Plugin(crate::args::PluginCommand::Add { engine, .. })
+        | Command::Secret(
+            SecretCommand::Set { engine, .. }
+            | SecretCommand::List { engine, .. }
+            | SecretCommand::Remove { engine, .. },
+        ) => Some(engine),
         _ => None,
     }
 }

@@ -23,4 +23,4 @@ pub use graph::graph;
 pub use problem::{ErrorType, Problem};
 pub use read::{Parsed, parse, parse_bytes};
 pub use support::unsupported;
-pub use words::{FunctionName, Millis, NameError, RunId, TaskPath, Timestamp, WorkflowId};
+pub use words::{FunctionName, Millis, NameError, RunId, SecretName, TaskPath, Timestamp, WorkflowId};

@@ -122,6 +122,41 @@ impl fmt::Display for WorkflowId {
     }
 }
 
+/// The name of a secret. It is the name of a file and of an environment variable too, so not every text will do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretName(String);
+
+impl SecretName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SecretName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let first = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        if first && rest && text.len() <= 128 {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(NameError {
+            what: "secret's name",
+            text: text.chars().take(128).collect(),
+            why: "up to 128 letters, digits, '_', '-' and '.' are expected, the first no '-' or '.'",
+        })
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The name by which a function is called: `book.extract`, `pkg.iface.fn:1.0.0@default`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -198,6 +233,27 @@ impl fmt::Display for FunctionName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_named_as_files_are() {
+        for good in ["a", "api-key", "tls.key", "_x", "9"] {
+            assert!(good.parse::<SecretName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".env",
+            "-x",
+            "a/b",
+            "a b",
+            "${ x }",
+            "ключ",
+            &"x".repeat(129),
+        ] {
+            assert!(bad.parse::<SecretName>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn function_names_have_three_parts() {

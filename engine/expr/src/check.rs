@@ -1,19 +1,40 @@
 //! What an expression refers to: every function must be one that it may call, every label must exist, and the variables
-//! that it does not bind itself come from outside.
+//! that it does not bind itself come from outside. Secrets are named in full: which ones an expression reads must not depend on
+//! any value.
 
 use std::collections::BTreeSet;
 
+use crate::SecretPath;
 use crate::functions;
+use crate::secret;
 use crate::syntax::SyntaxError;
 use crate::syntax::tree::{Definition, Name, Part, Pattern, Piece, Step, Term};
 
+/// The variable that holds the secrets.
+pub(crate) const SECRETS: &str = "secrets";
+
 type Result<T> = std::result::Result<T, SyntaxError>;
 
-/// Checks every name; yields the variables from outside, sorted.
-pub(crate) fn check(term: &Term) -> Result<Vec<String>> {
+/// What an expression takes from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// The variables, sorted.
+    pub variables: Vec<String>,
+    /// The secrets that it reads.
+    pub secrets: BTreeSet<SecretPath>,
+    /// Whether it can make text with characters that none of its texts has.
+    pub decodes: bool,
+}
+
+/// Checks every name; yields what comes from outside.
+pub(crate) fn check(term: &Term) -> Result<Names> {
     let mut checker = Checker::default();
     checker.term(term)?;
-    Ok(checker.outside.into_iter().collect())
+    Ok(Names {
+        variables: checker.outside.into_iter().collect(),
+        secrets: checker.secrets,
+        decodes: checker.decodes,
+    })
 }
 
 /// The names in scope at a place, innermost last.
@@ -23,6 +44,8 @@ struct Checker {
     variables: Vec<String>,
     labels: Vec<String>,
     outside: BTreeSet<String>,
+    secrets: BTreeSet<SecretPath>,
+    decodes: bool,
 }
 
 impl Checker {
@@ -34,6 +57,10 @@ impl Checker {
                     self.call(format, 0)?;
                 }
                 pieces.iter().try_for_each(|piece| match piece {
+                    Piece::Literal(text) if secret::is_in_text(text) => Err(SyntaxError::new(
+                        0,
+                        "a string has the characters U+FDD0 or U+FDD1, which are kept for the placeholders of secrets",
+                    )),
                     Piece::Literal(_) => Ok(()),
                     Piece::Interpolated(term) => self.term(term),
                 })
@@ -94,12 +121,39 @@ impl Checker {
                 self.call(name, arguments.len())?;
                 arguments.iter().try_for_each(|argument| self.term(argument))
             }
+            Term::Variable(name) if self.is_secrets(name) => Err(SyntaxError::new(
+                name.at,
+                "$secrets is no value of its own; name the secret: $secrets.name or $secrets.name.field",
+            )),
             Term::Variable(name) => self.variable(name),
+            Term::Path(base, steps) if matches!(&**base, Term::Variable(name) if self.is_secrets(name)) => {
+                self.secret(steps, base)
+            }
             Term::Path(base, steps) => {
                 self.term(base)?;
                 steps.iter().try_for_each(|step| self.step(step))
             }
         }
+    }
+
+    /// Whether a variable is the one from outside that holds the secrets.
+    fn is_secrets(&self, name: &Name) -> bool {
+        name.text == SECRETS && !self.variables.contains(&name.text)
+    }
+
+    /// Notes the secret that a path of `$secrets` names.
+    fn secret(&mut self, steps: &[Step], base: &Term) -> Result<()> {
+        let at = if let Term::Variable(name) = base { name.at } else { 0 };
+        let names = steps.iter().map(|step| literal(&step.part)).collect::<Option<Vec<_>>>();
+        let Some((name, fields)) = names.as_deref().and_then(<[String]>::split_first) else {
+            return Err(SyntaxError::new(
+                at,
+                "a secret and its fields are named in full, as in $secrets.name.field; they cannot be computed",
+            ));
+        };
+        self.outside.insert(SECRETS.to_owned());
+        self.secrets.insert(SecretPath::new(name.clone(), fields.to_vec()));
+        Ok(())
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
@@ -148,7 +202,8 @@ impl Checker {
         }
     }
 
-    fn call(&self, name: &Name, arguments: usize) -> Result<()> {
+    fn call(&mut self, name: &Name, arguments: usize) -> Result<()> {
+        self.decodes |= functions::decodes(&name.text);
         let own = self
             .functions
             .iter()
@@ -168,5 +223,17 @@ impl Checker {
         }
         self.outside.insert(name.text.clone());
         Ok(())
+    }
+}
+
+/// The name that a step names without computing anything.
+fn literal(part: &Part) -> Option<String> {
+    match part {
+        Part::Index(Term::Text(None, pieces)) => match pieces.as_slice() {
+            [] => Some(String::new()),
+            [Piece::Literal(name)] => Some(name.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::check::check;
+use crate::check::{Names, SECRETS, check};
 use crate::native::{Program, Stop, normalize};
 use crate::syntax::{self, SyntaxError};
-use crate::{Evaluator, ExpressionError, MAX_DEPTH, Scope};
+use crate::{Evaluator, ExpressionError, MAX_DEPTH, Scope, SecretPath, secret};
 
 const NO_FULL: &str = "this expression needs the full jq evaluator, and there is none here";
 
@@ -20,6 +20,12 @@ pub struct Expression(Arc<Compiled>);
 struct Compiled {
     text: String,
     variables: Vec<String>,
+    /// The secrets that it reads, sorted.
+    secrets: Vec<SecretPath>,
+    /// `$secrets`, with placeholders for them.
+    placeholders: Option<Arc<Value>>,
+    /// Whether it can make text with characters that none of its texts has.
+    decodes: bool,
     /// What the native evaluator runs; `None` when the full one must answer.
     program: Option<Program>,
 }
@@ -46,7 +52,21 @@ impl Expression {
         }
         let located = |at: SyntaxError| error(locate(text, &at));
         let term = syntax::parse(text).map_err(located)?;
-        let variables = check(&term).map_err(located)?;
+        let Names {
+            variables,
+            secrets,
+            decodes,
+        } = check(&term).map_err(located)?;
+        let placeholders = match secret::variable(&secrets) {
+            _ if secrets.is_empty() => None,
+            Ok(value) => Some(Arc::new(value)),
+            Err(path) => {
+                return Err(error(format!(
+                    "$secrets.{} is read as a whole and by its fields; do that in two expressions",
+                    path.name()
+                )));
+            }
+        };
         let program = Program::new(&term, &variables);
         if program.is_none() {
             let names: Vec<&str> = variables.iter().map(String::as_str).collect();
@@ -59,6 +79,9 @@ impl Expression {
         Ok(Self(Arc::new(Compiled {
             text: text.to_owned(),
             variables,
+            secrets: secrets.into_iter().collect(),
+            placeholders,
+            decodes,
             program,
         })))
     }
@@ -75,6 +98,12 @@ impl Expression {
         &self.0.variables
     }
 
+    /// The secrets that it reads, sorted. Whatever the values are, it reads no other.
+    #[must_use]
+    pub fn secrets(&self) -> &[SecretPath] {
+        &self.0.secrets
+    }
+
     /// Whether the native evaluator answers it. It may still hand single values that lead beyond its subset (integers of
     /// more than 64 bits, a division by zero, very large values) to the full one.
     #[must_use]
@@ -82,17 +111,22 @@ impl Expression {
         self.0.program.is_some()
     }
 
-    /// The first output on `input`; null when there is none.
+    /// The first output on `input`; null when there is none. `$secrets` are placeholders, whatever `scope` has.
     ///
     /// # Errors
-    /// The expression failed on this value, or uses a variable that `scope` does not have.
+    /// The expression failed on this value, gives a placeholder although it decodes text, or uses a variable that `scope` does not have.
     pub fn eval(&self, evaluator: &Evaluator, input: &Value, scope: &dyn Scope) -> Result<Value, ExpressionError> {
         let variables = self.resolve(scope)?;
-        match self.native(|program| program.eval(input, &variables)) {
-            Native::Answer(value) => Ok(value.unwrap_or_default()),
-            Native::Error(message) => Err(self.error(message)),
-            Native::Beyond => self.full(evaluator, input, variables),
+        let value = match self.native(|program| program.eval(input, &variables)) {
+            Native::Answer(value) => value.unwrap_or_default(),
+            Native::Error(message) => return Err(self.error(message)),
+            Native::Beyond => self.full(evaluator, input, variables)?,
+        };
+        // Otherwise whoever can choose what is decoded could choose which secret leaves where.
+        if self.0.decodes && secret::is_in(&value) {
+            return Err(self.error("it decodes text and gives a placeholder of a secret; do these in two expressions"));
         }
+        Ok(value)
     }
 
     /// Whether the first output is true in jq's sense: neither null nor false.
@@ -113,6 +147,9 @@ impl Expression {
 
     fn resolve(&self, scope: &dyn Scope) -> Result<Vec<Arc<Value>>, ExpressionError> {
         let resolve = |name: &String| {
+            if let Some(placeholders) = self.0.placeholders.as_ref().filter(|_| name == SECRETS) {
+                return Ok(Arc::clone(placeholders));
+            }
             scope
                 .get(name)
                 .ok_or_else(|| self.error(format!("${name} is not defined here")))
@@ -137,8 +174,9 @@ impl Expression {
         normalize(Cow::Owned(value)).ok_or_else(|| self.error(format!("the result is nested deeper than {MAX_DEPTH}")))
     }
 
+    /// A message may quote what was decoded.
     fn error(&self, message: impl Into<String>) -> ExpressionError {
-        ExpressionError::new(self.text(), message)
+        ExpressionError::new(self.text(), secret::shown_text(&message.into()).into_owned())
     }
 }
 

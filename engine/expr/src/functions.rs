@@ -191,6 +191,14 @@ pub(crate) const ALLOWED: &[(&str, &[usize])] = &[
     ("with_entries", &[1]),
 ];
 
+/// Functions whose result can hold characters that were in none of the texts that they were given.
+const DECODING: &[&str] = &["@base64d", "@htmld", "@urid", "fromjson", "implode"];
+
+/// Whether a function can make text with any characters.
+pub(crate) fn decodes(name: &str) -> bool {
+    DECODING.contains(&name)
+}
+
 const TIME: &str = "time comes from $workflow and $task";
 const HOST: &str = "an expression cannot see the process it runs in";
 const OUTPUT: &str = "an expression has no output but its value";

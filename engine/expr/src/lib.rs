@@ -10,6 +10,8 @@
 //! infinities cannot leave; results are nested at most [`MAX_DEPTH`] deep; nothing reads the clock, the environment or
 //! the process.
 //!
+//! `$secrets.name` gives a placeholder; see [`secret`]. Which secrets an expression reads is known without evaluating it.
+//!
 //! This crate does no IO, knows no WebAssembly and no workflow.
 
 mod check;
@@ -19,10 +21,12 @@ mod expression;
 mod functions;
 mod native;
 mod number;
+pub mod secret;
 mod syntax;
 mod template;
 
 pub use error::ExpressionError;
 pub use evaluator::{Evaluator, Jq, Scope};
 pub use expression::Expression;
+pub use secret::SecretPath;
 pub use template::{MAX_DEPTH, Template, is_expression};

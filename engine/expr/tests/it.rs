@@ -24,5 +24,7 @@ mod messages;
 mod raw;
 #[path = "it/rules.rs"]
 mod rules;
+#[path = "it/secrets.rs"]
+mod secrets;
 #[path = "it/speed.rs"]
 mod speed;

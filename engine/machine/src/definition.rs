@@ -15,7 +15,7 @@ mod variables;
 use std::sync::Arc;
 
 use potok_dsl::{Diagnostic, Millis, WorkflowId, model};
-use potok_expr::{Evaluator, Expression, Template};
+use potok_expr::{Evaluator, Expression, SecretPath, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -49,6 +49,7 @@ pub struct Definition {
     pub(crate) input: Intake,
     pub(crate) output: Shaping,
     pub(crate) timeout: Option<Span>,
+    secrets: Vec<SecretPath>,
     /// The definition as an object, for `$workflow.definition`.
     pub(crate) source: Arc<Value>,
 }
@@ -68,6 +69,12 @@ impl Definition {
     #[must_use]
     pub fn id(&self) -> &WorkflowId {
         &self.id
+    }
+
+    /// The secrets that it reads, sorted. Whatever its runs do, they read no other.
+    #[must_use]
+    pub fn secrets(&self) -> &[SecretPath] {
+        &self.secrets
     }
 
     /// A short hash of the definition: a snapshot's numbers mean something in this one alone.

@@ -101,6 +101,10 @@ pub struct CallEffect {
     /// How long its task lets it take; `None` when the task says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Millis>,
+    /// The secrets that the run's workflow reads (as [`potok_expr::SecretPath`] writes them): one that was sent by an earlier call may come
+    /// back with this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// What is called. All expressions in it have been evaluated.

@@ -49,6 +49,8 @@
 //! - A `call` of a task in `use.functions` gives it the evaluated `with` (an empty object when there is none) as raw input; it
 //!   sees `$context`, but no variable of the loops and catches around the call.
 //! - `$runtime.version` is the version of the semantics, so that it stays the same when the program is upgraded.
+//! - `$secrets.name` is a placeholder that the host resolves when a call leaves (see [`potok_expr::secret`]). What comes into a run holds
+//!   none, and what a run ends with shows marks in their places: so no placeholder comes from or goes to another run.
 //! - What happens to the workflow as a whole has the instance `/input`, `/output` or `/timeout`.
 
 mod cloudevent;
@@ -64,6 +66,7 @@ mod merge;
 mod observer;
 mod retry;
 mod scope;
+mod secrets;
 mod slab;
 mod snapshot;
 mod state;

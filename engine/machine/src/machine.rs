@@ -16,6 +16,7 @@ use crate::{
     error::{Incompatible, Mismatch},
     event::{Event, Recorded, Start},
     observer::Observer,
+    secrets,
     slab::Slab,
     snapshot::{self, Snapshot},
     state::{Live, Purpose, State, Work},
@@ -54,6 +55,7 @@ impl Machine {
         observer: &mut dyn Observer,
         slice: u64,
     ) -> (Self, Vec<Effect>) {
+        let input = secrets::admit(&start.input);
         let state = State {
             semantics: start.semantics,
             run: start.run,
@@ -63,8 +65,8 @@ impl Machine {
             tasks: 0,
             slice,
             suspended: start.semantics != SEMANTICS,
-            raw_input: Arc::clone(&start.input),
-            context: Arc::clone(&start.input),
+            raw_input: Arc::clone(&input),
+            context: input,
             timeout: None,
             calls_made: 0,
             timers_started: 0,
@@ -296,7 +298,7 @@ impl Step<'_> {
                     return Ok(false);
                 }
                 self.pass(recorded.at);
-                self.complete_call(*call, outcome.clone());
+                self.complete_call(*call, secrets::admit_result(outcome));
             }
             Event::TimerFired { timer } => {
                 if timer.0 > self.state.timers_started {

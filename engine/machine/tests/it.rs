@@ -17,6 +17,8 @@ mod loops;
 mod properties;
 #[path = "it/refused.rs"]
 mod refused;
+#[path = "it/secrets.rs"]
+mod secrets;
 #[path = "it/support.rs"]
 mod support;
 #[path = "it/times.rs"]

@@ -9,6 +9,7 @@ mod metrics;
 mod news;
 mod node;
 pub mod schedule;
+mod secrets;
 mod shell;
 mod tables;
 mod view;
@@ -18,5 +19,6 @@ pub use news::{Following, RunNews};
 pub use node::{
     Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started, install_row, install_stored,
 };
+pub use secrets::{KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
 pub use view::{RunView, TaskEvent, WorkflowView};

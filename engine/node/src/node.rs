@@ -7,6 +7,7 @@ use potok_calls::HttpCaller;
 use potok_dsl::{ErrorType, FunctionName, Problem, RunId, WorkflowId};
 use potok_expr::Evaluator;
 use potok_journal::{PluginRow, RunCursor, RunFilter, Store, StoreError, Write};
+use potok_secrets::Vault;
 use potok_wasm::{Grants, Host, InstallError, PluginInfo, Tables};
 use serde_json::Value;
 use tokio::sync::{Mutex, oneshot};
@@ -17,6 +18,7 @@ use crate::{
     core::{Answer, Command, Core, CoreConfig, Input, StartRun},
     deploy::{DeployError, Deployments, Prepared},
     schedule::Scheduler,
+    secrets::{KeyPlace, StoredSecrets},
     shell::{self, Executor, Message, Parts, Shell, Stopped},
     tables::StoreTables,
 };
@@ -53,6 +55,10 @@ pub struct NodeParts {
     pub host: Host,
     /// What makes HTTP calls.
     pub http: HttpCaller,
+    /// Where secrets come from, the store left out.
+    pub vault: Vault,
+    /// The key of the secrets in the store.
+    pub secrets_key: KeyPlace,
     /// Where news goes.
     pub bus: Arc<dyn Bus>,
 }
@@ -65,6 +71,8 @@ struct Inner {
     store: Arc<dyn Store>,
     host: Host,
     bus: Arc<dyn Bus>,
+    vault: Vault,
+    secrets: Arc<StoredSecrets>,
     tables: Arc<dyn Tables>,
     shell: Shell,
     deployments: Arc<Deployments>,
@@ -139,7 +147,16 @@ impl Node {
     /// # Errors
     /// When the store cannot be read or the core's thread cannot be started.
     pub async fn start(parts: NodeParts, config: NodeConfig) -> Result<Self, NodeError> {
-        let NodeParts { store, host, http, bus } = parts;
+        let NodeParts {
+            store,
+            host,
+            http,
+            vault,
+            secrets_key,
+            bus,
+        } = parts;
+        let secrets = Arc::new(StoredSecrets::open(Arc::clone(&store), secrets_key).await?);
+        let vault = vault.with(secrets.clone());
         let evaluator = Evaluator::new(host.jq());
         let metrics = Arc::new(Metrics::default());
         let tables: Arc<dyn Tables> = Arc::new(StoreTables::new(Arc::clone(&store)));
@@ -148,6 +165,7 @@ impl Node {
         let executor = Executor::new(
             host.clone(),
             Arc::new(http),
+            vault.clone(),
             Arc::clone(&tables),
             config.calls,
             config.call_timeout,
@@ -166,6 +184,8 @@ impl Node {
             store,
             host,
             bus,
+            vault,
+            secrets,
             tables,
             shell,
             deployments,
@@ -195,6 +215,18 @@ impl Node {
     pub async fn ready(&self) -> Result<(), NodeError> {
         self.0.store.next_wake(0).await?;
         Ok(())
+    }
+
+    /// The secrets that are kept in the store.
+    #[must_use]
+    pub fn secrets(&self) -> &StoredSecrets {
+        &self.0.secrets
+    }
+
+    /// All places that secrets come from.
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 
     /// The component host.

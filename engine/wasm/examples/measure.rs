@@ -40,6 +40,7 @@ fn context() -> CallContext {
         path: TaskPath("/do/0/measure".into()),
         idempotency_key: "measure".into(),
         sequence: 0,
+        confidential: false,
         deadline: Instant::now() + Duration::from_secs(60),
         now: Timestamp(0),
         tables: Arc::new(Unavailable),

@@ -121,7 +121,7 @@ async fn invoke(callable: &Callable, store: &mut Store<State>, args: &[Val]) -> 
 }
 
 fn log_outputs(function: &str, state: &State) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
+    if state.is_confidential() || !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
     for (stream, tail) in [("stdout", &state.stdout), ("stderr", &state.stderr)] {

@@ -102,6 +102,13 @@ impl Catalog {
         plugins
     }
 
+    /// Whether a plugin was granted a secret.
+    pub(crate) fn may_have_secret(&self, hash: &str, name: &str) -> bool {
+        self.plugins
+            .get(hash)
+            .is_some_and(|plugin| plugin.grants.allow_secret(name))
+    }
+
     pub(crate) fn callable(&self, hash: &str, canonical: &str) -> Option<Arc<Callable>> {
         self.plugins.get(hash)?.functions.get(canonical).cloned()
     }

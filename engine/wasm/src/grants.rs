@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::names::InterfaceName;
 
 /// A list of grants: `ai` (every interface of a package called `ai`), `potok:ai/chat` (one interface), `telegram:accounts/*`
-/// (a capability narrowed in words that its provider understands), `*` (all that providers offer).
+/// (a capability narrowed in words that its provider understands), `*` (all that providers offer), `secret:api` (the secret `api` may be in
+/// its arguments), `secret:*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grants(pub Vec<String>);
@@ -32,6 +33,13 @@ impl Grants {
     #[must_use]
     pub fn all() -> Self {
         Self(vec!["*".to_owned()])
+    }
+
+    /// Whether arguments of this plugin may hold a secret: `secret:NAME`, or `secret:*` for any. No wider grant is meant.
+    #[must_use]
+    pub fn allow_secret(&self, name: &str) -> bool {
+        let secrets = self.0.iter().filter_map(|grant| grant.trim().strip_prefix("secret:"));
+        secrets.into_iter().any(|secret| secret == "*" || secret == name)
     }
 
     /// The grant that covers an interface: a wide one where there is one, else the first narrow one.
@@ -83,6 +91,15 @@ impl<S: Into<String>> FromIterator<S> for Grants {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn secrets_are_granted_by_name() {
+        let allowed = |grants: &str| grants.parse::<Grants>().unwrap().allow_secret("api");
+        assert!(allowed("ai secret:api") && allowed("secret:*"));
+        for other in ["", "*", "secret", "secret:", "secret:other", "secret:ap", "secret:apis"] {
+            assert!(!allowed(other), "{other}");
+        }
+    }
 
     #[test]
     fn a_grant_covers_by_package_interface_or_narrowing() {

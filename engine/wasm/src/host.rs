@@ -152,6 +152,12 @@ impl Host {
             .map(|callable| callable.info.clone())
     }
 
+    /// Whether the arguments of a component's functions may hold a secret: its grants say so.
+    #[must_use]
+    pub fn may_have_secret(&self, component: &str, secret: &str) -> bool {
+        read(&self.inner.catalog).may_have_secret(component, secret)
+    }
+
     /// Calls a function in a fresh instance, until the context's deadline. Dropping the future ends the call.
     ///
     /// # Errors

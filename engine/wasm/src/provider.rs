@@ -26,6 +26,8 @@ pub struct CallContext {
     pub deadline: Instant,
     /// The engine's time when the call was started.
     pub now: Timestamp,
+    /// Whether the arguments hold secrets: then nothing that the plugin writes is logged.
+    pub confidential: bool,
     /// The provider's own tables.
     pub tables: Arc<dyn Tables>,
 }

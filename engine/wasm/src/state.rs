@@ -44,6 +44,11 @@ impl State {
         }
     }
 
+    /// Whether the call's arguments hold secrets.
+    pub(crate) fn is_confidential(&self) -> bool {
+        self.call.confidential
+    }
+
     /// The context of the next capability call, with its number.
     pub(crate) fn next_call(&mut self) -> CallContext {
         self.call.sequence = self.call.sequence.saturating_add(1);

@@ -51,6 +51,7 @@ fn context_for(key: &str, allowed: Duration) -> CallContext {
         path: TaskPath("/do/0/test".into()),
         idempotency_key: key.into(),
         sequence: 0,
+        confidential: false,
         deadline: Instant::now() + allowed,
         now: Timestamp(1_700_000_000_000),
         tables: Arc::new(Unavailable),

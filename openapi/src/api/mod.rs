@@ -4,6 +4,7 @@ mod blobs;
 mod functions;
 mod plugins;
 mod runs;
+mod secrets;
 mod workflows;
 
 use std::{future::Future, sync::Arc};
@@ -76,6 +77,9 @@ pub(crate) enum Room {
     /// Where functions come from.
     #[oai(rename = "plugins")]
     Plugins,
+    /// What calls need and nobody sees.
+    #[oai(rename = "secrets")]
+    Secrets,
     /// Bytes that runs read and write.
     #[oai(rename = "blobs")]
     Blobs,
@@ -88,6 +92,7 @@ pub(crate) fn all(state: State) -> impl OpenApi + Clone {
         runs::Runs(state.clone()),
         functions::Functions(state.clone()),
         plugins::Plugins(state.clone()),
+        secrets::Secrets(state.clone()),
         blobs::Blobs(state),
     )
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use potok_bus::InProcess;
 use potok_calls::{Egress, HttpCaller};
 use potok_journal::SqliteStore;
-use potok_node::{Node, NodeConfig, NodeParts};
+use potok_node::{KeyPlace, Node, NodeConfig, NodeParts};
 use potok_openapi::{Server, ServerConfig};
 use potok_wasm::{Grants, Host, HostConfig};
 use reqwest::{Client, Method, RequestBuilder};
@@ -62,6 +62,9 @@ impl Answer {
     }
 }
 
+/// 32 bytes in base64.
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 impl Rig {
     /// A server without plugins.
     pub async fn empty() -> Self {
@@ -78,6 +81,8 @@ impl Rig {
             store: Arc::new(SqliteStore::in_memory().unwrap()),
             host,
             http: HttpCaller::new(Egress::new("127.0.0.1".parse().unwrap()).unwrap()),
+            vault: potok_secrets::Vault::default(),
+            secrets_key: KeyPlace::text(KEY.to_owned(), "the test's key"),
             bus: Arc::new(InProcess::default()),
         };
         let node = Node::start(parts, NodeConfig::default()).await.unwrap();

@@ -29,6 +29,7 @@ pub fn context(tables: Arc<dyn Tables>, key: &str, timeout: Duration) -> CallCon
         path: TaskPath(Arc::from("/do/0/test")),
         idempotency_key: Arc::from(key),
         sequence: 1,
+        confidential: false,
         deadline: Instant::now() + timeout,
         now: Timestamp(1_769_846_400_000),
         tables,

@@ -3,4 +3,5 @@
 
 mod client;
 mod durable;
+mod secrets;
 mod use_it;

@@ -44,6 +44,7 @@ pub async fn pure(config: &Config) -> Result<Vec<Figure>, Failure> {
             path: TaskPath("/do/0/bench".into()),
             idempotency_key: "bench".into(),
             sequence: 0,
+            confidential: false,
             deadline: Instant::now() + Duration::from_secs(60),
             now: Timestamp(0),
             tables: Arc::new(Unavailable),

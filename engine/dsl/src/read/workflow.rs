@@ -4,7 +4,7 @@ use croner::parser::{CronParser, Seconds, Year};
 
 use super::{Reader, clip, events::READS, fields::Fields, format, task::Scope};
 use crate::{
-    Millis,
+    Millis, SecretName,
     model::{
         At, Catalog, Document, Duration, Evaluate, EvaluateMode, Extended, Extension, Schedule, Text, Use, UseSection,
         Workflow,
@@ -146,6 +146,15 @@ impl Reader {
         Some(uses)
     }
 
+    fn secret(&mut self, node: &Node) -> Option<Text> {
+        let name = self.text(node, "secrets")?;
+        if let Err(error) = name.value.parse::<SecretName>() {
+            let message = format!("a secret cannot be called '{}'", clip(&name.value));
+            self.wrong_help(name.at, message, error.why);
+        }
+        Some(name)
+    }
+
     fn section(&mut self, node: &Node, name: &str, section: UseSection, uses: &mut Use) {
         uses.sections.push(section);
         if section == UseSection::Extensions {
@@ -153,7 +162,7 @@ impl Reader {
         }
         if section == UseSection::Secrets {
             match node.items() {
-                Some(items) => uses.secrets = items.iter().filter_map(|node| self.text(node, "secrets")).collect(),
+                Some(items) => uses.secrets = items.iter().filter_map(|node| self.secret(node)).collect(),
                 None => self.expected(node, "'secrets'", "a list of names"),
             }
             return;

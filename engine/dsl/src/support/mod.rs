@@ -103,9 +103,6 @@ impl Survey<'_> {
         for timeout in uses.timeouts.values() {
             self.duration(Some(&timeout.value.after));
         }
-        if let Some(secret) = uses.secrets.first() {
-            self.not_yet(secret.at, "secrets");
-        }
         for (name, catalog) in &uses.catalogs {
             self.not_yet(catalog.at, format!("catalogs ('{name}')"));
         }
@@ -203,12 +200,9 @@ impl Survey<'_> {
 
     fn authentication(&mut self, policy: &Authentication, at: Location) {
         match policy.scheme {
-            AuthenticationScheme::Basic | AuthenticationScheme::Bearer => self.secret(&policy.properties),
+            AuthenticationScheme::Basic | AuthenticationScheme::Bearer => {}
             AuthenticationScheme::Digest => self.not_yet(at, "digest authentication"),
-            AuthenticationScheme::OAuth2 | AuthenticationScheme::Oidc => {
-                self.secret(&policy.properties);
-                self.tokens_of(&policy.properties);
-            }
+            AuthenticationScheme::OAuth2 | AuthenticationScheme::Oidc => self.tokens_of(&policy.properties),
         }
     }
 
@@ -235,12 +229,6 @@ impl Survey<'_> {
         }
         if member("/actor").is_some() {
             self.not_yet(properties.at, "'actor'");
-        }
-    }
-
-    fn secret(&mut self, properties: &Json) {
-        if properties.value.get("use").is_some() {
-            self.not_yet(properties.at, "authentication by a secret");
         }
     }
 

@@ -143,6 +143,7 @@ impl<'a> Loader<'a> {
         if self.expects_key() {
             return self.key(text, style, anchor, at);
         }
+        no_noncharacters(text, at)?;
         let data = match typed_scalar(text, style, tag, at)? {
             Ok(data) => data,
             Err(unfit) => {
@@ -261,6 +262,7 @@ impl<'a> Loader<'a> {
     }
 
     fn key(&mut self, text: &str, style: ScalarStyle, anchor: usize, at: Location) -> Result<(), Diagnostic> {
+        no_noncharacters(text, at)?;
         let plain = style == ScalarStyle::Plain;
         if plain && matches!(scalar::word(text), Some(Data::Null)) {
             return Err(Diagnostic::new(at, "a key is missing before ':'")
@@ -345,6 +347,21 @@ impl<'a> Loader<'a> {
             .with_help("pass large data as the run's input or as a blob"));
         }
         Ok(())
+    }
+}
+
+/// Characters that mean nothing in text that is exchanged. Two of them mark the placeholders of secrets, which no text may forge.
+fn no_noncharacters(text: &str, at: Location) -> Result<(), Diagnostic> {
+    match text.chars().find(|c| ('\u{FDD0}'..='\u{FDEF}').contains(c)) {
+        None => Ok(()),
+        Some(found) => Err(Diagnostic::new(
+            at,
+            format!(
+                "the character U+{:04X} is no text: Unicode keeps it for programs' own use",
+                u32::from(found)
+            ),
+        )
+        .with_help("remove it")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the language's model to the arena. Task lists wait in a queue, so nesting costs no native stack.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -9,7 +9,7 @@ use potok_dsl::{
     Diagnostic, WorkflowId,
     model::{self, Location, Task, TaskKind, TaskList, Workflow},
 };
-use potok_expr::Evaluator;
+use potok_expr::{Evaluator, SecretPath};
 use serde_json::Value;
 
 use super::{
@@ -32,6 +32,7 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         nodes: Vec::new(),
         lists: Vec::new(),
         pending: VecDeque::new(),
+        secrets: BTreeSet::new(),
     };
     compiler.functions();
     let root = compiler.list("/do", &workflow.tasks, "/do".to_owned(), &Variables::default());
@@ -70,6 +71,7 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         input,
         output,
         timeout,
+        secrets: compiler.secrets.into_iter().collect(),
         source: Arc::new(source),
     })
 }
@@ -93,6 +95,8 @@ pub(super) struct Compiler<'a> {
     nodes: Vec<Node>,
     lists: Vec<List>,
     pending: VecDeque<Pending<'a>>,
+    /// What is read of secrets, anywhere.
+    pub(super) secrets: BTreeSet<SecretPath>,
 }
 
 impl<'a> Compiler<'a> {

@@ -1,6 +1,7 @@
 //! The kinds of tasks that take some compiling: `for`, `try`, `raise`, `call`.
 
 use potok_dsl::model::{self, At, Json, Task};
+use potok_expr::SecretPath;
 use serde_json::Value;
 
 use super::{
@@ -256,6 +257,9 @@ impl<'a> Compiler<'a> {
                 Ok(template) => uris.push((place, template)),
                 Err(message) => return self.refuse(policy.properties.at, message),
             }
+        }
+        if let Some(name) = policy.properties.value.get("use").and_then(Value::as_str) {
+            self.secret(&SecretPath::new(name, Vec::new()), policy.properties.at);
         }
         Some(Authentication {
             scheme,

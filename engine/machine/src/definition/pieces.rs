@@ -1,7 +1,7 @@
 //! The small pieces of a definition: expressions, templates, spans, and what `use` defines by name.
 
 use potok_dsl::model::{self, At, Json, Location, Text};
-use potok_expr::{Expression, ExpressionError, Template, is_expression};
+use potok_expr::{Expression, ExpressionError, SecretPath, Template, is_expression};
 use serde_json::Value;
 
 use super::{
@@ -36,6 +36,20 @@ impl<'a> Compiler<'a> {
                 );
             }
         }
+        for secret in expression.secrets() {
+            self.secret(secret, at);
+        }
+    }
+
+    /// Secrets that a workflow reads are declared, so that people see them in one place.
+    pub(super) fn secret(&mut self, path: &SecretPath, at: Location) {
+        let (name, declared) = (path.name(), &self.workflow.uses.secrets);
+        if declared.iter().any(|secret| secret.value == name) {
+            self.secrets.insert(path.clone());
+            return;
+        }
+        let message = format!("the secret '{name}' is not declared");
+        self.complain_with(at, message, format!("add '{name}' to use.secrets"));
     }
 
     /// Data with expressions in its strings.

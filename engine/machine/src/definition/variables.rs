@@ -38,19 +38,28 @@ impl Place {
     /// The arguments that exist here.
     pub(crate) fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::WorkflowInput => &["workflow", "runtime"],
-            Self::If | Self::InputFrom => &["context", "task", "workflow", "runtime"],
-            Self::Task | Self::OutputAs => &["context", "input", "task", "workflow", "runtime", "authorization"],
-            Self::ExportAs => &[
+            Self::WorkflowInput => &["secrets", "workflow", "runtime"],
+            Self::If | Self::InputFrom => &["context", "secrets", "task", "workflow", "runtime"],
+            Self::Task | Self::OutputAs => &[
                 "context",
                 "input",
-                "output",
+                "secrets",
                 "task",
                 "workflow",
                 "runtime",
                 "authorization",
             ],
-            Self::WorkflowOutput => &["context", "workflow", "runtime"],
+            Self::ExportAs => &[
+                "context",
+                "input",
+                "output",
+                "secrets",
+                "task",
+                "workflow",
+                "runtime",
+                "authorization",
+            ],
+            Self::WorkflowOutput => &["context", "secrets", "workflow", "runtime"],
         }
     }
 
@@ -133,9 +142,7 @@ pub(crate) fn complaint(name: &str, place: Place, variables: &Variables) -> Opti
         .map(|name| format!("${name}"))
         .collect();
     let help = format!("available here are {}", here.join(", "));
-    let message = if name == "secrets" {
-        return Some(("not supported yet: $secrets".to_owned(), help));
-    } else if is_argument(name) {
+    let message = if is_argument(name) {
         format!("${name} does not exist in {}", place.describe())
     } else {
         format!("${name} is not defined here")

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use potok_dsl::{Millis, Problem, TaskPath};
+use potok_expr::secret::is_in_text;
 use serde_json::Value;
 
 use super::{
@@ -14,13 +15,16 @@ use crate::{
     digest,
     effect::{CallEffect, CallId, Effect, Request},
     frame::{Body, FrameId},
+    secrets,
     state::{OpenCall, Work},
 };
 
 impl Step<'_> {
     pub(super) fn perform_call(&mut self, task: Taken, node: &Node, call: &Call) -> Option<Signal> {
         let (path, reference) = (task.path.clone(), node.reference.to_string());
-        let (request, pure, key) = match self.request(&task, call) {
+        let request = self.request(&task, call);
+        let request = request.and_then(|made| secrets::check(&made.0, self.definition.secrets()).map(|()| made));
+        let (request, pure, key) = match request {
             Ok(request) => request,
             Err(problem) => return Some(self.faulted(task, problem)),
         };
@@ -47,6 +51,7 @@ impl Step<'_> {
             request,
             pure,
             limit: self.limit(id),
+            secrets: self.definition.secrets().iter().map(ToString::to_string).collect(),
         };
         self.effects.push(Effect::Call(effect.clone()));
         self.state.calls.insert(call, OpenCall { frame: id, effect });
@@ -96,8 +101,11 @@ impl Step<'_> {
         };
         let what = "metadata.potok.idempotencyKey";
         let key = self.text(template, task, Place::Task, what)?;
-        key.filter(|key| !key.is_empty())
-            .ok_or_else(|| wrong(format!("{what} must give text, not nothing")))
+        match key {
+            Some(key) if is_in_text(&key) => Err(secrets::refused(format!("{what} cannot hold a secret"))),
+            Some(key) if !key.is_empty() => Ok(key),
+            _ => Err(wrong(format!("{what} must give text, not nothing"))),
+        }
     }
 
     /// A call has ended. Nobody may be waiting for it any more.

@@ -12,6 +12,7 @@ use crate::{
     frame::{Block, Body, Frame, FrameId, Phase, Role},
     observer::TraceKind,
     scope::{context_of, set_context},
+    secrets,
 };
 
 impl Step<'_> {
@@ -217,6 +218,7 @@ impl Step<'_> {
         let timeout = self.state.timeout.take();
         self.close_timer(timeout);
         self.state.queue.clear();
+        let outcome = secrets::show_outcome(outcome);
         self.state.outcome = Some(outcome.clone());
         self.effects.push(Effect::Finish(outcome));
     }

@@ -1,6 +1,7 @@
 //! The URIs that a task makes of its input.
 
 use potok_dsl::Problem;
+use potok_expr::secret::percent_around;
 use serde_json::Value;
 
 use super::{
@@ -41,7 +42,7 @@ pub(super) fn expand(template: &UriTemplate, input: &Value, what: &str) -> Resul
                     if !std::mem::take(&mut first) {
                         text.push(',');
                     }
-                    percent_encode(&value, &mut text);
+                    percent_around(&value, &mut text, &mut percent_encode);
                 }
             }
         }

@@ -6,12 +6,15 @@ use indexmap::IndexMap;
 use potok_calls::{HttpCaller, HttpContext};
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
 use potok_machine::{CallEffect, QueryValue, Request};
+use potok_secrets::Vault;
 use potok_wasm::{CallContext, Host, Tables};
 use serde_json::Value;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
+
+use super::confidential::{self, Guarded};
 
 /// A century: nothing is waited for any longer.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -21,6 +24,7 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(crate) struct Executor {
     host: Host,
     http: Arc<HttpCaller>,
+    vault: Vault,
     tables: Arc<dyn Tables>,
     /// How many calls are under way at once; the others wait here.
     places: Arc<Semaphore>,
@@ -29,10 +33,18 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub fn new(host: Host, http: Arc<HttpCaller>, tables: Arc<dyn Tables>, places: usize, limit: Duration) -> Self {
+    pub fn new(
+        host: Host,
+        http: Arc<HttpCaller>,
+        vault: Vault,
+        tables: Arc<dyn Tables>,
+        places: usize,
+        limit: Duration,
+    ) -> Self {
         Self {
             host,
             http,
+            vault,
             tables,
             places: Arc::new(Semaphore::new(places)),
             limit,
@@ -63,7 +75,34 @@ impl Executor {
         }
     }
 
-    async fn call(&self, run: RunId, effect: CallEffect, now: Timestamp, deadline: Instant) -> Result<Value, Problem> {
+    async fn call(
+        &self,
+        run: RunId,
+        mut effect: CallEffect,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Value, Problem> {
+        let Some(opened) = confidential::reveal(&mut effect, &self.vault, &self.host).await? else {
+            let tables = Arc::clone(&self.tables);
+            return self.leave(run, effect, now, deadline, tables, false).await;
+        };
+        let guarded = Arc::new(Guarded {
+            tables: Arc::clone(&self.tables),
+            opened: Arc::clone(&opened),
+        });
+        let result = self.leave(run, effect, now, deadline, guarded, true).await;
+        confidential::scrub(result, opened.scrubber())
+    }
+
+    async fn leave(
+        &self,
+        run: RunId,
+        effect: CallEffect,
+        now: Timestamp,
+        deadline: Instant,
+        tables: Arc<dyn Tables>,
+        confidential: bool,
+    ) -> Result<Value, Problem> {
         let deadline = deadline.into_std();
         match effect.request {
             Request::Function { function, args } => {
@@ -74,7 +113,8 @@ impl Executor {
                     sequence: 0,
                     deadline,
                     now,
-                    tables: Arc::clone(&self.tables),
+                    confidential,
+                    tables,
                 };
                 let args = Arc::unwrap_or_clone(args);
                 self.host.call(&function.component, &function.function, args, cx).await

@@ -4,6 +4,7 @@
 //! reports back through one bounded channel; the core waits for nothing, so the channel always drains.
 
 mod calls;
+mod confidential;
 mod exec;
 mod store;
 

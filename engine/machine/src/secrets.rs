@@ -1,0 +1,78 @@
+//! The border of a run for placeholders of secrets: they are made inside it by `$secrets`, never brought in, and never carried out but
+//! in calls, where the host resolves them.
+
+use std::sync::Arc;
+
+use potok_dsl::{ErrorType, Problem};
+use potok_expr::{SecretPath, secret};
+use serde_json::Value;
+
+use crate::effect::{Outcome, Request};
+
+/// A value that comes in.
+pub(crate) fn admit(value: &Arc<Value>) -> Arc<Value> {
+    if !secret::is_in(value) {
+        return Arc::clone(value);
+    }
+    let mut value = Value::clone(value);
+    secret::neutral(&mut value);
+    Arc::new(value)
+}
+
+/// What a call gave.
+pub(crate) fn admit_result(result: &Result<Arc<Value>, Problem>) -> Result<Arc<Value>, Problem> {
+    match result {
+        Ok(value) => Ok(admit(value)),
+        Err(problem) => Err(changed(
+            problem.clone(),
+            &|text| secret::neutral_text(text).into_owned(),
+            secret::neutral,
+        )),
+    }
+}
+
+/// How a run ended, for those outside.
+pub(crate) fn show_outcome(mut outcome: Outcome) -> Outcome {
+    outcome.output = outcome.output.map(|output| match secret::is_in(&output) {
+        false => output,
+        true => {
+            let mut output = Arc::unwrap_or_clone(output);
+            secret::shown(&mut output);
+            Arc::new(output)
+        }
+    });
+    outcome.error = outcome
+        .error
+        .map(|error| changed(error, &|text| secret::shown_text(text).into_owned(), secret::shown));
+    outcome
+}
+
+/// Whether a call may have the secrets that it holds: those that its workflow reads somewhere.
+pub(crate) fn check(request: &Request, read: &[SecretPath]) -> Result<(), Problem> {
+    // Who reads none has none: placeholders come from `$secrets` alone.
+    if read.is_empty() {
+        return Ok(());
+    }
+    // Requests are plain data, whose serialisation cannot fail.
+    let request = serde_json::to_value(request).unwrap_or_default();
+    match secret::found_in(&request).iter().find(|path| !read.contains(path)) {
+        None => Ok(()),
+        Some(path) => Err(refused(format!("this workflow does not read the secret '{path}'"))),
+    }
+}
+
+/// A secret where none can be.
+pub(crate) fn refused(detail: String) -> Problem {
+    Problem::new(ErrorType::Authorization, "Secret refused", detail)
+}
+
+fn changed(mut problem: Problem, text: &dyn Fn(&str) -> String, value: impl Fn(&mut Value)) -> Problem {
+    for part in [&mut problem.title, &mut problem.detail, &mut problem.instance] {
+        *part = part.take().map(|part| text(&part));
+    }
+    problem.kind = text(&problem.kind);
+    if let Some(data) = &mut problem.data {
+        value(data);
+    }
+    problem
+}

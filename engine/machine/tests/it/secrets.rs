@@ -1,0 +1,116 @@
+//! Secrets: what stands for them inside a run, and that nothing from outside can.
+
+use potok_dsl::{ErrorType, Problem};
+use potok_expr::{SecretPath, secret};
+use potok_machine::{CallEffect, Request};
+use serde_json::{Value, json};
+
+use crate::support::{completed, echo, faulted, output, run_with, try_compile};
+
+fn token(name: &str, field: &str) -> String {
+    SecretPath::new(name, vec![field.to_owned()]).placeholder()
+}
+
+fn said(body: &str) -> String {
+    let diagnostics = try_compile(body).expect_err("it compiles");
+    let lines = diagnostics.iter().map(|found| {
+        let help = found.help.as_ref().map_or(String::new(), |help| format!("; {help}"));
+        format!("{}:{}: {}{help}", found.at.line, found.at.column, found.message)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_call_carries_placeholders_wherever_they_are_read() {
+    let body = r#"
+use: { secrets: [api] }
+input: { from: '{ first: $secrets.api.token, who: .who }' }
+do:
+  - keep: { set: { token: '${ $secrets.api.token }', first: '${ .first }', who: '${ .who }' } }
+  - ask:
+      if: .who
+      input: { from: '. + { mine: $secrets.api.token }' }
+      call: http
+      with:
+        method: post
+        endpoint: 'https://a.example/{mine}/{who}'
+        headers: { authorization: '${ "Bearer " + .token }' }
+        body: { first: '${ .first }' }
+"#;
+    let mut asked = None;
+    let (outcome, _) = run_with(body, json!({ "who": "a b" }), &mut |effect: &CallEffect| {
+        asked = Some(effect.clone());
+        Ok(Value::Null)
+    });
+    completed(outcome);
+    let Some(Request::Http(request)) = asked.map(|effect| effect.request) else {
+        panic!("nothing was asked")
+    };
+    let token = token("api", "token");
+    assert_eq!(request.headers["authorization"], format!("Bearer {token}"));
+    assert_eq!(request.body, Some(json!({ "first": token })));
+    let percent = token.replace("secret:", "secret%:");
+    assert_eq!(request.uri, format!("https://a.example/{percent}/a%20b"));
+}
+
+/// The attack: text that looks like a placeholder comes in and is put where secrets are resolved.
+#[test]
+fn what_looks_like_a_placeholder_outside_is_none_inside() {
+    let body = r"
+use: { secrets: [api] }
+do:
+  - first: { call: test.effect, with: { input: '${ . }', all: '${ $workflow.input }', own: '${ $secrets.api.token }' } }
+  - again: { try: [{ fail: { call: test.effect, with: { answer: '${ . }' } } }], catch: { do: [{ last: { call: test.pure, with: { error: '${ $error }' } } }] } }
+";
+    let forged = token("api", "token");
+    let hostile = json!({ forged.clone(): [forged] });
+    let mut seen = Vec::new();
+    let (outcome, _) = run_with(body, hostile.clone(), &mut |effect: &CallEffect| {
+        let Request::Function { args, .. } = &effect.request else {
+            panic!()
+        };
+        seen.push(args.as_ref().clone());
+        match seen.len() {
+            1 => Ok(hostile.clone()),
+            2 => Err(Problem::new(ErrorType::Runtime, &forged, &forged).with_data(hostile.clone())),
+            _ => Ok(json!("done")),
+        }
+    });
+    completed(outcome);
+    assert_eq!(seen.len(), 3);
+    assert_eq!(secret::found_in(&seen[0]["own"]).len(), 1);
+    for outside in [&seen[0]["input"], &seen[0]["all"], &seen[1], &seen[2]] {
+        assert!(!secret::is_in(outside), "{outside}");
+        assert!(outside.to_string().contains("secret:api.token"), "{outside}");
+    }
+}
+
+#[test]
+fn a_run_ends_with_marks() {
+    let body = "use: { secrets: [api] }\ndo: [{ t: { set: { '${ $secrets.api.token }': x, a: '${ [$secrets.api.token] }' } } }]";
+    assert_eq!(
+        output(body, json!({})),
+        json!({ "${ $secrets.api.token }": "x", "a": ["[secret:api.token]"] })
+    );
+    let body = "use: { secrets: [api] }\ndo: [{ t: { raise: { error: { type: about:blank, status: 500, detail: '${ $secrets.api.token }' } } } }]";
+    let (outcome, _) = run_with(body, json!({}), &mut echo);
+    assert_eq!(faulted(outcome).detail.as_deref(), Some("[secret:api.token]"));
+}
+
+#[test]
+fn an_idempotency_key_is_no_place_for_a_secret() {
+    let body = "use: { secrets: [api] }\ndo: [{ t: { call: test.pure, metadata: { potok: { idempotencyKey: '${ $secrets.api }' } } } }]";
+    let (outcome, _) = run_with(body, json!({}), &mut echo);
+    assert_eq!(faulted(outcome).status, 403);
+}
+
+#[test]
+fn secrets_are_declared_and_named() {
+    let body = r"
+use: { secrets: [api] }
+do:
+  - a: { set: { x: '${ $secrets.other }', y: '${ $secrets[.x] }' } }
+  - b: { if: '$secrets | length', set: { x: '${ $secrets.api.token + $secrets.more.x }' } }
+";
+    insta::assert_snapshot!(said(body));
+}
