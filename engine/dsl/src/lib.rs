@@ -22,5 +22,5 @@ pub use duration::DurationError;
 pub use graph::graph;
 pub use problem::{ErrorType, Problem};
 pub use read::{Parsed, parse, parse_bytes};
-pub use support::unsupported;
+pub use support::{unsupported, unsupported_without_events};
 pub use words::{FunctionName, Millis, NameError, RunId, SecretName, TaskPath, Timestamp, WorkflowId};

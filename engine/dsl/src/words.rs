@@ -79,6 +79,14 @@ impl Timestamp {
         Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The moment that a text of RFC 3339 names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        chrono::DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|moment| Self(moment.timestamp_millis()))
+    }
+
     /// RFC 3339 in UTC with milliseconds, such as `2026-01-31T08:00:00.000Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {

@@ -5,6 +5,7 @@
 
 mod call;
 mod compile;
+mod events;
 mod kinds;
 mod pieces;
 mod schema;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use call::{Authentication, Call, HttpTemplate};
+pub(crate) use events::{Emit, Foreach, Listen, Until};
 pub(crate) use schema::Schema;
 pub(crate) use text::TextTemplate;
 use text::escape;
@@ -170,6 +172,9 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Do(ListId),
+    Fork(Box<Fork>),
+    Emit(Box<Emit>),
+    Listen(Box<Listen>),
     For(Box<Loop>),
     Set(Shape),
     Switch {
@@ -180,6 +185,14 @@ pub(crate) enum Kind {
     Raise(Box<Raise>),
     Wait(Span),
     Call(Box<Call>),
+}
+
+/// `fork`.
+#[derive(Debug)]
+pub(crate) struct Fork {
+    /// A list of one task for each branch.
+    pub(crate) branches: Vec<ListId>,
+    pub(crate) compete: bool,
 }
 
 /// `for`.

@@ -62,6 +62,17 @@ pub enum Mismatch {
         /// How many subscriptions were made.
         made: u64,
     },
+    /// An event that the listener does not take.
+    #[error(
+        "the journal holds event {sequence} for subscription {subscription}, which does not take it here: the run was journaled by \
+         another version"
+    )]
+    OtherEvent {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The event's number.
+        sequence: u64,
+    },
     /// An event from a place that the run does not come to.
     #[error(
         "the journal holds an event that entered after {recorded} tasks, but this machine stands at {machine}: the run was \

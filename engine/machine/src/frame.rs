@@ -4,7 +4,10 @@
 //! a *task* is in a block, or under the `call` that runs it as a function. Tasks that end where they begin (`set`, `switch`,
 //! `raise`) never become frames.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use potok_dsl::{TaskPath, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     definition::{ListId, NodeId},
     effect::{CallId, TimerId},
+    listening::Listening,
     merge::Merge,
     slab::pairs,
 };
@@ -32,6 +36,13 @@ pub(crate) enum Frame<V> {
 }
 
 impl<V> Frame<V> {
+    pub(crate) fn as_task(&self) -> Option<&Task<V>> {
+        match self {
+            Self::Task(task) => Some(task),
+            Self::Block(_) => None,
+        }
+    }
+
     pub(crate) fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Frame<U>, E> {
         Ok(match self {
             Self::Block(block) => Frame::Block(block.map(f)?),
@@ -56,7 +67,7 @@ pub(crate) struct Block<V> {
     /// The task that is under way.
     pub(crate) child: Option<FrameId>,
     pub(crate) role: Role<V>,
-    /// `$context` of a parallel iteration.
+    /// `$context` of a parallel iteration or a branch.
     pub(crate) context: Option<V>,
 }
 
@@ -72,6 +83,7 @@ impl<V> Block<V> {
             role: match self.role {
                 Role::Plain => Role::Plain,
                 Role::Iteration { index, item } => Role::Iteration { index, item: f(item)? },
+                Role::Branch { index } => Role::Branch { index },
                 Role::Handler { error } => Role::Handler { error: f(error)? },
             },
             context: option(self.context, f)?,
@@ -85,8 +97,10 @@ impl<V> Block<V> {
 pub(crate) enum Role<V> {
     /// The list of a `do`, of a `try`, of the workflow.
     Plain,
-    /// An iteration of a `for`.
+    /// An iteration of a `for`, or what a `listen` does for an event.
     Iteration { index: u64, item: V },
+    /// A branch of a `fork`.
+    Branch { index: u64 },
     /// What a `catch` does.
     Handler { error: V },
 }
@@ -143,6 +157,8 @@ pub(crate) enum Body<V> {
     Wait {
         timer: TimerId,
     },
+    Fork(Forking<V>),
+    Listen(Box<Listening<V>>),
     For(Looping<V>),
     Try(Trying),
 }
@@ -154,8 +170,37 @@ impl<V> Body<V> {
             Self::Child { child } => Body::Child { child },
             Self::Call { call } => Body::Call { call },
             Self::Wait { timer } => Body::Wait { timer },
+            Self::Fork(forking) => Body::Fork(forking.map(f)?),
+            Self::Listen(listening) => Body::Listen(Box::new(listening.map(f)?)),
             Self::For(looping) => Body::For(looping.map(f)?),
             Self::Try(trying) => Body::Try(trying),
+        })
+    }
+}
+
+/// The state of a `fork`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Forking<V> {
+    /// The branches under way.
+    #[serde(with = "pairs")]
+    pub(crate) running: BTreeMap<u64, FrameId>,
+    /// The branches that had nothing to do: they do not win.
+    pub(crate) skipped: BTreeSet<u64>,
+    /// What the others gave.
+    pub(crate) outputs: Vec<Option<V>>,
+    /// What the branches have done to `$context`.
+    pub(crate) merge: Merge<V>,
+}
+
+impl<V> Forking<V> {
+    fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Forking<U>, E> {
+        let outputs = self.outputs.into_iter().map(|output| option(output, f));
+        Ok(Forking {
+            running: self.running,
+            skipped: self.skipped,
+            outputs: outputs.collect::<Result<_, E>>()?,
+            merge: self.merge.map(f)?,
         })
     }
 }

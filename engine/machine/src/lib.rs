@@ -59,7 +59,9 @@ mod digest;
 mod effect;
 mod error;
 mod event;
+mod filter;
 mod frame;
+mod listening;
 mod lock;
 mod machine;
 mod merge;
@@ -75,7 +77,7 @@ mod step;
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 pub mod testing;
 
-pub use cloudevent::correlated;
+pub use cloudevent::{correlated, read_event};
 pub use definition::Definition;
 pub use effect::{
     CallEffect, CallId, Correlation, Effect, EmitEffect, HttpOutput, HttpRequest, Outcome, Pattern, QueryValue,

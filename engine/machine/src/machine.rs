@@ -15,12 +15,12 @@ use crate::{
     effect::{CallId, Effect, Outcome, Status, SubscriptionId},
     error::{Incompatible, Mismatch},
     event::{Event, Recorded, Start},
-    observer::Observer,
+    observer::{Observer, TraceKind},
     secrets,
     slab::Slab,
     snapshot::{self, Snapshot},
     state::{Live, Purpose, State, Work},
-    step::Step,
+    step::{Step, View},
 };
 
 /// How many tasks one slice enters before it lets others have their turn. Part of the semantics: where an event enters between
@@ -75,6 +75,8 @@ impl Machine {
             queue: std::collections::VecDeque::new(),
             calls: std::collections::BTreeMap::new(),
             timers: std::collections::BTreeMap::new(),
+            subscriptions_made: 0,
+            subscriptions: std::collections::BTreeMap::new(),
             outcome: None,
         };
         let mut machine = Self {
@@ -152,7 +154,7 @@ impl Machine {
         !self.state.suspended && self.state.outcome.is_none() && !self.state.queue.is_empty()
     }
 
-    /// What the run waits for, to be asked for again after a recovery: open calls and timers in their order, and
+    /// What the run waits for, to be asked for again after a recovery: open calls, timers and subscriptions in their order, and
     /// [`Effect::Yield`] when it wants to proceed.
     #[must_use]
     pub fn outstanding(&self) -> Vec<Effect> {
@@ -161,8 +163,10 @@ impl Machine {
             timer: *timer,
             at: open.at,
         });
+        let subscriptions = self.state.subscriptions.values();
+        let subscriptions = subscriptions.map(|open| Effect::Subscribe(open.effect.clone()));
         let more = self.wants_to_proceed().then_some(Effect::Yield);
-        calls.chain(timers).chain(more).collect()
+        calls.chain(timers).chain(subscriptions).chain(more).collect()
     }
 
     /// The run as it is, to be kept.
@@ -191,9 +195,19 @@ impl Machine {
 
     /// The oldest open subscription that would consume an event now; `None` when nobody in the run wants it.
     #[must_use]
-    pub fn accepts(&self, _event: &Value) -> Option<SubscriptionId> {
-        // Nothing subscribes yet: `listen` is refused before anything runs.
-        None
+    pub fn accepts(&self, event: &Value) -> Option<SubscriptionId> {
+        if self.state.suspended || self.state.outcome.is_some() {
+            return None;
+        }
+        let view = View {
+            definition: &self.definition,
+            evaluator: &self.evaluator,
+            workflow: &self.workflow,
+            state: &self.state,
+        };
+        let mut open = self.state.subscriptions.iter();
+        open.find(|(subscription, open)| view.fitting(**subscription, open, event).is_some())
+            .map(|(subscription, _)| *subscription)
     }
 
     /// What the run is doing.
@@ -317,11 +331,29 @@ impl Step<'_> {
                     self.fired(*timer, open);
                 }
             }
-            Event::EventConsumed { subscription, .. } => {
-                return Err(Mismatch::UnknownSubscription {
-                    subscription: *subscription,
-                    made: 0,
-                });
+            Event::EventConsumed {
+                subscription,
+                sequence,
+                event,
+            } => {
+                let made = self.state.subscriptions_made;
+                if subscription.0 == 0 || subscription.0 > made {
+                    return Err(Mismatch::UnknownSubscription {
+                        subscription: *subscription,
+                        made,
+                    });
+                }
+                if !self.state.subscriptions.contains_key(subscription) {
+                    return Ok(false);
+                }
+                let Some(filter) = self.view().takes(*subscription, event) else {
+                    return Err(Mismatch::OtherEvent {
+                        subscription: *subscription,
+                        sequence: *sequence,
+                    });
+                };
+                self.pass(recorded.at);
+                self.event_consumed(*subscription, *sequence, &secrets::admit(event), filter);
             }
             Event::Suspend { .. } => {
                 if self.state.suspended {
@@ -329,6 +361,8 @@ impl Step<'_> {
                 }
                 self.pass(recorded.at);
                 self.state.suspended = true;
+                self.refresh_all();
+                self.trace_all(|| TraceKind::Suspended);
             }
             Event::Resume => {
                 if !self.state.suspended {
@@ -336,6 +370,8 @@ impl Step<'_> {
                 }
                 self.pass(recorded.at);
                 self.state.suspended = false;
+                self.refresh_all();
+                self.trace_all(|| TraceKind::Resumed);
             }
             Event::Cancel { .. } => {
                 self.pass(recorded.at);

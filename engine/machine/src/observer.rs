@@ -2,7 +2,7 @@
 //!
 //! Traces are derived, never stored by the machine; replaying a journal tells the same story.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use potok_dsl::{Problem, TaskPath, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,29 @@ pub enum TraceKind {
         /// When it will begin.
         until: Timestamp,
     },
+    /// A `listen` waits for events: correlating has begun.
+    Listening,
+    /// A `listen` has consumed an event.
+    Consumed {
+        /// The event's number in the stream that it was read from.
+        sequence: u64,
+        /// The event.
+        cloud_event: Arc<Value>,
+    },
+    /// A `listen` waits for no more events: correlating is complete.
+    Correlated {
+        /// The values of its correlations, by name.
+        keys: BTreeMap<String, Arc<Value>>,
+    },
+    /// An `emit` has published an event.
+    Emitted {
+        /// The event.
+        cloud_event: Arc<Value>,
+    },
+    /// Someone has halted the run while it was open.
+    Suspended,
+    /// The run goes on.
+    Resumed,
     /// It was ended from outside.
     Cancelled,
 }

@@ -80,6 +80,14 @@ impl Scope<'_> {
         match (&block.role, &self.definition.node(task.node).kind) {
             (Role::Iteration { item, .. }, Kind::For(each)) if each.each == name => Some(Arc::clone(item)),
             (Role::Iteration { index, .. }, Kind::For(each)) if each.at == name => Some(Arc::new(Value::from(*index))),
+            (Role::Iteration { item, index }, Kind::Listen(listen)) => {
+                let foreach = listen.foreach.as_ref()?;
+                if foreach.item == name {
+                    Some(Arc::clone(item))
+                } else {
+                    (foreach.index == name).then(|| Arc::new(Value::from(*index)))
+                }
+            }
             (Role::Handler { error }, Kind::Try(tried)) if tried.variable == name => Some(Arc::clone(error)),
             _ => None,
         }
@@ -123,7 +131,7 @@ fn moment(at: Timestamp) -> Value {
     })
 }
 
-/// `$context` as a frame sees it: that of the innermost parallel iteration around it, else the run's.
+/// `$context` as a frame sees it: that of the innermost parallel iteration or branch around it, else the run's.
 pub(crate) fn context_of(state: &Live, frame: FrameId) -> &Arc<Value> {
     let mut next = Some(frame);
     while let Some(frame) = next.and_then(|id| state.frames.get(id)) {

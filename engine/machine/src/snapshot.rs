@@ -110,6 +110,8 @@ fn check(state: &Live, definition: &Definition) -> Result<(), Incompatible> {
                     (Body::Instant, _) | (Body::Wait { .. }, Kind::Wait(_)) => true,
                     (Body::Child { .. }, Kind::Do(_) | Kind::Call(_)) | (Body::Call { .. }, Kind::Call(_)) => true,
                     (Body::For(_), Kind::For(_)) | (Body::Try(_), Kind::Try(_)) => true,
+                    (Body::Listen(_), Kind::Listen(_)) => true,
+                    (Body::Fork(forking), Kind::Fork(fork)) => forking.outputs.len() == fork.branches.len(),
                     _ => false,
                 };
                 if !fits {

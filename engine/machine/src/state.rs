@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     definition::NodeId,
-    effect::{CallEffect, CallId, Outcome, TimerId},
+    effect::{CallEffect, CallId, Outcome, Subscription, SubscriptionId, TimerId},
     frame::FrameId,
     slab::{Slab, pairs},
 };
@@ -53,6 +53,10 @@ pub(crate) struct State<V> {
     pub(crate) calls: BTreeMap<CallId, OpenCall>,
     #[serde(with = "pairs")]
     pub(crate) timers: BTreeMap<TimerId, OpenTimer>,
+    #[serde(default)]
+    pub(crate) subscriptions_made: u64,
+    #[serde(with = "pairs", default)]
+    pub(crate) subscriptions: BTreeMap<SubscriptionId, OpenSubscription>,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -65,7 +69,7 @@ pub(crate) type Live = State<Arc<Value>>;
 pub(crate) enum Work<V> {
     /// Enter a task: of a block at its position, or the function that a call runs.
     Enter { parent: FrameId, node: NodeId, input: V },
-    /// Begin the next iteration of a loop.
+    /// Begin the next iteration of a loop, or what is done for the next event.
     Iterate { task: FrameId },
     /// A call has ended while the run was suspended.
     Ended {
@@ -108,6 +112,13 @@ impl<V> Work<V> {
 pub(crate) struct OpenCall {
     pub(crate) frame: FrameId,
     pub(crate) effect: CallEffect,
+}
+
+/// A subscription that is open, as it was asked for last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OpenSubscription {
+    pub(crate) frame: FrameId,
+    pub(crate) effect: Subscription,
 }
 
 /// A timer that has not fired.
@@ -159,6 +170,8 @@ impl<V> State<V> {
                 .collect::<Result<_, _>>()?,
             calls: self.calls,
             timers: self.timers,
+            subscriptions_made: self.subscriptions_made,
+            subscriptions: self.subscriptions,
             outcome: self.outcome,
         })
     }

@@ -6,14 +6,20 @@
 
 mod calls;
 mod cancel;
+mod emits;
 mod ends;
 mod enter;
+mod forks;
 mod http;
+mod listens;
 mod loops;
 mod timers;
 mod tries;
 mod uri;
 mod values;
+mod view;
+
+pub(crate) use view::View;
 
 use std::sync::{Arc, OnceLock};
 

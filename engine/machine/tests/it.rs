@@ -7,10 +7,16 @@ mod bounds;
 mod calls;
 #[path = "it/data.rs"]
 mod data;
+#[path = "it/emits.rs"]
+mod emits;
 #[path = "it/events.rs"]
 mod events;
 #[path = "it/flow.rs"]
 mod flow;
+#[path = "it/forks.rs"]
+mod forks;
+#[path = "it/listens.rs"]
+mod listens;
 #[path = "it/loops.rs"]
 mod loops;
 #[path = "it/properties.rs"]

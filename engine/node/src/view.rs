@@ -116,6 +116,18 @@ impl TaskEvent {
                 event.until = Some(*until);
                 "retrying"
             }
+            TraceKind::Listening => "listening",
+            TraceKind::Consumed { cloud_event, .. } => {
+                event.output = Some(shown(cloud_event));
+                "consumed"
+            }
+            TraceKind::Correlated { .. } => "correlated",
+            TraceKind::Emitted { cloud_event } => {
+                event.output = Some(shown(cloud_event));
+                "emitted"
+            }
+            TraceKind::Suspended => "suspended",
+            TraceKind::Resumed => "resumed",
             TraceKind::Cancelled => "cancelled",
         };
         kind.clone_into(&mut event.event);

@@ -17,9 +17,20 @@ use crate::{
 /// What of a workflow is not executed yet, in the order of the places; empty when it can run.
 #[must_use]
 pub fn unsupported(workflow: &Workflow) -> Vec<Diagnostic> {
+    survey(workflow, true)
+}
+
+/// As [`unsupported`], for whoever has no events to listen for and nowhere to emit them.
+#[must_use]
+pub fn unsupported_without_events(workflow: &Workflow) -> Vec<Diagnostic> {
+    survey(workflow, false)
+}
+
+fn survey(workflow: &Workflow, events: bool) -> Vec<Diagnostic> {
     let mut survey = Survey {
         list: Vec::new(),
         workflow,
+        events,
     };
     survey.workflow();
     survey.list.sort_by_key(|diagnostic| diagnostic.at);
@@ -29,6 +40,8 @@ pub fn unsupported(workflow: &Workflow) -> Vec<Diagnostic> {
 struct Survey<'w> {
     list: Vec<Diagnostic>,
     workflow: &'w Workflow,
+    /// Whether there are events.
+    events: bool,
 }
 
 impl Survey<'_> {
@@ -132,15 +145,18 @@ impl Survey<'_> {
         match &task.kind {
             TaskKind::Call(call) => self.call(call, task.kind_at),
             TaskKind::Do(tasks) => self.tasks(tasks),
-            TaskKind::Fork(fork) => {
-                self.not_yet(task.kind_at, "fork");
-                self.tasks(&fork.branches);
-            }
-            TaskKind::Emit(_) => self.not_yet(task.kind_at, "emit"),
+            TaskKind::Fork(fork) => self.tasks(&fork.branches),
             TaskKind::For(each) => self.tasks(&each.tasks),
+            TaskKind::Emit(_) if !self.events => self.not_yet(task.kind_at, "emit"),
             TaskKind::Listen(listen) => {
-                self.not_yet(task.kind_at, "listen");
-                listen.tasks().into_iter().for_each(|tasks| self.tasks(tasks));
+                if !self.events {
+                    self.not_yet(task.kind_at, "listen");
+                }
+                if let Some(foreach) = &listen.foreach {
+                    self.schemas(foreach.output.as_ref().and_then(|output| output.schema.as_ref()));
+                    self.schemas(foreach.export.as_ref().and_then(|export| export.schema.as_ref()));
+                    foreach.tasks.iter().for_each(|tasks| self.tasks(tasks));
+                }
             }
             TaskKind::Run(_) => self.not_yet(task.kind_at, "run"),
             TaskKind::Try(attempt) => {
@@ -152,7 +168,7 @@ impl Survey<'_> {
                 attempt.catch.tasks.iter().for_each(|tasks| self.tasks(tasks));
             }
             TaskKind::Wait(duration) => self.duration(Some(duration)),
-            TaskKind::Raise(_) | TaskKind::Set(_) | TaskKind::Switch(_) => {}
+            TaskKind::Emit(_) | TaskKind::Raise(_) | TaskKind::Set(_) | TaskKind::Switch(_) => {}
         }
     }
 

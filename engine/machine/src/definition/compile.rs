@@ -7,7 +7,7 @@ use std::{
 
 use potok_dsl::{
     Diagnostic, WorkflowId,
-    model::{self, Location, Task, TaskKind, TaskList, Workflow},
+    model::{self, Location, Task, TaskItem, TaskKind, TaskList, Workflow},
 };
 use potok_expr::{Evaluator, SecretPath};
 use serde_json::Value;
@@ -79,7 +79,9 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
 /// A list that has its number but not yet its tasks.
 struct Pending<'a> {
     id: ListId,
-    tasks: &'a TaskList,
+    tasks: &'a [TaskItem],
+    /// The number of the first task: branches of a `fork` are lists of one task, numbered among their siblings.
+    first: u32,
     /// The reference of the list: `/do/0/outer/do`.
     reference: String,
     scope: Variables,
@@ -133,6 +135,17 @@ impl<'a> Compiler<'a> {
         reference: String,
         scope: &Variables,
     ) -> ListId {
+        self.part(segment, &tasks.0, 0, reference, scope)
+    }
+
+    fn part(
+        &mut self,
+        segment: &'static str,
+        tasks: &'a [TaskItem],
+        first: u32,
+        reference: String,
+        scope: &Variables,
+    ) -> ListId {
         let id = ListId(u32::try_from(self.lists.len()).unwrap_or(u32::MAX));
         self.lists.push(List {
             segment,
@@ -142,6 +155,7 @@ impl<'a> Compiler<'a> {
         self.pending.push_back(Pending {
             id,
             tasks,
+            first,
             reference,
             scope: scope.clone(),
         });
@@ -152,19 +166,20 @@ impl<'a> Compiler<'a> {
         while let Some(Pending {
             id,
             tasks,
+            first,
             reference,
             scope,
         }) = self.pending.pop_front()
         {
             let mut siblings = HashMap::new();
-            for (index, item) in (0u32..).zip(&tasks.0) {
+            for (index, item) in (0u32..).zip(tasks) {
                 siblings.entry(item.name.value.as_str()).or_insert(index);
             }
-            let mut nodes = Vec::with_capacity(tasks.0.len());
+            let mut nodes = Vec::with_capacity(tasks.len());
             let mut revisits = false;
-            for (index, item) in (0u32..).zip(&tasks.0) {
+            for (index, item) in (0u32..).zip(tasks) {
                 let name: Arc<str> = Arc::from(item.name.value.as_str());
-                let segment = format!("/{index}/{}", escape(&name));
+                let segment = format!("/{}/{}", first + index, escape(&name));
                 let reference = format!("{reference}{segment}");
                 let place = Position {
                     siblings: &siblings,
@@ -236,11 +251,29 @@ impl<'a> Compiler<'a> {
             TaskKind::Raise(error) => self.raise(error, scope),
             TaskKind::Wait(duration) => self.span(duration, Place::Task, scope).map(Kind::Wait),
             TaskKind::Call(call) => self.call(call, task, scope).map(|call| Kind::Call(Box::new(call))),
-            TaskKind::Fork(_) => self.refuse(task.kind_at, unsupported("fork")),
-            TaskKind::Emit(_) => self.refuse(task.kind_at, unsupported("emit")),
-            TaskKind::Listen(_) => self.refuse(task.kind_at, unsupported("listen")),
+            TaskKind::Fork(fork) => Some(self.fork(fork, reference, scope)),
+            TaskKind::Emit(emit) => self.emit(emit, task.kind_at, scope),
+            TaskKind::Listen(listen) => self.listen(listen, reference, scope),
             TaskKind::Run(_) => self.refuse(task.kind_at, unsupported("run")),
         }
+    }
+
+    /// Each branch is a list of its own, so that nothing in it leads to another.
+    fn fork(&mut self, fork: &'a model::Fork, reference: &str, scope: &Variables) -> Kind {
+        let branches = (0u32..).zip(fork.branches.0.chunks(1));
+        let branches = branches.map(|(index, branch)| {
+            self.part(
+                "/fork/branches",
+                branch,
+                index,
+                format!("{reference}/fork/branches"),
+                scope,
+            )
+        });
+        Kind::Fork(Box::new(super::Fork {
+            branches: branches.collect(),
+            compete: fork.compete,
+        }))
     }
 
     pub(super) fn refuse<T>(&mut self, at: Location, message: String) -> Option<T> {
@@ -295,7 +328,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn shaping(
+    pub(super) fn shaping(
         &mut self,
         shape: Option<&model::Json>,
         schema: Option<&model::Schema>,

@@ -25,7 +25,8 @@ impl Step<'_> {
                 Body::Call { call } => self.cancel_call(*call),
                 Body::Wait { timer } => self.close_timer(Some(*timer)),
                 Body::Try(trying) => self.close_timer(trying.timer),
-                Body::Instant | Body::Child { .. } | Body::For(_) => {}
+                Body::Listen(listening) => self.unsubscribe(listening.subscription, listening.until),
+                Body::Instant | Body::Child { .. } | Body::Fork(_) | Body::For(_) => {}
             }
             self.trace(&task, || story(id).unwrap_or(TraceKind::Cancelled));
         }
@@ -45,6 +46,8 @@ impl Step<'_> {
                 Frame::Task(task) => match &task.body {
                     Body::Child { child } => stack.extend(*child),
                     Body::Try(trying) => stack.extend(trying.child),
+                    Body::Fork(forking) => stack.extend(forking.running.values()),
+                    Body::Listen(listening) => stack.extend(listening.running),
                     Body::For(looping) => stack.extend(looping.running.values()),
                     Body::Instant | Body::Call { .. } | Body::Wait { .. } => {}
                 },

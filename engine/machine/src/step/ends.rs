@@ -111,6 +111,8 @@ impl Step<'_> {
         let task = self.state.frames.task(parent)?;
         match &task.body {
             Body::For(_) => self.iteration_done(parent, block, output),
+            Body::Fork(_) => self.branch_done(parent, block, output),
+            Body::Listen(_) => self.event_done(parent, block, output),
             Body::Try(trying) => {
                 let timer = trying.timer;
                 let caught = matches!(trying.phase, Phase::Catching);
@@ -151,18 +153,27 @@ impl Step<'_> {
                 if let Role::Iteration { index, .. } = role {
                     looping.running.remove(&index);
                 }
-                let siblings: Vec<FrameId> = looping.running.values().copied().collect();
-                for sibling in siblings {
-                    self.cancel(sibling);
-                }
-                let task = self.state.frames.take_task(parent)?;
-                Some(self.faulted(task, problem))
+                self.fault_around(parent, problem)
             }
+            Body::Fork(forking) => {
+                if let Role::Branch { index } = role {
+                    forking.running.remove(&index);
+                }
+                self.fault_around(parent, problem)
+            }
+            Body::Listen(_) => self.fault_around(parent, problem),
             _ => {
                 let task = self.state.frames.take_task(parent)?;
                 Some(self.faulted(task, problem))
             }
         }
+    }
+
+    /// A task ends with an error, and with it whatever else it has begun.
+    pub(super) fn fault_around(&mut self, id: FrameId, problem: Problem) -> Option<Signal> {
+        self.cancel_inside(id);
+        let task = self.state.frames.take_task(id)?;
+        Some(self.faulted(task, problem))
     }
 
     /// A task says that the workflow ends. The tasks around it end with its output; whatever else is open is cancelled.

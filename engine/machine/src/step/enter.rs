@@ -49,6 +49,7 @@ impl Step<'_> {
             // A task that did not run leads nowhere: what comes next is the next in the list, whatever its `then` says.
             Ok(false) => {
                 self.trace(&task, || TraceKind::Skipped);
+                self.note_skipped(parent);
                 Some(Signal::Done {
                     parent,
                     output: task.raw_input,
@@ -135,6 +136,9 @@ impl Step<'_> {
                 Some(self.faulted(task, problem))
             }
             Kind::Do(list) => self.perform_do(task, node, *list),
+            Kind::Fork(fork) => self.perform_fork(task, node, fork),
+            Kind::Emit(emit) => Some(self.perform_emit(task, emit)),
+            Kind::Listen(listen) => self.perform_listen(task, node, listen),
             Kind::For(each) => self.perform_for(task, node, each),
             Kind::Try(tried) => self.perform_try(task, node, tried),
             Kind::Wait(span) => self.perform_wait(task, node, span),
@@ -282,6 +286,7 @@ impl Step<'_> {
             match &mut task.body {
                 Body::Child { child } => *child = to,
                 Body::Try(trying) => trying.child = to,
+                Body::Listen(listening) => listening.running = to,
                 _ => {}
             }
         }

@@ -55,9 +55,15 @@ impl Step<'_> {
         }
     }
 
-    /// Begins the next iteration, unless the loop has been ended in the meantime.
+    /// Begins the next iteration, or what is done for the next event, unless the task has been ended in the meantime.
     pub(super) fn iterate(&mut self, id: FrameId) {
-        if let Some(signal) = self.next_iteration(id) {
+        let listens = |task: &Taken| matches!(task.body, Body::Listen(_));
+        let signal = if self.state.frames.task(id).is_some_and(listens) {
+            self.next_event(id)
+        } else {
+            self.next_iteration(id)
+        };
+        if let Some(signal) = signal {
             self.settle(signal);
         }
     }

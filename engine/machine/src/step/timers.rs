@@ -84,6 +84,19 @@ impl Step<'_> {
                     self.cancel(iteration);
                 }
             }
+            Body::Fork(forking) => {
+                let running: Vec<FrameId> = forking.running.values().copied().collect();
+                for branch in running {
+                    self.cancel(branch);
+                }
+            }
+            Body::Listen(listening) => {
+                let (subscription, until, running) = (listening.subscription, listening.until, listening.running);
+                if let Some(running) = running {
+                    self.cancel(running);
+                }
+                self.unsubscribe(subscription, until);
+            }
             Body::Call { call } => {
                 let call = *call;
                 self.cancel_call(call);

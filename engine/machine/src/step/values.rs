@@ -148,17 +148,27 @@ impl Step<'_> {
         place: Place,
         what: &str,
     ) -> Result<Option<String>, Problem> {
-        let expression = match template {
-            TextTemplate::Literal(text) => return Ok(Some(text.clone())),
-            TextTemplate::Expression(expression) => expression,
-        };
-        let scope = self.scope(task, place);
-        let value = expression.eval(self.evaluator, &task.input, &scope);
-        Ok(match value.map_err(|error| expression_problem(&error, what))? {
+        Ok(match self.value(template, task, place, what)? {
             Value::Null => None,
             Value::String(text) => Some(text),
             other => Some(other.to_string()),
         })
+    }
+
+    /// What text gives: itself, or the value of the expression that it is.
+    pub(super) fn value(
+        &self,
+        template: &TextTemplate,
+        task: &Taken,
+        place: Place,
+        what: &str,
+    ) -> Result<Value, Problem> {
+        match template {
+            TextTemplate::Literal(text) => Ok(Value::from(text.as_str())),
+            TextTemplate::Expression(expression) => expression
+                .eval(self.evaluator, &task.input, &self.scope(task, place))
+                .map_err(|error| expression_problem(&error, what)),
+        }
     }
 
     pub(super) fn span(

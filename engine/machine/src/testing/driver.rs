@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Random;
 use crate::{
     CallEffect, CallId, Definition, Effect, Entry, Event, Machine, Mismatch, Outcome, Recorded, SEMANTICS, Start,
-    TimerId, Trace,
+    Subscription, SubscriptionId, TimerId, Trace, correlated,
 };
 
 /// A machine, its journal, and what it has asked for.
@@ -36,6 +36,10 @@ pub struct Driver {
     timers: BTreeMap<TimerId, Timestamp>,
     known_calls: BTreeSet<CallId>,
     known_timers: BTreeSet<TimerId>,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    closed_subscriptions: BTreeSet<SubscriptionId>,
+    /// The number of the event that was offered last.
+    sequence: u64,
     outcome: Option<Outcome>,
 }
 
@@ -71,6 +75,9 @@ impl Driver {
             timers: BTreeMap::new(),
             known_calls: BTreeSet::new(),
             known_timers: BTreeSet::new(),
+            subscriptions: BTreeMap::new(),
+            closed_subscriptions: BTreeSet::new(),
+            sequence: 0,
             outcome: None,
         };
         driver.note(effects);
@@ -130,6 +137,46 @@ impl Driver {
         let mut timers: Vec<_> = self.timers.iter().map(|(timer, at)| (*at, *timer)).collect();
         timers.sort_unstable();
         timers
+    }
+
+    /// The open subscriptions, by their numbers.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.values()
+    }
+
+    /// An event comes in: how the run consumes it, when it does.
+    ///
+    /// # Panics
+    /// When the machine takes an event that fits none of the patterns it has asked for.
+    pub fn incoming(&mut self, event: Value) -> Option<Event> {
+        self.sequence += 1;
+        let subscription = self.machine.accepts(&event)?;
+        let asked = &self.subscriptions[&subscription];
+        let fits = |name: &str, wanted: &Option<String>| wanted.is_none() || wanted.as_deref() == event[name].as_str();
+        let fitting = asked.patterns.iter().any(|pattern| {
+            let known = pattern.correlations.iter().all(|correlation| {
+                correlated(&correlation.from, &self.evaluator, &event).as_ref() == Some(&correlation.value)
+            });
+            fits("type", &pattern.kind) && fits("source", &pattern.source) && known
+        });
+        assert!(fitting, "{event} is taken by {asked:?}, which does not ask for it");
+        Some(Event::EventConsumed {
+            subscription,
+            sequence: self.sequence,
+            event: Arc::new(event),
+        })
+    }
+
+    /// As [`Self::incoming`], and applies it; whether the run has consumed it.
+    ///
+    /// # Panics
+    /// When the machine contradicts itself.
+    pub fn offer(&mut self, event: Value) -> bool {
+        let Some(event) = self.incoming(event) else {
+            return false;
+        };
+        self.apply(event).unwrap_or_else(|mismatch| panic!("{mismatch}"));
+        true
     }
 
     /// Goes forward to the next timer and fires it; the event, when there is one.
@@ -203,6 +250,12 @@ impl Driver {
             let outcome = super::answer(&self.calls[&call], random);
             return Some(self.completion(call, outcome));
         }
+        if !self.subscriptions.is_empty() && !random.one_in(3) {
+            let event = super::event(random);
+            if let Some(event) = self.incoming(event) {
+                return Some(event);
+            }
+        }
         self.next_timer()
             .or_else(|| (self.machine.status() == crate::Status::Suspended).then_some(Event::Resume))
     }
@@ -232,6 +285,9 @@ impl Driver {
             timers: BTreeMap::new(),
             known_calls: BTreeSet::new(),
             known_timers: BTreeSet::new(),
+            subscriptions: BTreeMap::new(),
+            closed_subscriptions: BTreeSet::new(),
+            sequence: 0,
             outcome: None,
         };
         driver.note(effects);
@@ -278,7 +334,25 @@ impl Driver {
                         "timer {timer} is cancelled but not open"
                     );
                 }
-                Effect::Subscribe(_) | Effect::Unsubscribe { .. } | Effect::Emit(_) => {}
+                Effect::Subscribe(subscription) => {
+                    let id = subscription.subscription;
+                    assert!(
+                        !self.closed_subscriptions.contains(&id),
+                        "subscription {id} is opened again"
+                    );
+                    let before = self.subscriptions.insert(id, subscription.clone());
+                    assert_ne!(before.as_ref(), Some(subscription), "subscription {id} has not changed");
+                }
+                Effect::Unsubscribe { subscription } => {
+                    let open = self.subscriptions.remove(subscription);
+                    assert!(open.is_some(), "subscription {subscription} is closed but not open");
+                    self.closed_subscriptions.insert(*subscription);
+                }
+                Effect::Emit(emit) => {
+                    for name in ["specversion", "id", "source", "type", "time"] {
+                        assert!(emit.event[name].is_string(), "an event without {name}: {}", emit.event);
+                    }
+                }
                 Effect::Finish(outcome) => self.outcome = Some(outcome.clone()),
                 Effect::Yield => continue,
             }
@@ -314,8 +388,9 @@ impl Driver {
             .timers
             .iter()
             .map(|(timer, at)| Effect::StartTimer { timer: *timer, at: *at });
+        let subscriptions = self.subscriptions.values().cloned().map(Effect::Subscribe);
         let more = self.machine.wants_to_proceed().then_some(Effect::Yield);
-        let expected: Vec<Effect> = calls.chain(timers).chain(more).collect();
+        let expected: Vec<Effect> = calls.chain(timers).chain(subscriptions).chain(more).collect();
         assert_eq!(expected, outstanding, "the machine's books are not the driver's");
         assert_eq!(self.machine.open_calls(), self.calls.len());
         assert_eq!(self.machine.next_timer(), self.timers().first().map(|(at, _)| *at));

@@ -38,14 +38,36 @@ pub fn answer(effect: &CallEffect, random: &mut Random) -> Result<Value, Problem
     }
 }
 
-/// A random workflow as JSON text, of about `size` tasks. It takes an object with a number `n`.
+/// An event that [`eventful`]'s workflows may listen for.
+pub fn event(random: &mut Random) -> Value {
+    let id = random.next().to_string();
+    let kind = *random.pick(&["test.a", "test.b", "test.c"]);
+    let n = random.below(9);
+    json!({
+        "specversion": "1.0", "id": id, "source": "https://example.com/test", "type": kind, "time": "2026-01-31T08:00:00.000Z",
+        "room": random.below(3), "data": { "n": n, "list": [n] },
+    })
+}
+
+/// A random workflow as JSON text, of about `size` tasks, that neither emits nor listens. It takes an object with a number `n`.
 #[must_use]
 pub fn workflow(seed: u64, size: u64) -> String {
+    generated(seed, size, false)
+}
+
+/// As [`workflow`], with tasks that emit and listen.
+#[must_use]
+pub fn eventful(seed: u64, size: u64) -> String {
+    generated(seed, size, true)
+}
+
+fn generated(seed: u64, size: u64, events: bool) -> String {
     let mut generator = Generator {
         random: Random::new(seed),
         left: size.max(1),
         named: 0,
         functions: false,
+        events,
     };
     let mut document = json!({
         "document": { "dsl": "1.0.3", "namespace": "test", "name": "random", "version": "1.0.0" },
@@ -88,6 +110,8 @@ struct Generator {
     named: u64,
     /// Whether `use.functions` may be called (not from within, so that they never call each other).
     functions: bool,
+    /// Whether tasks may emit and listen.
+    events: bool,
 }
 
 impl Generator {
@@ -110,14 +134,21 @@ impl Generator {
     fn task(&mut self, depth: u64, names: &[String], index: usize) -> Value {
         self.left = self.left.saturating_sub(1);
         let composite = depth > 0 && self.left > 0;
-        let mut task = match self.random.below(if composite { 20 } else { 10 }) {
+        let mut task = match self.random.below(if composite { 24 } else { 12 }) {
             0..=2 => json!({ "set": { "n": "${ .n + 1 }", "list": [1, 2, 3] } }),
             3 => json!({ "wait": { "milliseconds": self.random.below(30) } }),
             4 => self.raise(),
             5 => self.switch(names, index),
             6..=9 => self.call(),
-            10..=12 => self.composite(depth),
-            13..=16 => self.each(depth),
+            10 if self.events => {
+                json!({ "emit": { "event": { "with": { "type": "test.out", "room": 1, "data": { "n": "${ .n }" } } } } })
+            }
+            11 if self.events => self.listen(depth),
+            10 | 11 => self.call(),
+            12..=14 => self.composite(depth),
+            15..=17 => self.each(depth),
+            18 | 19 => self.fork(depth),
+            20 if self.events => self.listen(depth),
             _ => self.attempt(depth, names, index),
         };
         self.decorate(&mut task, names, index);
@@ -167,7 +198,7 @@ impl Generator {
             0 => "exit".to_owned(),
             1 => "end".to_owned(),
             2..=4 => names.get(index + 1).cloned().unwrap_or_else(|| "continue".to_owned()),
-            5 => self.random.pick(names).clone(),
+            5 if !names.is_empty() => self.random.pick(names).clone(),
             _ => "continue".to_owned(),
         }
     }
@@ -219,6 +250,63 @@ impl Generator {
                 json!({ "call": "test.effect", "with": { "n": "${ .n }", "at": "${ $task.startedAt.epoch.milliseconds }" } })
             }
         }
+    }
+
+    fn fork(&mut self, depth: u64) -> Value {
+        let branches: Vec<Value> = (0..1 + self.random.below(3))
+            .map(|_| {
+                let name = self.name();
+                let task = self.task(depth - 1, &[], 0);
+                json!({ name: task })
+            })
+            .collect();
+        let mut task = json!({ "fork": { "branches": branches } });
+        if self.random.one_in(2) {
+            task["fork"]["compete"] = json!(true);
+        } else {
+            task["output"] = json!({ "as": { "n": "${ length }", "list": [7] } });
+        }
+        task
+    }
+
+    fn filter(&mut self) -> Value {
+        let mut filter =
+            json!({ "with": { "type": self.random.pick(&["test.a", "test.b", "test.(a|c)", "${ \"test.a\" }"]) } });
+        match self.random.below(4) {
+            0 => filter["with"]["data"] = json!("${ .n > 2 }"),
+            1 => filter["correlate"] = json!({ "room": { "from": ".room" } }),
+            2 => filter["correlate"] = json!({ "room": { "from": ".room", "expect": "${ .n % 3 }" } }),
+            _ => {}
+        }
+        filter
+    }
+
+    fn listen(&mut self, depth: u64) -> Value {
+        let filters: Vec<Value> = (0..1 + self.random.below(3)).map(|_| self.filter()).collect();
+        let to = match self.random.below(6) {
+            0 => json!({ "one": self.filter() }),
+            1 => json!({ "any": [] }),
+            2 => json!({ "all": filters }),
+            3 => json!({ "any": filters, "until": "${ length > 2 }" }),
+            4 => json!({ "any": [], "until": { "one": self.filter() } }),
+            _ => json!({ "any": filters, "until": { "all": [self.filter(), self.filter()] } }),
+        };
+        let mut task = json!({ "listen": { "to": to }, "output": { "as": { "n": "${ length }", "list": "${ . }" } } });
+        if self.random.one_in(3) {
+            task["listen"]["read"] = json!(self.random.pick(&["data", "envelope", "raw"]));
+        }
+        if self.random.one_in(2) {
+            let mut foreach = json!({ "item": "event" });
+            if depth > 0 && self.left > 0 {
+                foreach["do"] = self.list(depth - 1);
+            }
+            if self.random.one_in(2) {
+                foreach["output"] = json!({ "as": { "of": "${ $event }", "n": "${ $index }" } });
+                foreach["export"] = json!({ "as": { "k1": "${ $index }", "last": "${ .n }" } });
+            }
+            task["foreach"] = foreach;
+        }
+        task
     }
 
     fn each(&mut self, depth: u64) -> Value {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use potok_expr::Evaluator;
 use potok_machine::{
     Definition, Effect, Event, Machine, Snapshot, TraceKind,
-    testing::{Driver, Random, compiled, workflow},
+    testing::{Driver, Random, compiled, eventful},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -15,7 +15,7 @@ const PATIENCE: usize = 400;
 
 fn definition(seed: u64, size: u64) -> (Arc<Definition>, Evaluator) {
     let evaluator = Evaluator::native();
-    (compiled(&workflow(seed, size), &evaluator), evaluator)
+    (compiled(&eventful(seed, size), &evaluator), evaluator)
 }
 
 /// Each task that began has ended, once; nothing is left in the state.
@@ -32,13 +32,20 @@ fn assert_tidy(driver: &Driver) {
                 *count = count.checked_sub(1).unwrap_or_else(|| panic!("{path} ends twice"));
             }
             TraceKind::Skipped => assert_eq!(open.get(path).copied().unwrap_or(0), 0),
-            TraceKind::Retrying { .. } => assert_eq!(open.get(path), Some(&1)),
+            TraceKind::Emitted { .. }
+            | TraceKind::Retrying { .. }
+            | TraceKind::Listening
+            | TraceKind::Consumed { .. }
+            | TraceKind::Correlated { .. }
+            | TraceKind::Suspended
+            | TraceKind::Resumed => assert_eq!(open.get(path), Some(&1)),
         }
     }
     open.retain(|_, count| *count > 0);
     assert!(open.is_empty(), "never ended: {open:?}");
     let snapshot = serde_json::to_value(driver.machine.snapshot()).unwrap();
-    for part in ["/state/frames/frames", "/state/queue", "/state/calls", "/state/timers"] {
+    for part in ["frames/frames", "queue", "calls", "timers", "subscriptions"] {
+        let part = &format!("/state/{part}");
         assert_eq!(snapshot.pointer(part), Some(&json!([])), "{part}");
     }
 }

@@ -75,8 +75,19 @@ fn schemas_that_are_none() {
 }
 
 #[test]
+fn filters_that_cannot_be() {
+    let body = r"
+do:
+  - a: { listen: { to: { one: { with: { type: 'com.(' } } } } }
+  - b: { listen: { to: { any: [{ with: { source: '${ $nothing }' }, correlate: { x: { from: '.a + $input.b', expect: c } } }] } } }
+  - c: { listen: { to: { any: [], until: '.length(' } }, foreach: { item: input, output: { as: $item } } }
+";
+    insta::assert_snapshot!(said(body));
+}
+
+#[test]
 fn what_is_not_executed_yet() {
     insta::assert_snapshot!(said(
-        "do:\n  - a: { fork: { branches: [{ b: { set: { x: 1 } } }] } }\n  - c: { emit: { event: { with: { type: x.y, source: 'https://x.y' } } } }"
+        "do:\n  - a: { fork: { branches: [{ b: { run: { shell: { command: ls } } } }] } }\n  - c: { call: grpc, with: { proto: { endpoint: 'https://a' }, service: { name: a, host: b }, method: c } }"
     ));
 }

@@ -48,7 +48,7 @@ impl Prepared {
             source: Arc::from(text),
             list,
         };
-        let mut unsupported = potok_dsl::unsupported(&parsed.workflow);
+        let mut unsupported = potok_dsl::unsupported_without_events(&parsed.workflow);
         if !unsupported.is_empty() {
             for diagnostic in &mut unsupported {
                 diagnostic.message = format!("{} (line {})", diagnostic.message, diagnostic.at.line);
