@@ -8,7 +8,7 @@ use potok_bus::InProcess;
 use potok_calls::{Egress, EgressPolicy, HttpCaller};
 use potok_content::ContentProvider;
 use potok_journal::{PluginRow, SqliteStore, Write};
-use potok_node::{KeyPlace, Node, NodeConfig, NodeParts, StoredSecrets};
+use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts};
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
 use potok_secrets::{Environment, Files, Source, Vault};
 use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
@@ -65,9 +65,13 @@ impl Engine {
             store,
             host,
             http,
-            vault: vault(config),
-            // What keeps nothing has no key of its own.
-            secrets_key: if scratch.is_some() && config.secrets.key.is_empty() {
+            // What people have set is there for a run that nothing is kept of, too.
+            vault: if scratch.is_some() {
+                vault_with_stored(config)?
+            } else {
+                vault(config)
+            },
+            secrets_key: if scratch.is_some() {
                 KeyPlace::None
             } else {
                 secrets_key(config)
@@ -117,14 +121,14 @@ pub fn vault(config: &Config) -> Vault {
     Vault::new(sources)
 }
 
-/// All places of secrets, for what starts nothing.
-pub async fn vault_with_stored(config: &Config) -> Result<Vault, Failure> {
-    let vault = vault(config);
-    if !config.data_dir.join("potok.db").exists() {
+/// All places of secrets, those of the data directory as they are now.
+pub fn vault_with_stored(config: &Config) -> Result<Vault, Failure> {
+    let (vault, database) = (vault(config), config.data_dir.join("potok.db"));
+    if !database.exists() {
         return Ok(vault);
     }
-    let stored = StoredSecrets::open(store(&config.data_dir)?, secrets_key(config)).await;
-    Ok(vault.with(Arc::new(stored.map_err(|e| Failure::Other(e.to_string()))?)))
+    let kept = KeptSecrets::look_into(&database, secrets_key(config));
+    Ok(vault.with(Arc::new(kept.map_err(|e| Failure::Other(e.to_string()))?)))
 }
 
 /// Where the key of the store's secrets is: beside the data directory, so that a copy of the data is not a copy of the key.

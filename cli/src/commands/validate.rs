@@ -50,7 +50,7 @@ async fn missing_secrets(config: &Config, file: &str, prepared: &Prepared) -> Re
     if names.is_empty() {
         return Ok(());
     }
-    let vault = engine::vault_with_stored(config).await?;
+    let vault = engine::vault_with_stored(config)?;
     for name in names.into_iter().filter_map(|name| name.parse::<SecretName>().ok()) {
         match vault.has(&name).await {
             Ok(true) => {}

@@ -1,5 +1,7 @@
 //! Errors as the language knows them: problem details (RFC 9457), with the standard's error types.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -106,6 +108,27 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Changes its texts and its data.
+    pub fn change(&mut self, text: &dyn Fn(&str) -> Cow<'_, str>, data: &dyn Fn(&mut Value)) {
+        let Self {
+            kind,
+            title,
+            detail,
+            instance,
+            data: found,
+            ..
+        } = self;
+        for part in [Some(kind), title.as_mut(), detail.as_mut(), instance.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            if let Cow::Owned(changed) = text(part) {
+                *part = changed;
+            }
+        }
+        found.iter_mut().for_each(data);
+    }
+
     /// An error of a standard type, with the type's status.
     #[must_use]
     pub fn new(kind: ErrorType, title: impl Into<String>, detail: impl Into<String>) -> Self {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::check::{Names, SECRETS, check};
 use crate::native::{Program, Stop, normalize};
 use crate::syntax::{self, SyntaxError};
-use crate::{Evaluator, ExpressionError, MAX_DEPTH, Scope, SecretPath, secret};
+use crate::{Evaluator, ExpressionError, MAX_DEPTH, Scope, SecretPath, opaque, secret};
 
 const NO_FULL: &str = "this expression needs the full jq evaluator, and there is none here";
 
@@ -57,6 +57,9 @@ impl Expression {
             secrets,
             decodes,
         } = check(&term).map_err(located)?;
+        if !secrets.is_empty() {
+            opaque::check(&term).map_err(located)?;
+        }
         let placeholders = match secret::variable(&secrets) {
             _ if secrets.is_empty() => None,
             Ok(value) => Some(Arc::new(value)),

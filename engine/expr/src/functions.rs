@@ -199,6 +199,55 @@ pub(crate) fn decodes(name: &str) -> bool {
     DECODING.contains(&name)
 }
 
+/// Functions that look into a text that they are given.
+const LOOKING: &[&str] = &[
+    "@base64",
+    "@base64d",
+    "@csv",
+    "@html",
+    "@htmld",
+    "@sh",
+    "@tsv",
+    "@uri",
+    "@urid",
+    "IN",
+    "ascii_downcase",
+    "ascii_upcase",
+    "capture",
+    "contains",
+    "endswith",
+    "explode",
+    "fromjson",
+    "gsub",
+    "index",
+    "indices",
+    "inside",
+    "length",
+    "ltrim",
+    "ltrimstr",
+    "match",
+    "rindex",
+    "rtrim",
+    "rtrimstr",
+    "scan",
+    "select",
+    "split",
+    "splits",
+    "startswith",
+    "sub",
+    "test",
+    "toboolean",
+    "tonumber",
+    "trim",
+    "trimstr",
+    "utf8bytelength",
+];
+
+/// Whether a function looks into a text that it is given.
+pub(crate) fn looks(name: &str) -> bool {
+    LOOKING.contains(&name)
+}
+
 const TIME: &str = "time comes from $workflow and $task";
 const HOST: &str = "an expression cannot see the process it runs in";
 const OUTPUT: &str = "an expression has no output but its value";

@@ -21,6 +21,7 @@ mod expression;
 mod functions;
 mod native;
 mod number;
+mod opaque;
 pub mod secret;
 mod syntax;
 mod template;

@@ -23,11 +23,11 @@ pub(crate) fn admit(value: &Arc<Value>) -> Arc<Value> {
 pub(crate) fn admit_result(result: &Result<Arc<Value>, Problem>) -> Result<Arc<Value>, Problem> {
     match result {
         Ok(value) => Ok(admit(value)),
-        Err(problem) => Err(changed(
-            problem.clone(),
-            &|text| secret::neutral_text(text).into_owned(),
-            secret::neutral,
-        )),
+        Err(problem) => {
+            let mut problem = problem.clone();
+            problem.change(&secret::neutral_text, &secret::neutral);
+            Err(problem)
+        }
     }
 }
 
@@ -41,9 +41,9 @@ pub(crate) fn show_outcome(mut outcome: Outcome) -> Outcome {
             Arc::new(output)
         }
     });
-    outcome.error = outcome
-        .error
-        .map(|error| changed(error, &|text| secret::shown_text(text).into_owned(), secret::shown));
+    if let Some(error) = &mut outcome.error {
+        error.change(&secret::shown_text, &secret::shown);
+    }
     outcome
 }
 
@@ -64,15 +64,4 @@ pub(crate) fn check(request: &Request, read: &[SecretPath]) -> Result<(), Proble
 /// A secret where none can be.
 pub(crate) fn refused(detail: String) -> Problem {
     Problem::new(ErrorType::Authorization, "Secret refused", detail)
-}
-
-fn changed(mut problem: Problem, text: &dyn Fn(&str) -> String, value: impl Fn(&mut Value)) -> Problem {
-    for part in [&mut problem.title, &mut problem.detail, &mut problem.instance] {
-        *part = part.take().map(|part| text(&part));
-    }
-    problem.kind = text(&problem.kind);
-    if let Some(data) = &mut problem.data {
-        value(data);
-    }
-    problem
 }

@@ -19,6 +19,6 @@ pub use news::{Following, RunNews};
 pub use node::{
     Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started, install_row, install_stored,
 };
-pub use secrets::{KeyPlace, SecretView, SecretsError, StoredSecrets};
+pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
 pub use view::{RunView, TaskEvent, WorkflowView};

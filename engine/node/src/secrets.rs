@@ -1,14 +1,17 @@
 //! Secrets that are kept in the store, sealed. The store sees names, versions and bytes that mean nothing without the key.
 
 use std::{
+    collections::HashMap,
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
 use async_trait::async_trait;
 use potok_dsl::SecretName;
-use potok_journal::{ProviderMigration, SqlRow, SqlStatement, SqlValue, Store, StoreError, Write, Written};
+use potok_journal::{
+    ProviderMigration, SqlRow, SqlStatement, SqlValue, SqliteStore, Store, StoreError, Write, Written,
+};
 use potok_secrets::{LARGEST, SealError, SealKey, Secret, Source, SourceError};
 use zeroize::Zeroizing;
 
@@ -60,8 +63,18 @@ impl fmt::Debug for KeyPlace {
 /// The secrets in a store.
 pub struct StoredSecrets {
     store: Arc<dyn Store>,
+    key: Key,
+}
+
+/// The secrets of a database file as they were when it was looked into; for what keeps nothing and changes nothing.
+pub struct KeptSecrets {
+    rows: HashMap<String, Sealed>,
+    key: Key,
+}
+
+/// A key that is read when it is first needed: who keeps no secrets needs none.
+struct Key {
     place: KeyPlace,
-    /// Read when it is first needed: who keeps no secrets needs no key.
     key: OnceLock<SealKey>,
 }
 
@@ -110,11 +123,8 @@ impl StoredSecrets {
     /// When they cannot be made.
     pub async fn open(store: Arc<dyn Store>, place: KeyPlace) -> Result<Self, StoreError> {
         store.apply_migrations(MIGRATIONS).await?;
-        Ok(Self {
-            store,
-            place,
-            key: OnceLock::new(),
-        })
+        let key = Key::new(place);
+        Ok(Self { store, key })
     }
 
     /// Keeps a secret; a new value takes the place of the former. Whether it is new.
@@ -128,7 +138,7 @@ impl StoredSecrets {
         if text.len() > LARGEST {
             return Err(SecretsError::TooLarge { size: text.len() });
         }
-        let key = self.key()?;
+        let key = self.key.get()?;
         for _ in 0..TRIES {
             let before = self.row(name).await?.map(|row| row.version);
             let version = before.unwrap_or(0) + 1;
@@ -189,30 +199,13 @@ impl StoredSecrets {
         Ok(rows.into_iter().filter_map(view).collect())
     }
 
-    fn key(&self) -> Result<&SealKey, SecretsError> {
-        if let Some(key) = self.key.get() {
-            return Ok(key);
-        }
-        let key = match &self.place {
-            KeyPlace::Text(text, whence) => SealKey::parse(text, whence)?,
-            KeyPlace::File(path) => SealKey::from_file(path)?,
-            KeyPlace::None => return Err(SecretsError::NoKey),
-        };
-        Ok(self.key.get_or_init(|| key))
-    }
-
     async fn row(&self, name: &SecretName) -> Result<Option<Sealed>, StoreError> {
         let statement = SqlStatement {
             sql: "SELECT version, key_id, sealed FROM secrets WHERE name = $1",
             params: vec![SqlValue::Text(name.as_str().to_owned())],
         };
         let row = self.store.read_rows(statement).await?.into_iter().next();
-        Ok(row.and_then(|row| match <[SqlValue; 3]>::try_from(row).ok()? {
-            [SqlValue::Integer(version), SqlValue::Text(key), SqlValue::Blob(bytes)] => {
-                Some(Sealed { version, key, bytes })
-            }
-            _ => None,
-        }))
+        Ok(row.and_then(Sealed::read))
     }
 
     /// Writes; how many rows there were to it.
@@ -228,11 +221,83 @@ impl StoredSecrets {
     }
 }
 
+impl KeptSecrets {
+    /// The secrets in a database file, which another process may have.
+    ///
+    /// # Errors
+    /// When the file is not one of ours or cannot be read.
+    pub fn look_into(database: &Path, place: KeyPlace) -> Result<Self, StoreError> {
+        let statement = SqlStatement {
+            sql: "SELECT version, key_id, sealed, name FROM secrets",
+            params: vec![],
+        };
+        let named = |mut row: SqlRow| match row.pop() {
+            Some(SqlValue::Text(name)) => Some((name, Sealed::read(row)?)),
+            _ => None,
+        };
+        let rows = SqliteStore::rows_in(database, "secrets", &statement)?;
+        Ok(Self {
+            rows: rows.into_iter().filter_map(named).collect(),
+            key: Key::new(place),
+        })
+    }
+}
+
+#[async_trait]
+impl Source for KeptSecrets {
+    fn place(&self, _: &SecretName) -> String {
+        "the store".to_owned()
+    }
+
+    async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SourceError> {
+        self.rows
+            .get(name.as_str())
+            .map(|row| self.key.open(name, row))
+            .transpose()
+    }
+}
+
+impl Key {
+    fn new(place: KeyPlace) -> Self {
+        let key = OnceLock::new();
+        Self { place, key }
+    }
+
+    fn get(&self) -> Result<&SealKey, SecretsError> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let key = match &self.place {
+            KeyPlace::Text(text, whence) => SealKey::parse(text, whence)?,
+            KeyPlace::File(path) => SealKey::from_file(path)?,
+            KeyPlace::None => return Err(SecretsError::NoKey),
+        };
+        Ok(self.key.get_or_init(|| key))
+    }
+
+    fn open(&self, name: &SecretName, row: &Sealed) -> Result<Secret, SourceError> {
+        let key = self.get().map_err(|error| SourceError(error.to_string()))?;
+        let text = key.open(name.as_str(), row.version, &row.key, &row.bytes);
+        text.map(Secret::parse).map_err(|error| SourceError(error.to_string()))
+    }
+}
+
 /// A row.
 struct Sealed {
     version: i64,
     key: String,
     bytes: Vec<u8>,
+}
+
+impl Sealed {
+    fn read(row: SqlRow) -> Option<Self> {
+        match <[SqlValue; 3]>::try_from(row).ok()? {
+            [SqlValue::Integer(version), SqlValue::Text(key), SqlValue::Blob(bytes)] => {
+                Some(Self { version, key, bytes })
+            }
+            _ => None,
+        }
+    }
 }
 
 #[async_trait]
@@ -242,21 +307,16 @@ impl Source for StoredSecrets {
     }
 
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SourceError> {
-        let failed = |error: &dyn std::fmt::Display| SourceError(error.to_string());
-        let Some(row) = self.row(name).await.map_err(|e| failed(&e))? else {
-            return Ok(None);
-        };
-        let key = self.key().map_err(|e| failed(&e))?;
-        let text = key.open(name.as_str(), row.version, &row.key, &row.bytes);
-        Ok(Some(Secret::parse(text.map_err(|e| failed(&e))?)))
+        match self.row(name).await {
+            Ok(row) => row.map(|row| self.key.open(name, &row)).transpose(),
+            Err(error) => Err(SourceError(error.to_string())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use potok_journal::SqliteStore;
-
     use super::*;
 
     fn name(text: &str) -> SecretName {
@@ -293,7 +353,7 @@ mod tests {
         assert_eq!(opened.text(&path.placeholder()).unwrap(), "second-value");
 
         let other = kept(&store, &dir.path().join("b.key")).await;
-        other.key().unwrap();
+        other.key.get().unwrap();
         let error = other.get(&name("api")).await.unwrap_err().to_string();
         assert!(error.contains("sealed with the key"), "{error}");
         assert!(secrets.remove(&name("api")).await.unwrap() && !secrets.remove(&name("api")).await.unwrap());

@@ -1,6 +1,7 @@
 //! What people are shown: runs, their histories, deployed workflows.
 
 use potok_dsl::{Problem, RunId, Timestamp, WorkflowId};
+use potok_expr::secret;
 use potok_machine::{Status, Trace, TraceKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -87,7 +88,10 @@ impl TaskEvent {
             at: trace.at,
             event: String::new(),
             name: trace.name.clone(),
-            label: trace.label.clone(),
+            label: trace
+                .label
+                .as_deref()
+                .map(|label| secret::shown_text(label).into_owned()),
             reference: trace.reference.clone(),
             path: trace.path.to_string(),
             input: None,
@@ -107,12 +111,12 @@ impl TaskEvent {
                 "completed"
             }
             TraceKind::Faulted { error } => {
-                event.error = Some(error.clone());
+                event.error = Some(told(error));
                 "faulted"
             }
             TraceKind::Retrying { attempt, error, until } => {
                 event.attempt = Some(*attempt);
-                event.error = Some(error.clone());
+                event.error = Some(told(error));
                 event.until = Some(*until);
                 "retrying"
             }
@@ -135,11 +139,13 @@ impl TaskEvent {
     }
 }
 
-/// A value for a timeline: whole when it is small, else its kind and its size.
+/// A value for a timeline: whole when it is small, with marks where there are placeholders of secrets; else its kind and its size.
 fn shown(value: &Value) -> Value {
     let mut budget = SHOWN;
     if fits(value, &mut budget) {
-        return value.clone();
+        let mut value = value.clone();
+        secret::shown(&mut value);
+        return value;
     }
     let (kind, size) = match value {
         Value::String(text) => ("string", text.len()),
@@ -148,6 +154,13 @@ fn shown(value: &Value) -> Value {
         _ => return value.clone(),
     };
     json!({ "$omitted": { "type": kind, "length": size } })
+}
+
+/// An error for a timeline: marks where there are placeholders of secrets.
+fn told(error: &Problem) -> Problem {
+    let mut error = error.clone();
+    error.change(&secret::shown_text, &secret::shown);
+    error
 }
 
 /// Whether a value's text is no longer than the budget; looks at no more of it than that.

@@ -107,17 +107,7 @@ impl Scrubber {
         if self.is_empty() {
             return;
         }
-        for part in [&mut problem.title, &mut problem.detail, &mut problem.instance] {
-            if let Some(text) = part
-                && let Cow::Owned(clean) = self.text(text)
-            {
-                *text = clean;
-            }
-        }
-        if let Cow::Owned(clean) = self.text(&problem.kind) {
-            problem.kind = clean;
-        }
-        problem.data.iter_mut().for_each(|data| self.change(data));
+        problem.change(&|text| self.text(text), &|data| self.change(data));
     }
 
     /// Values are at most 128 deep, which bounds the recursion.

@@ -6,5 +6,6 @@ mod document;
 mod functions;
 mod rig;
 mod runs;
+mod secrets;
 mod stream;
 mod workflows;

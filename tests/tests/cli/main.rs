@@ -13,5 +13,6 @@ mod pipeline;
 mod plugins;
 mod rig;
 mod sandbox;
+mod secrets;
 mod server;
 mod surface;

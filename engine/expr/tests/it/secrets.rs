@@ -86,6 +86,45 @@ fn secrets_that_are_not_named_in_full_are_refused() {
     insta::assert_snapshot!(report.join("\n"));
 }
 
+#[test]
+fn what_looks_into_a_secret_is_refused() {
+    let texts = [
+        "$secrets.api == \"x\"",
+        "if $secrets.api then 1 else 2 end",
+        "$secrets.api and true",
+        "$secrets.api | length",
+        "\"u:\" + $secrets.api | @base64",
+        "@base64 \"u:\\($secrets.api)\"",
+        "@uri \"x?y=\\($secrets.api)\"",
+        "$secrets.api as $a | $a | startswith(\"x\")",
+        ".x | test($secrets.api)",
+        "-$secrets.api",
+        "$secrets.api * 2",
+        "[.[] | select($secrets.api)]",
+    ];
+    let report: Vec<String> = texts
+        .iter()
+        .map(|text| match Expression::parse(text, &Evaluator::new(Arc::new(Full))) {
+            Ok(_) => panic!("{text} was taken"),
+            Err(error) => format!("{text}: {}", error.message),
+        })
+        .collect();
+    insta::assert_snapshot!(report.join("\n"));
+    // What goes around a secret is nobody's business.
+    for text in [
+        "{ t: $secrets.api, n: .n } | select(.n > 1)",
+        "if .x == 1 then $secrets.api else $secrets.b end",
+        ".x // $secrets.api",
+        "[.[] | { (.k): $secrets.api }]",
+        "reduce .[] as $i ({}; . + { ($i): $secrets.api })",
+        "$secrets.api | tostring",
+        "(.a | length) as $n | \"\\($n) \\($secrets.api)\"",
+        ".headers.authorization = $secrets.api",
+    ] {
+        parse(text);
+    }
+}
+
 trait Escaped {
     fn escape_unicode_brackets(&self) -> String;
 }

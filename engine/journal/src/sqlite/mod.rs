@@ -39,7 +39,7 @@ use crate::events::{EventFilter, EventRow, Found, Shape, Wanted};
 use crate::metrics::{Counters, Metrics, add};
 use crate::rows::{
     BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,
-    RunPage, RunRow, SqlRow, SqlStatement, TimelineRow, TriggerRow,
+    RunPage, RunRow, SqlRow, SqlStatement, SqlValue, TimelineRow, TriggerRow,
 };
 use crate::store::Store;
 use crate::write::{Write, Written};
@@ -121,6 +121,22 @@ impl SqliteStore {
             plugins.extend(read_catalog::plugin(&connection, &row.hash)?);
         }
         Ok(plugins)
+    }
+
+    /// The rows of a table in a database file; none when there is no such table. Another process may have the file, as above.
+    ///
+    /// # Errors
+    /// As [`Self::plugins_in`], and `Refused` for a statement that is wrong.
+    pub fn rows_in(path: impl AsRef<Path>, table: &str, statement: &SqlStatement) -> Result<Vec<SqlRow>, StoreError> {
+        let connection = open::reader_of_ours(path.as_ref())?;
+        let named = SqlStatement {
+            sql: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = $1",
+            params: vec![SqlValue::Text(table.to_owned())],
+        };
+        if tables::read(&connection, &named)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        tables::read(&connection, statement)
     }
 
     /// A store that is gone with the process; for one-off runs and tests.
