@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::effect::{Outcome, Request};
 
+/// The kinds of requests that the host puts secrets into. A new one is refused them until it is known what becomes of them there.
+const RESOLVED: [&str; 4] = ["function", "http", "openApi", "shell"];
+
 /// A value that comes in.
 pub(crate) fn admit(value: &Arc<Value>) -> Arc<Value> {
     if !secret::is_in(value) {
@@ -55,10 +58,26 @@ pub(crate) fn check(request: &Request, read: &[SecretPath]) -> Result<(), Proble
     }
     // Requests are plain data, whose serialisation cannot fail.
     let request = serde_json::to_value(request).unwrap_or_default();
+    if !request["kind"].as_str().is_some_and(|kind| RESOLVED.contains(&kind)) {
+        return keep_in(&request, "the input of another run");
+    }
     match secret::found_in(&request).iter().find(|path| !read.contains(path)) {
         None => Ok(()),
         Some(path) => Err(refused(format!("this workflow does not read the secret '{path}'"))),
     }
+}
+
+/// Refuses a secret in a value that leaves for where nobody resolves it: an event, the input of another run.
+pub(crate) fn keep_in(value: &Value, what: &str) -> Result<(), Problem> {
+    if !secret::is_in(value) {
+        return Ok(());
+    }
+    let name = secret::found_in(value)
+        .first()
+        .map_or_else(String::new, |path| format!(" '{path}'"));
+    Err(refused(format!(
+        "the secret{name} cannot leave in {what}: a secret is for calls, where the host puts it in"
+    )))
 }
 
 /// A secret where none can be.

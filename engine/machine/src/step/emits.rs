@@ -14,12 +14,14 @@ use crate::{
     digest,
     effect::{Effect, EmitEffect},
     observer::TraceKind,
+    secrets,
 };
 
 impl Step<'_> {
     pub(super) fn perform_emit(&mut self, task: Taken, emit: &Emit) -> Signal {
-        let event = match self.event(&task, emit) {
-            Ok(event) => Arc::new(Value::Object(event)),
+        let event = self.event(&task, emit).map(Value::Object);
+        let event = match event.and_then(|event| secrets::keep_in(&event, "an event").map(|()| event)) {
+            Ok(event) => Arc::new(event),
             Err(problem) => return self.faulted(task, problem),
         };
         self.effects.push(Effect::Emit(EmitEffect {

@@ -105,6 +105,15 @@ fn an_idempotency_key_is_no_place_for_a_secret() {
 }
 
 #[test]
+fn an_event_is_no_place_for_a_secret() {
+    let body = "use: { secrets: [api] }\ndo: [{ t: { emit: { event: { with: { type: a.b, source: 'https://a.example', data: { x: '${ $secrets.api }' } } } } } }]";
+    let (outcome, _) = run_with(body, json!({}), &mut echo);
+    let problem = faulted(outcome);
+    assert_eq!(problem.status, 403);
+    assert!(problem.detail.unwrap().contains("'api' cannot leave in an event"));
+}
+
+#[test]
 fn secrets_are_declared_and_named() {
     let body = r"
 use: { secrets: [api] }

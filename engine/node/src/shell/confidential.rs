@@ -53,12 +53,22 @@ fn put(request: &mut Value, opened: &Opened) -> Result<(), Problem> {
     };
     for (name, member) in members {
         match name.as_str() {
+            "command" if secret::is_in(member) => return Err(in_a_command()),
             "authentication" => opened.authentication(member)?,
             name if JSON.contains(&name) => opened.value(member)?,
             _ => opened.texts(member)?,
         }
     }
     Ok(())
+}
+
+/// A shell would read a secret as a part of its program, and everyone on the machine could see it in the list of processes.
+fn in_a_command() -> Problem {
+    Problem::new(
+        ErrorType::Authorization,
+        "Secret refused",
+        "a secret cannot be in the text of a command: give it by 'environment' or 'stdin'",
+    )
 }
 
 /// A plugin sees a secret only if it was granted it.
