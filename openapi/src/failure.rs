@@ -107,8 +107,13 @@ impl<const KINDS: u16> From<DeployError> for Failure<KINDS> {
 }
 
 fn diagnosis(diagnostic: &Diagnostic) -> Value {
-    let Diagnostic { at, message, help } = diagnostic;
-    let mut told = json!({ "line": at.line, "column": at.column, "message": message });
+    let Diagnostic {
+        at,
+        severity,
+        message,
+        help,
+    } = diagnostic;
+    let mut told = json!({ "line": at.line, "column": at.column, "severity": severity, "message": message });
     if let Some(help) = help {
         told["help"] = json!(help);
     }

@@ -12,11 +12,25 @@ pub const MAX_DIAGNOSTICS: usize = 100;
 /// The most characters of a source line that are shown.
 const SHOWN: usize = 120;
 
+/// How grave something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It cannot stay: nothing runs before it is mended.
+    #[default]
+    Error,
+    /// It runs, but hardly as it was meant.
+    Warning,
+}
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Where.
     pub at: Location,
+    /// How grave it is.
+    #[serde(default)]
+    pub severity: Severity,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -30,9 +44,25 @@ impl Diagnostic {
     pub fn new(at: Location, message: impl Into<String>) -> Self {
         Self {
             at,
+            severity: Severity::Error,
             message: message.into(),
             help: None,
         }
+    }
+
+    /// Something that looks wrong, without advice.
+    #[must_use]
+    pub fn warning(at: Location, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::new(at, message)
+        }
+    }
+
+    /// Whether it stands in the way of running.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
     }
 
     /// The same with advice.
@@ -44,6 +74,9 @@ impl Diagnostic {
 
     /// Message and advice in one line.
     fn sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_error() {
+            f.write_str("warning: ")?;
+        }
         f.write_str(&self.message)?;
         self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
     }

@@ -9,7 +9,9 @@
 mod diagnostic;
 mod duration;
 mod graph;
+mod lint;
 pub mod model;
+mod placed;
 mod problem;
 mod read;
 mod support;
@@ -17,9 +19,11 @@ mod words;
 mod write;
 mod yaml;
 
-pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS};
+pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Severity};
 pub use duration::DurationError;
 pub use graph::graph;
+pub use lint::{Schemas, lint};
+pub use placed::Placed;
 pub use problem::{ErrorType, Problem};
 pub use read::{Parsed, parse, parse_bytes};
 pub use support::{unsupported, unsupported_without_events};

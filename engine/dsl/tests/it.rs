@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 
 #[path = "it/hostile.rs"]
 mod hostile;
+#[path = "it/invalid.rs"]
+mod invalid;
+#[path = "it/lint.rs"]
+mod lint;
 #[path = "it/models.rs"]
 mod models;
 
@@ -59,22 +63,6 @@ fn examples_that_use_what_is_executed_are_supported() {
         .map(|(name, _)| name)
         .collect();
     insta::assert_snapshot!(supported.join("\n"));
-}
-
-/// What people read when a file is wrong: each message says what, where and, where that is known, what to do.
-#[test]
-fn invalid_files_are_explained() {
-    let files = files("invalid");
-    assert!(files.len() >= 20);
-    for (name, text) in files {
-        let Err(diagnostics) = potok_dsl::parse(&name, &text) else {
-            panic!("{name} was accepted")
-        };
-        assert!(!diagnostics.list.is_empty(), "{name}");
-        insta::with_settings!({ snapshot_path => "invalid", prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(name.trim_end_matches(".yaml"), diagnostics.to_string());
-        });
-    }
 }
 
 #[test]

@@ -47,7 +47,12 @@ impl Reader {
         let with = match with {
             Some(node) if node.members().is_some() => Some(json(node)),
             Some(node) => {
-                self.expected(node, "'with'", "an object");
+                let message = format!("'with' must be an object, not {}", node.kind());
+                self.wrong_help(
+                    node.at,
+                    message,
+                    "give each argument by its name, such as with: { book: '${ .book }' }",
+                );
                 return None;
             }
             None => None,
@@ -126,9 +131,10 @@ impl Reader {
     fn texts_or_expression(&mut self, node: &Node, name: &str) -> Option<Json> {
         if let Some(text) = node.text() {
             if !format::is_expression(text) {
-                self.wrong(
+                self.wrong_help(
                     node.at,
-                    format!("'{name}' must be an object or an expression in ${{ }}"),
+                    format!("'{name}' must be an object or an expression in ${{ }}, not other text"),
+                    format!("write {name}: {{ name: value }}"),
                 );
                 return None;
             }

@@ -40,7 +40,11 @@ impl Reader {
             given.as_ref().map_or(default.to_owned(), |given| given.value.clone())
         };
         if name(&each, "item") == name(&at, "index") {
-            self.wrong(node.at, "the item and the index have the same name in 'for'");
+            self.wrong_help(
+                node.at,
+                "the item and the index have the same name in 'for'",
+                "give one of them another with 'each' or 'at'",
+            );
         }
         Some(For {
             each,

@@ -74,6 +74,12 @@ impl Reader {
     }
 
     pub fn resource(&mut self, node: &Node, name: &str) -> Option<At<ExternalResource>> {
+        if node.members().is_none() {
+            let message = format!("'{name}' must be an object, not {}", node.kind());
+            let given = node.text().map_or_else(|| "https://example.com/file".to_owned(), clip);
+            self.wrong_help(node.at, message, format!("write {name}: {{ endpoint: {given} }}"));
+            return None;
+        }
         let mut fields = Fields::of(self, node, format!("'{name}'"))?;
         let name = fields.text(self, "name");
         let endpoint = fields

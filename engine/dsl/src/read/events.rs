@@ -6,6 +6,7 @@ use super::{
     Reader, clip,
     fields::Fields,
     json,
+    shape::ObjectShape,
     shapes::{EMITTED, FILTERED},
 };
 use crate::{
@@ -29,7 +30,7 @@ impl Reader {
         let with = fields.require("with");
         fields.finish(self);
         let with = with?;
-        self.check_object(with, "with", &EMITTED);
+        self.check_attributes(with, &EMITTED);
         if let Some(version) = with.get("specversion").filter(|node| node.text() != Some("1.0")) {
             self.wrong_help(version.at, "'specversion' is always '1.0'", "remove it");
         }
@@ -66,7 +67,11 @@ impl Reader {
             given.as_ref().map_or(default.to_owned(), |given| given.value.clone())
         };
         if name(&item, "item") == name(&index, "index") {
-            self.wrong(node.at, "the item and the index have the same name in 'foreach'");
+            self.wrong_help(
+                node.at,
+                "the item and the index have the same name in 'foreach'",
+                "give one of them another with 'item' or 'at'",
+            );
         }
         Some(Foreach {
             at: node.at,
@@ -97,7 +102,7 @@ impl Reader {
             "all" => self.event_filters(&member.value, "all").map(Consumption::All),
             _ => {
                 let filters = self.event_filters(&member.value, "any");
-                let until = match fields.get("until").filter(|_| may_have_until) {
+                let until = match may_have_until.then(|| fields.get("until")).flatten() {
                     Some(node) => self.until(node).map(Some),
                     None => Some(None),
                 };
@@ -117,6 +122,12 @@ impl Reader {
         if node.text().is_some() {
             return self.text(node, "until").map(Until::Condition);
         }
+        if node.members().is_none() {
+            let message = format!("'until' must be an expression or events, not {}", node.kind());
+            let help = "write until: .done, or until: { one: { with: { type: com.example.done } } }";
+            self.wrong_help(node.at, message, help);
+            return None;
+        }
         let events = self.consumption(node, "until", false)?;
         Some(Until::Events(Box::new(events)))
     }
@@ -133,7 +144,7 @@ impl Reader {
     fn event_filter(&mut self, node: &Node, name: &str) -> Option<At<EventFilter>> {
         let mut fields = Fields::of(self, node, format!("'{name}'"))?;
         let with = fields.require("with").and_then(|node| {
-            self.check_object(node, "with", &FILTERED);
+            self.check_attributes(node, &FILTERED);
             self.attributes(node)
         });
         let correlate = fields.get("correlate").map(|node| self.correlations(node));
@@ -167,7 +178,13 @@ impl Reader {
     }
 
     fn correlation(&mut self, node: &Node, name: &str) -> Option<Correlate> {
-        let mut fields = Fields::of(self, node, format!("'{}'", clip(name)))?;
+        if node.members().is_none() {
+            let message = format!("'{}' in 'correlate' must be an object, not {}", clip(name), node.kind());
+            let given = node.text().map_or_else(|| ".data.order".to_owned(), clip);
+            self.wrong_help(node.at, message, format!("write {}: {{ from: {given} }}", clip(name)));
+            return None;
+        }
+        let mut fields = Fields::of(self, node, format!("'{}' in 'correlate'", clip(name)))?;
         let from = fields.require_text(self, "from");
         let expect = fields.text(self, "expect");
         fields.finish(self);
@@ -176,6 +193,15 @@ impl Reader {
             from: from?,
             expect,
         })
+    }
+
+    fn check_attributes(&mut self, node: &Node, shape: &ObjectShape) {
+        if node.members().is_none() {
+            let message = format!("'with' must be an object, not {}", node.kind());
+            let given = node.text().map_or_else(|| "com.example.done".to_owned(), clip);
+            return self.wrong_help(node.at, message, format!("write with: {{ type: {given} }}"));
+        }
+        self.check_object(node, "with", shape);
     }
 
     /// The attributes of an event, whose names are those of `CloudEvents`: lower-case letters and digits.

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Reader, clip, format, json};
+use super::{
+    Reader,
+    advice::{self, Home},
+    clip, format, json,
+};
 use crate::{
     model::{At, Json, Location, Text},
     yaml::{Member, Node},
@@ -18,6 +22,8 @@ pub(super) struct Fields<'n> {
     index: HashMap<&'n str, usize>,
     known: Vec<&'static str>,
     missing: Vec<&'static str>,
+    /// Groups of which one is missing.
+    missing_one: Vec<Vec<&'static str>>,
 }
 
 impl<'n> Fields<'n> {
@@ -40,6 +46,7 @@ impl<'n> Fields<'n> {
             index,
             known: Vec::new(),
             missing: Vec::new(),
+            missing_one: Vec::new(),
         })
     }
 
@@ -99,13 +106,12 @@ impl<'n> Fields<'n> {
         Some(json(node))
     }
 
-    /// Exactly one of these members; which one.
+    /// Exactly one of these members; which one. [`Self::finish`] says so when there is none.
     pub fn one_of(&mut self, reader: &mut Reader, keys: &[&'static str]) -> Option<&'n Member> {
         let present: Vec<&Member> = keys.iter().filter_map(|key| self.member(key)).collect();
-        let list = || keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");
         match present.as_slice() {
             [] => {
-                reader.wrong(self.at, format!("{} needs one of {}", self.what, list()));
+                self.missing_one.push(keys.to_vec());
                 None
             }
             [one] => Some(one),
@@ -117,10 +123,21 @@ impl<'n> Fields<'n> {
                     (second, first)
                 };
                 let message = format!("{} has '{}' and also '{}'", self.what, first.key, second.key);
-                reader.wrong_help(second.key_at, message, format!("it takes exactly one of {}", list()));
+                reader.wrong_help(
+                    second.key_at,
+                    message,
+                    format!("it takes exactly one of {}", quoted(keys)),
+                );
                 None
             }
         }
+    }
+
+    /// Whether there is a member that nobody has asked for.
+    pub fn has_unknown(&self) -> bool {
+        self.members
+            .iter()
+            .any(|member| !self.known.contains(&member.key.as_str()))
     }
 
     /// Says what is not known here and what is missing.
@@ -130,8 +147,21 @@ impl<'n> Fields<'n> {
             .iter()
             .filter(|member| !self.known.contains(&member.key.as_str()))
             .collect();
+        // Several that belong in one other place are one mistake.
+        let mut sent_home: Vec<&str> = Vec::new();
         for member in unknown {
-            self.unknown(reader, member);
+            let home = advice::home_of(&self.what, &member.key);
+            if let Some(Home {
+                help,
+                instead_of: Some(_),
+            }) = home
+            {
+                if sent_home.contains(&help) {
+                    continue;
+                }
+                sent_home.push(help);
+            }
+            self.unknown(reader, member, home);
         }
         self.finish_open(reader);
     }
@@ -141,21 +171,34 @@ impl<'n> Fields<'n> {
         for key in self.missing {
             reader.wrong(self.at, format!("missing property '{key}' in {}", self.what));
         }
+        for keys in self.missing_one {
+            reader.wrong(self.at, format!("{} needs one of {}", self.what, quoted(&keys)));
+        }
     }
 
-    fn unknown(&mut self, reader: &mut Reader, member: &Member) {
+    /// Misspelled, or put elsewhere, is not missing.
+    fn is_there(&mut self, key: Option<&str>) {
+        let Some(key) = key else { return };
+        self.missing.retain(|missing| *missing != key);
+        self.missing_one.retain(|group| !group.contains(&key));
+    }
+
+    fn unknown(&mut self, reader: &mut Reader, member: &Member, home: Option<Home>) {
         let message = format!("unknown property '{}' in {}", clip(&member.key), self.what);
         // What is there already was not meant a second time.
         let free = self.known.iter().copied().filter(|key| !self.index.contains_key(key));
-        let help = match (reader.suggest(&member.key, free), home_of(&member.key)) {
-            (Some(near), _) => {
-                // Misspelled is not missing.
-                self.missing.retain(|key| *key != near);
-                Some(format!("did you mean '{near}'?"))
+        let help = match (reader.suggest(&member.key, free), home) {
+            (_, Some(Home { help, instead_of })) if instead_of.is_none_or(|key| !self.index.contains_key(key)) => {
+                self.is_there(instead_of);
+                Some(help.to_owned())
             }
-            (None, Some(home)) => Some(home.to_owned()),
-            (None, None) if self.known.is_empty() || self.known.len() > 12 => None,
-            (None, None) => Some(format!("it knows {}", self.known.join(", "))),
+            (Some(near), _) => {
+                let near = self.known.iter().copied().find(|key| *key == near);
+                self.is_there(near);
+                near.map(|near| format!("did you mean '{near}'?"))
+            }
+            (None, _) if self.known.is_empty() || self.known.len() > 12 => None,
+            (None, _) => Some(format!("it knows {}", self.known.join(", "))),
         };
         match help {
             Some(help) => reader.wrong_help(member.key_at, message, help),
@@ -164,23 +207,12 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// Where a member belongs that people put one level too high or too low.
-fn home_of(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "while" => "'while' belongs beside 'for' and 'do'",
-        "catch" => "'catch' belongs beside 'try'",
-        "foreach" => "'foreach' belongs beside 'listen'",
-        "until" => "'until' belongs beside 'any'",
-        "with" => "'with' belongs beside 'call'",
-        "retry" => "'retry' belongs inside 'catch'",
-        "parallel" | "collect" | "label" | "idempotencyKey" | "rate" | "delivery" | "concurrency" | "overlap"
-        | "catchUp" | "timezone" => "it belongs under 'metadata.potok'",
-        _ => return None,
-    })
+fn quoted(keys: &[&str]) -> String {
+    keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ")
 }
 
 /// The nearest of some words, if it is near enough to have been meant.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     const MOST: usize = 500;
     if word.len() > LONGEST {
@@ -208,10 +240,25 @@ impl Reader {
     pub fn expected(&mut self, node: &Node, what: &str, kind: &str) {
         let message = format!("{what} must be {kind}, not {}", node.kind());
         let scalar = matches!(node.kind(), "a boolean" | "a number");
-        if scalar && kind.starts_with("text") {
-            self.wrong_help(node.at, message, "put it in quotes");
-        } else {
-            self.wrong(node.at, message);
+        let help = match kind {
+            "text" | "text or an object" if scalar => Some("put it in quotes".to_owned()),
+            "a list" => Some("write '- ' before each entry".to_owned()),
+            _ if kind.ends_with("an object") => {
+                let tasks = node.items().and_then(|_| advice::tasks_belong(what));
+                // 'task' and 'case' come with a name of their own.
+                let prefix = match what.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+                    Some(name) => format!("{name}: "),
+                    None => String::new(),
+                };
+                tasks
+                    .map(str::to_owned)
+                    .or_else(|| advice::example(what).map(|example| format!("write {prefix}{example}")))
+            }
+            _ => None,
+        };
+        match help {
+            Some(help) => self.wrong_help(node.at, message, help),
+            None => self.wrong(node.at, message),
         }
     }
 
@@ -264,7 +311,7 @@ impl Reader {
         let value = number.as_i64().or_else(|| number.as_u64().map(|_| i64::MAX));
         match value {
             Some(value) if (min..=max).contains(&value) && number.as_i64().is_some() => Some(At { value, at: node.at }),
-            Some(_) if max == i64::MAX => {
+            Some(_) if max >= i64::from(u32::MAX) => {
                 self.wrong(node.at, format!("'{name}' must be at least {min}, and {number} is not"));
                 None
             }
@@ -284,20 +331,22 @@ impl Reader {
 
     /// One of some words.
     pub fn word<T: Copy>(&mut self, node: &Node, name: &str, words: &[(&'static str, T)]) -> Option<At<T>> {
-        let text = self.text(node, name)?;
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
+        let list = || words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+        let Some(text) = node.text() else {
+            let message = format!("'{name}' must be one of {}, not {}", list(), node.kind());
+            self.wrong(node.at, message);
+            return None;
+        };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(At {
                 value: *value,
                 at: node.at,
             });
         }
-        let message = format!("'{name}' cannot be '{}'", clip(&text.value));
-        let help = match self.suggest(&text.value, words.iter().map(|(word, _)| *word)) {
+        let message = format!("'{name}' cannot be '{}'", clip(text));
+        let help = match self.suggest(text, words.iter().map(|(word, _)| *word)) {
             Some(near) => format!("did you mean '{near}'?"),
-            None => format!(
-                "it is one of {}",
-                words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
-            ),
+            None => format!("it is one of {}", list()),
         };
         self.wrong_help(node.at, message, help);
         None
@@ -305,14 +354,27 @@ impl Reader {
 
     /// A name that an expression uses with a `$` before it.
     pub fn variable(&mut self, node: &Node, name: &str) -> Option<Text> {
-        let text = self.text(node, name)?;
-        if format::is_variable(&text.value) {
-            return Some(text);
+        const RULE: &str = "must be the name of a variable (letters, digits and '_', not beginning with a digit)";
+        let Some(text) = node.text() else {
+            self.wrong(node.at, format!("'{name}' {RULE}, not {}", node.kind()));
+            return None;
+        };
+        if format::is_variable(text) {
+            return Some(At {
+                value: text.to_owned(),
+                at: node.at,
+            });
         }
-        let message = format!("'{name}' must be the name of a variable: letters, digits and '_'");
-        match text.value.strip_prefix('$').filter(|rest| format::is_variable(rest)) {
-            Some(rest) => self.wrong_help(node.at, message, format!("write {rest}; expressions use it as ${rest}")),
-            None => self.wrong(node.at, message),
+        let message = format!("'{name}' {RULE}");
+        let plain = text.trim_start_matches('$').replace(['-', ' ', '.'], "_");
+        if format::is_variable(&plain) {
+            self.wrong_help(
+                node.at,
+                message,
+                format!("write {plain}; expressions use it as ${plain}"),
+            );
+        } else {
+            self.wrong(node.at, message);
         }
         None
     }

@@ -6,6 +6,7 @@
 //!
 //! It knows nothing of what the engine can execute; that is [`crate::unsupported`].
 
+mod advice;
 mod calls;
 mod control;
 mod data;
@@ -17,6 +18,7 @@ mod policies;
 mod potok;
 mod shape;
 mod shapes;
+mod strays;
 mod task;
 mod workflow;
 
@@ -31,7 +33,9 @@ use crate::{
     yaml::{self, Node},
 };
 
+pub(crate) use fields::nearest;
 use names::Names;
+use strays::Stray;
 
 /// A text that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,8 +59,9 @@ pub fn parse(file_name: &str, text: &str) -> Result<Parsed, Diagnostics> {
     let mut reader = Reader::default();
     let read = yaml::load(text, &mut reader.list).and_then(|root| {
         reader.names = Names::of(&root);
-        let workflow = reader.workflow(&root)?;
-        Some((workflow, Arc::new(root.to_value())))
+        let workflow = reader.workflow(&root);
+        reader.explain_strays(&root);
+        Some((workflow?, Arc::new(root.to_value())))
     });
     match read {
         Some((workflow, document)) if reader.list.is_empty() => Ok(Parsed {
@@ -103,6 +108,7 @@ struct Reader {
     list: Vec<Diagnostic>,
     names: Names,
     may_copy: usize,
+    strays: Vec<Stray>,
 }
 
 impl Default for Reader {
@@ -111,6 +117,7 @@ impl Default for Reader {
             list: Vec::new(),
             names: Names::default(),
             may_copy: MAX_COPIED,
+            strays: Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Reader, clip, fields::Fields, format, json, shapes};
+use super::{Reader, advice, clip, fields::Fields, format, json, shapes};
 use crate::{
     duration,
     model::{
@@ -99,6 +99,7 @@ impl Reader {
 
     pub fn timeout_ref(&mut self, node: &Node) -> Option<TimeoutRef> {
         let Some(name) = node.text() else {
+            self.check_reference(node, "timeout", "timeouts")?;
             return self.timeout(node).map(TimeoutRef::Inline);
         };
         self.refer(node.at, name, "timeouts", |names| &names.timeouts);
@@ -108,8 +109,23 @@ impl Reader {
         }))
     }
 
+    /// Something by its name under `use`, or an object in place.
+    fn check_reference(&mut self, node: &Node, what: &str, section: &str) -> Option<()> {
+        if node.members().is_some() {
+            return Some(());
+        }
+        let message = format!(
+            "'{what}' must be an object or a name in 'use.{section}', not {}",
+            node.kind()
+        );
+        let example = advice::example(what).unwrap_or("{ … }");
+        self.wrong_help(node.at, message, format!("write {what}: {example}"));
+        None
+    }
+
     pub fn retry_ref(&mut self, node: &Node) -> Option<RetryRef> {
         let Some(name) = node.text() else {
+            self.check_reference(node, "retry", "retries")?;
             return self.retry(node).map(RetryRef::Inline);
         };
         self.refer(node.at, name, "retries", |names| &names.retries);
@@ -191,12 +207,14 @@ impl Reader {
         if let (Some(from), Some(to)) = (fixed(&policy.jitter_from), fixed(&policy.jitter_to))
             && from > to
         {
-            self.wrong(node.at, "'jitter' ends before it begins: 'from' is longer than 'to'");
+            let message = "'jitter' ends before it begins: 'from' is longer than 'to'";
+            self.wrong_help(node.at, message, "exchange the two");
         }
     }
 
     pub fn error_ref(&mut self, node: &Node) -> Option<ErrorRef> {
         let Some(name) = node.text() else {
+            self.check_reference(node, "error", "errors")?;
             return self.error(node).map(|error| ErrorRef::Inline(error.value));
         };
         self.refer(node.at, name, "errors", |names| &names.errors);

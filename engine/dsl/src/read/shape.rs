@@ -65,6 +65,19 @@ impl ObjectShape {
     }
 }
 
+impl ObjectShape {
+    /// Its smallest form: `{ username: …, password: … }`.
+    fn example(&self) -> String {
+        let choices = self.one_of.iter().filter_map(|group| group.first());
+        let mut names: Vec<&str> = self.required.iter().chain(choices).copied().collect();
+        if names.is_empty() {
+            names.extend(self.members.first().map(|(name, _)| *name));
+        }
+        let members: Vec<String> = names.iter().map(|name| format!("{name}: …")).collect();
+        format!("{{ {} }}", members.join(", "))
+    }
+}
+
 impl Reader {
     /// Says what is wrong with a value.
     pub fn check(&mut self, node: &Node, name: &str, shape: &Shape) {
@@ -108,24 +121,40 @@ impl Reader {
             Shape::TextOrObject(least) => {
                 let few = node.members().is_some_and(|members| members.len() < *least);
                 if self.text_or_object(node, name).is_some() && few {
-                    self.wrong(node.at, format!("'{name}' is empty"));
+                    self.wrong_help(
+                        node.at,
+                        format!("'{name}' is empty"),
+                        "leave it out, or give it members",
+                    );
                 }
             }
             Shape::List(item) => match node.items() {
-                Some(items) => items.iter().for_each(|node| self.check(node, name, item)),
+                Some(items) => items.iter().for_each(|node| match item {
+                    Shape::Text if node.text().is_none() => {
+                        self.expected(node, &format!("an entry of '{name}'"), "text");
+                    }
+                    item => self.check(node, name, item),
+                }),
                 None => self.expected(node, &format!("'{name}'"), "a list"),
             },
             Shape::Map(value) => match node.members() {
                 Some(members) => members
                     .iter()
                     .for_each(|member| self.check(&member.value, &clip(&member.key), value)),
-                None => self.expected(node, &format!("'{name}'"), "an object"),
+                None => {
+                    let message = format!("'{name}' must be an object, not {}", node.kind());
+                    self.wrong_help(node.at, message, format!("write {name}: {{ name: value }}"));
+                }
             },
             Shape::Object(shape) => self.check_object(node, name, shape),
         }
     }
 
     pub fn check_object(&mut self, node: &Node, name: &str, shape: &ObjectShape) {
+        if node.members().is_none() {
+            let message = format!("'{name}' must be an object, not {}", node.kind());
+            return self.wrong_help(node.at, message, format!("write {name}: {}", shape.example()));
+        }
         let Some(mut fields) = Fields::of(self, node, format!("'{name}'")) else {
             return;
         };
@@ -141,7 +170,7 @@ impl Reader {
             fields.one_of(self, group);
         }
         if node.members().is_some_and(|members| members.len() < shape.least) {
-            self.wrong(node.at, format!("'{name}' is empty"));
+            self.wrong(node.at, format!("'{name}' is empty: it needs at least one member"));
         }
         if shape.open {
             fields.finish_open(self)

@@ -394,7 +394,7 @@ impl Reader {
                 lifetime.at,
                 "missing property 'after' in 'lifetime': 'cleanup' is 'eventually'",
             ),
-            Some(after) if !eventually => self.wrong_help(
+            Some(after) if !eventually && lifetime.get("cleanup").is_some() => self.wrong_help(
                 after.at,
                 "'after' has no effect here",
                 "it goes with 'cleanup: eventually'",

@@ -24,6 +24,9 @@ const KINDS: [(&str, &[&str]); 12] = [
     ("wait", &[]),
 ];
 
+/// The members that every task may have.
+const COMMON: [&str; 7] = ["if", "input", "output", "export", "timeout", "then", "metadata"];
+
 /// Where a `then` may lead.
 pub(super) struct Scope {
     names: HashMap<String, u32>,
@@ -86,7 +89,14 @@ impl Reader {
         for item in items {
             match item.members() {
                 Some([entry]) => entries.push(entry),
-                Some([]) => self.wrong(item.at, format!("a {what} without a name in '{name}'")),
+                Some([]) => {
+                    let message = format!("an entry of '{name}' is empty");
+                    self.wrong_help(
+                        item.at,
+                        message,
+                        format!("write the name of the {what}, or remove the entry"),
+                    );
+                }
                 Some([first, second, ..]) => {
                     let message = format!(
                         "'{}' and '{}' are in one entry of '{name}'",
@@ -94,7 +104,7 @@ impl Reader {
                         clip(&second.key)
                     );
                     let help = if KINDS.iter().any(|(kind, _)| *kind == first.key || *kind == second.key) {
-                        format!("each entry is the name of a {what} and, indented under it, what it does")
+                        format!("each entry is the name of the {what} and, indented under it, what it does")
                     } else {
                         format!(
                             "write '- ' before each {what}, or indent what belongs to '{}' further",
@@ -104,11 +114,9 @@ impl Reader {
                     self.wrong_help(second.key_at, message, help);
                 }
                 None => {
-                    let message = format!(
-                        "an entry of '{name}' must be the name of a {what} and what it does, not {}",
-                        item.kind()
-                    );
-                    self.wrong(item.at, message);
+                    let message = format!("an entry of '{name}' must be an object, not {}", item.kind());
+                    let help = format!("each entry is the name of the {what}, ':', and what it is");
+                    self.wrong_help(item.at, message, help);
                 }
             }
         }
@@ -172,7 +180,10 @@ impl Reader {
         let help = match (self.suggest(&target.value, known), scope.none) {
             (Some(near), _) => format!("did you mean '{near}'?"),
             (None, Some(why)) => format!("{why}; use continue, exit or end"),
-            (None, None) => "it reaches the tasks of its own list only, or continue, exit, end".to_owned(),
+            (None, None) => {
+                self.stray(&target.value);
+                "it reaches the tasks of its own list only, or continue, exit, end".to_owned()
+            }
         };
         self.wrong_help(target.at, message, help);
     }
@@ -273,8 +284,21 @@ impl Reader {
             [] => {
                 let message = format!("{} says nothing that it does", fields.what);
                 let kinds = KINDS.map(|(key, _)| key);
+                let companion = KINDS.iter().find_map(|(kind, beside)| {
+                    let key = beside.iter().find(|key| fields.peek(key).is_some())?;
+                    Some((kind, key))
+                });
+                if let Some((kind, key)) = companion {
+                    self.wrong_help(
+                        fields.at,
+                        message,
+                        format!("'{key}' goes with '{kind}', which is missing"),
+                    );
+                    return None;
+                }
                 let near = fields
                     .keys()
+                    .filter(|(key, _)| !COMMON.contains(key))
                     .find_map(|(key, at)| Some((key, at, self.suggest(key, kinds)?)));
                 match near {
                     Some((key, at, near)) => {

@@ -147,6 +147,10 @@ impl Reader {
     }
 
     fn secret(&mut self, node: &Node) -> Option<Text> {
+        if node.text().is_none() {
+            self.expected(node, "an entry of 'secrets'", "text");
+            return None;
+        }
         let name = self.text(node, "secrets")?;
         if let Err(error) = name.value.parse::<SecretName>() {
             let message = format!("a secret cannot be called '{}'", clip(&name.value));
@@ -162,13 +166,24 @@ impl Reader {
         }
         if section == UseSection::Secrets {
             match node.items() {
-                Some(items) => uses.secrets = items.iter().filter_map(|node| self.secret(node)).collect(),
-                None => self.expected(node, "'secrets'", "a list of names"),
+                Some(items) => {
+                    uses.secrets = items.iter().filter_map(|node| self.secret(node)).collect();
+                }
+                None => {
+                    let message = format!("'secrets' must be a list of names, not {}", node.kind());
+                    self.wrong_help(
+                        node.at,
+                        message,
+                        "write '- ' before each name; values are kept outside of the file",
+                    );
+                }
             }
             return;
         }
         let Some(members) = node.members() else {
-            return self.expected(node, &format!("'{name}'"), "an object");
+            let message = format!("'{name}' must be an object, not {}", node.kind());
+            let help = format!("under '{name}' stands the name of each, ':', and what it is");
+            return self.wrong_help(node.at, message, help);
         };
         for Member { key, value: node, .. } in members {
             let key = key.clone();
@@ -192,7 +207,8 @@ impl Reader {
 
     fn extensions(&mut self, node: &Node, uses: &mut Use) {
         let Some(items) = node.items() else {
-            return self.expected(node, "'extensions'", "a list");
+            let message = format!("'extensions' must be a list, not {}", node.kind());
+            return self.wrong_help(node.at, message, "write '- ' before the name of each extension");
         };
         if items.is_empty() {
             return;
@@ -249,7 +265,7 @@ impl Reader {
         let none = ["every", "cron", "after", "on"]
             .iter()
             .all(|key| fields.peek(key).is_none());
-        if none && read.is_none() {
+        if none && read.is_none() && !fields.has_unknown() {
             self.wrong(
                 node.at,
                 "'schedule' starts nothing: it needs 'every', 'cron', 'after' or 'on'",
@@ -272,7 +288,11 @@ impl Reader {
     fn check_interval(&mut self, name: &str, duration: Option<&At<Duration>>) {
         let Some(duration) = duration else { return };
         if name == "every" && duration.value.fixed() == Some(Millis(0)) {
-            self.wrong(duration.at, "'every' must be longer than nothing");
+            self.wrong_help(
+                duration.at,
+                "'every' must be longer than nothing",
+                "it would start runs without end; write PT1M, say",
+            );
         }
     }
 
@@ -291,17 +311,16 @@ impl Reader {
             .build();
         match parser.parse(&text.value) {
             Ok(cron) if cron.find_next_occurrence(&chrono::DateTime::UNIX_EPOCH, true).is_err() => {
-                self.wrong(
-                    text.at,
-                    format!("'cron' is '{}', a time that never comes", clip(&text.value)),
-                );
+                let message = format!("'cron' is '{}', a time that never comes", clip(&text.value));
+                self.wrong_help(text.at, message, "no month has that day: look at the day and the month");
                 None
             }
             Ok(_) => Some(text),
             Err(error) => {
-                let why = error.to_string();
+                let why = error.to_string().to_lowercase();
+                let why = why.trim_start_matches("component error: ").trim_end_matches('.');
                 let ranges = "minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7";
-                self.wrong_help(text.at, message(), format!("{} ({ranges})", why.trim_end_matches('.')));
+                self.wrong_help(text.at, message(), format!("{why} ({ranges})"));
                 None
             }
         }
