@@ -1,7 +1,7 @@
 //! What the API speaks of, as its schema shows it.
 
 use poem_openapi::{Enum, Object};
-use potok_dsl::{Problem, WorkflowId};
+use potok_dsl::{Diagnostic, Problem, WorkflowId};
 use potok_node::{Deployment, RunView, TaskEvent, WorkflowView};
 use serde_json::Value;
 use uuid::Uuid;
@@ -304,6 +304,33 @@ pub(crate) struct Deployed {
     definition: String,
     /// Whether it is new; the same text again changes nothing.
     pub created: bool,
+    /// What looks wrong with the text and does not stand in the way: tasks that are never reached, catches that never match, …
+    warnings: Vec<Warning>,
+}
+
+/// Something that looks wrong with a definition.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+struct Warning {
+    /// The line of the text, from 1.
+    line: u32,
+    /// The character in the line, from 1.
+    column: u32,
+    /// What looks wrong.
+    message: String,
+    /// What to do about it.
+    help: Option<String>,
+}
+
+impl From<Diagnostic> for Warning {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self {
+            line: diagnostic.at.line,
+            column: diagnostic.at.column,
+            message: diagnostic.message,
+            help: diagnostic.help,
+        }
+    }
 }
 
 impl From<Deployment> for Deployed {
@@ -312,6 +339,7 @@ impl From<Deployment> for Deployed {
             workflow: deployment.id.into(),
             definition: deployment.definition,
             created: deployment.created,
+            warnings: deployment.warnings.into_iter().map(Into::into).collect(),
         }
     }
 }

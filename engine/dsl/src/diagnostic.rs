@@ -108,7 +108,7 @@ impl Diagnostics {
     /// Sorts by place, drops repetitions and cuts off what nobody reads (the last one then says how many are left out).
     #[must_use]
     pub fn new(file: impl Into<String>, source: impl Into<Arc<str>>, mut list: Vec<Diagnostic>) -> Self {
-        list.sort_by(|a, b| a.at.cmp(&b.at));
+        list.sort_by_key(|diagnostic| diagnostic.at);
         list.dedup();
         if list.len() > MAX_DIAGNOSTICS {
             let more = list.len() - (MAX_DIAGNOSTICS - 1);

@@ -51,7 +51,7 @@ impl Duration {
             Value::String(text) if is_calendar(text) => {
                 Err(error("years and months have no fixed length; write days, such as P30D"))
             }
-            Value::String(text) => iso(text).map_err(|why| error(why)),
+            Value::String(text) => iso(text).map_err(&error),
             Value::Object(members) => object(members).map_err(|why| error(&why)),
             _ => Err(error(
                 "text such as PT30S or an object such as {\"seconds\": 30} is expected",

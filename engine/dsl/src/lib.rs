@@ -14,6 +14,7 @@ pub mod model;
 mod placed;
 mod problem;
 mod read;
+pub mod schema;
 mod support;
 mod words;
 mod write;

@@ -13,6 +13,8 @@ mod invalid;
 mod lint;
 #[path = "it/models.rs"]
 mod models;
+#[path = "it/schema.rs"]
+mod schema;
 
 fn files(folder: &str) -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);

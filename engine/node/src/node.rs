@@ -392,6 +392,8 @@ pub struct Deployment {
     pub definition: String,
     /// Whether it is new; the same text again changes nothing.
     pub created: bool,
+    /// What looks wrong with the text and does not stand in the way.
+    pub warnings: Vec<potok_dsl::Diagnostic>,
 }
 
 enum Retrigger {

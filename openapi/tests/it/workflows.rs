@@ -5,6 +5,29 @@ use serde_json::json;
 
 use crate::rig::{GREET, Rig, SLEEP, answer};
 
+const UNREACHED: &str = "\
+document: { dsl: '1.0.3', namespace: test, name: unreached, version: '1.0.0' }
+do:
+  - first: { set: { a: 1 }, then: end }
+  - second: { set: { a: 2 } }
+";
+
+#[tokio::test]
+async fn what_looks_wrong_is_told_and_what_cannot_work_is_refused() {
+    let rig = Rig::empty().await;
+    let deployed = rig.deploy(UNREACHED).await.ok(201);
+    assert_eq!(
+        deployed["warnings"],
+        json!([{
+            "line": 4,
+            "column": 5,
+            "message": "task 'second' is never reached",
+            "help": "'first' before it goes on with 'end' (line 3)",
+        }])
+    );
+    assert_eq!(rig.deploy(GREET).await.ok(201)["warnings"], json!([]));
+}
+
 #[tokio::test]
 async fn a_version_keeps_its_text() {
     let rig = Rig::empty().await;

@@ -108,10 +108,10 @@ fn describe_events(consumption: &Consumption) -> String {
     let how = match consumption {
         Consumption::All(_) => "all",
         Consumption::Any { .. } => "any",
-        Consumption::One(filter) => match filter.value.with.get("type").and_then(|kind| kind.value.as_str()) {
-            Some(kind) => kind,
-            None => "one",
-        },
+        Consumption::One(filter) => {
+            let kind = filter.value.with.get("type");
+            kind.and_then(|kind| kind.value.as_str()).unwrap_or("one")
+        }
     };
     format!("listen to {how}")
 }

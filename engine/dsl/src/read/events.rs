@@ -218,7 +218,7 @@ impl Reader {
                 .key
                 .to_lowercase()
                 .chars()
-                .filter(|c| c.is_ascii_alphanumeric())
+                .filter(char::is_ascii_alphanumeric)
                 .collect();
             let known = [
                 "id",

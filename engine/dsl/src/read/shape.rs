@@ -173,9 +173,9 @@ impl Reader {
             self.wrong(node.at, format!("'{name}' is empty: it needs at least one member"));
         }
         if shape.open {
-            fields.finish_open(self)
+            fields.finish_open(self);
         } else {
-            fields.finish(self)
+            fields.finish(self);
         }
     }
 

@@ -206,10 +206,8 @@ static DOCUMENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
 });
 
 /// The language's own schema.
-static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema.json")).unwrap();
-    jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
-});
+static SCHEMA: LazyLock<jsonschema::Validator> =
+    LazyLock::new(|| jsonschema::validator_for(&potok_dsl::schema::language()).unwrap());
 
 /// Pieces that mean something to YAML or to the language.
 fn piece() -> impl Strategy<Value = String> {

@@ -70,6 +70,7 @@ impl Deployments {
             draft,
             created_at: now.0,
         };
+        let warnings = prepared.warnings.clone();
         let (hash, created) = match self.store.commit(Write::Definition(Box::new(row))).await {
             Ok(Written::Definition { hash, created }) => (hash, created),
             Ok(_) => (prepared.deployed.hash.to_string(), true),
@@ -99,6 +100,7 @@ impl Deployments {
                 id,
                 definition: hash,
                 created,
+                warnings,
             },
             prepared,
         ))

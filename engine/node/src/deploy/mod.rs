@@ -34,13 +34,15 @@ pub struct Prepared {
     pub deployed: Deployed,
     /// When it starts by itself.
     pub plans: Vec<(&'static str, Plan)>,
+    /// What looks wrong and does not stand in the way; nothing for a stored definition, which was looked at when it was deployed.
+    pub warnings: Vec<Diagnostic>,
 }
 
 impl Prepared {
     /// Prepares a text for running.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of its places.
+    /// Everything that is wrong with it, in the order of its places, and what looks wrong.
     pub fn new(file: &str, text: &str, host: &Host, evaluator: &Evaluator) -> Result<Self, Diagnostics> {
         let parsed = potok_dsl::parse(file, text)?;
         let wrong = |list: Vec<Diagnostic>| Diagnostics {
@@ -56,7 +58,19 @@ impl Prepared {
             return Err(wrong(unsupported));
         }
         let lock = lock(&parsed.workflow, host).map_err(&wrong)?;
-        Self::bound(Arc::new(parsed), lock, evaluator).map_err(wrong)
+        let mut found = potok_dsl::lint(&parsed, &|name| schema(name, host));
+        match Self::bound(Arc::new(parsed), lock, evaluator) {
+            Ok(prepared) if !found.iter().any(Diagnostic::is_error) => Ok(Self {
+                warnings: found,
+                ..prepared
+            }),
+            Ok(_) => Err(wrong(found)),
+            Err(errors) => {
+                found.extend(errors);
+                found.sort_by_key(|diagnostic| diagnostic.at);
+                Err(wrong(found))
+            }
+        }
     }
 
     /// Compiles a stored text with the lock that it was deployed with.
@@ -84,6 +98,7 @@ impl Prepared {
             lock,
             deployed,
             plans,
+            warnings: Vec::new(),
         })
     }
 
@@ -104,6 +119,12 @@ impl Prepared {
     pub fn document(&self) -> &Document {
         &self.parsed.workflow.document
     }
+}
+
+/// The schema of a function's arguments, by the name that a workflow calls it by.
+fn schema(name: &str, host: &Host) -> Option<serde_json::Value> {
+    let function = host.resolve(&name.parse::<FunctionName>().ok()?).ok()?;
+    Some(function.input_schema.clone())
 }
 
 /// Binds every function that a workflow calls to the component that has it now.
