@@ -13,6 +13,8 @@ echo "== workspace"
 cargo build --quiet -p potok
 export POTOK="$CARGO_TARGET_DIR/debug/potok"
 cargo test --quiet --workspace
+echo "== tests of the shipped workflows"
+"$POTOK" test workflows
 echo "== commands in the documentation"
 scripts/docs-test.sh
 echo "== API contract"

@@ -25,11 +25,15 @@ pub enum Command {
     Call(CallArgs),
     /// Check workflow files without running them
     Validate(ValidateArgs),
+    /// Run the tests beside workflows, *.test.yaml, in virtual time
+    Test(TestArgs),
     /// Draw a workflow as a Mermaid flowchart
     Graph {
         /// The workflow file
         file: PathBuf,
     },
+    /// Print one JSON Schema for editors: the language, metadata.potok, and the installed functions
+    Schema(SchemaArgs),
     /// Look at, add and list plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -106,6 +110,42 @@ pub struct ValidateArgs {
     /// The workflow files
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+    /// Take warnings for errors
+    #[arg(long)]
+    pub strict: bool,
+    /// For people, or JSON for editors
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Tests, or directories with tests in them [default: this one]
+    pub paths: Vec<PathBuf>,
+    /// For people, or JSON for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// Print a test that goes as this run went
+    #[arg(long, value_name = "RUN", conflicts_with = "paths")]
+    pub from_run: Option<String>,
+}
+
+/// How something is reported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// JSON for programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 #[derive(Debug, Subcommand)]

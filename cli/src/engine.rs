@@ -7,12 +7,16 @@ use potok_blob::BlobProvider;
 use potok_bus::InProcess;
 use potok_calls::{Egress, EgressPolicy, HttpCaller};
 use potok_content::ContentProvider;
-use potok_journal::{PluginRow, SqliteStore, Write};
+use potok_dsl::{Problem, TaskPath, Timestamp};
+use potok_journal::{PluginRow, SqliteStore, Store, Write};
+use potok_machine::LockedFunction;
 use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts};
+use potok_rehearse::Pure;
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
 use potok_secrets::{Environment, Files, Source, Vault};
 use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
-use potok_wasm::{Grants, Host, HostConfig, InstallError, PluginInfo, Provider};
+use potok_wasm::{CallContext, Grants, Host, HostConfig, InstallError, PluginInfo, Provider, Tables};
+use serde_json::Value;
 
 use crate::{args::EngineArgs, config::Config, exit::Failure};
 
@@ -268,6 +272,81 @@ fn install_kept(host: &Host, config: &Config) {
         }
         Err(error) => tracing::warn!(%error, "the plugins of the data directory are left out"),
     }
+}
+
+/// What pure functions need when there is no node: the host, and tables that vanish with it.
+pub struct Backstage {
+    host: Host,
+    tables: Arc<dyn Tables>,
+    runtime: tokio::runtime::Handle,
+    limit: Duration,
+    _scratch: tempfile::TempDir,
+}
+
+impl Backstage {
+    /// The host with what is installed, and empty tables.
+    pub async fn new(config: &Config) -> Result<Self, Failure> {
+        let scratch = tempfile::tempdir()?;
+        let store = SqliteStore::open(scratch.path().join("potok.db"), &potok_journal::Config::default());
+        let store: Arc<dyn Store> = Arc::new(store.map_err(|e| Failure::Other(e.to_string()))?);
+        let host = host(config)?;
+        for provider in providers(config, None)? {
+            store
+                .apply_migrations(&migrations(&*provider))
+                .await
+                .map_err(|e| Failure::Other(format!("a provider's tables cannot be made: {e}")))?;
+            host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
+        }
+        install_kept(&host, config);
+        install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
+        Ok(Self {
+            host,
+            tables: potok_node::tables(store),
+            runtime: tokio::runtime::Handle::current(),
+            limit: config.call_timeout(),
+            _scratch: scratch,
+        })
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub fn tables(&self) -> &Arc<dyn Tables> {
+        &self.tables
+    }
+}
+
+/// Never called on a thread of the runtime: it waits.
+impl Pure for Backstage {
+    fn call(&self, function: &LockedFunction, arguments: &Value, key: &str) -> Result<Value, Problem> {
+        let cx = CallContext {
+            run: None,
+            path: TaskPath("/test".into()),
+            idempotency_key: key.into(),
+            sequence: 0,
+            deadline: std::time::Instant::now() + self.limit,
+            now: Timestamp(0),
+            tables: Arc::clone(&self.tables),
+        };
+        let call = self
+            .host
+            .call(&function.component, &function.function, arguments.clone(), cx);
+        self.runtime.block_on(call)
+    }
+}
+
+/// The store of a data directory that is there already.
+pub fn existing_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let database = config.data_dir.join("potok.db");
+    if !database.exists() {
+        let place = config.data_dir.display();
+        return Err(Failure::Usage(format!(
+            "there is no data in {place}; name the directory with --data-dir"
+        )));
+    }
+    let store = SqliteStore::open(database, &potok_journal::Config::default());
+    Ok(Arc::new(store.map_err(|e| Failure::Other(e.to_string()))?))
 }
 
 fn migrations(provider: &dyn Provider) -> Vec<potok_journal::ProviderMigration> {

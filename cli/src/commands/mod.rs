@@ -7,8 +7,10 @@ mod graph;
 mod plugin;
 mod run;
 mod sandbox;
+mod schema;
 mod secret;
 mod serve;
+mod test;
 mod validate;
 
 use std::{io::IsTerminal, path::Path};
@@ -56,7 +58,9 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Run(args) => run::run(&config, args).await,
         Command::Call(args) => call::call(&config, args).await,
         Command::Validate(args) => validate::validate(&config, &args).await,
+        Command::Test(args) => test::test(&config, args).await,
         Command::Graph { file } => graph::graph(&file),
+        Command::Schema(_) => schema::schema(&config),
         Command::Plugin(command) => plugin::plugin(&config, command).await,
         Command::Secret(command) => secret::secret(&config, command).await,
         Command::Functions(args) => functions::functions(&config, args).await,
@@ -72,6 +76,8 @@ fn engine_args(command: &Command) -> Option<&EngineArgs> {
         Command::Run(args) => Some(&args.engine),
         Command::Call(args) => Some(&args.engine),
         Command::Validate(args) => Some(&args.engine),
+        Command::Schema(args) => Some(&args.engine),
+        Command::Test(args) => Some(&args.engine),
         Command::Functions(args) | Command::Plugin(crate::args::PluginCommand::List(args)) => Some(&args.engine),
         Command::Plugin(crate::args::PluginCommand::Add { engine, .. })
         | Command::Secret(

@@ -1,14 +1,16 @@
-//! `potok validate`: what deploying would say, for any number of files.
+//! `potok validate`: what deploying would say, for any number of files, to people or to editors.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
-use potok_dsl::SecretName;
+use potok_dsl::{Diagnostic, Diagnostics, SecretName};
 use potok_expr::{Evaluator, SecretPath};
 use potok_node::deploy::Prepared;
+use potok_rehearse::Plan;
+use potok_wasm::Host;
+use serde::Serialize;
 
-use super::read_workflow;
 use crate::{
-    args::ValidateArgs,
+    args::{ReportFormat, ValidateArgs},
     config::Config,
     engine,
     exit::{COMPLETED, Failure, INVALID},
@@ -17,29 +19,102 @@ use crate::{
 pub async fn validate(config: &Config, args: &ValidateArgs) -> Result<u8, Failure> {
     let host = engine::host_with_stored(config)?;
     let evaluator = Evaluator::new(host.jq());
-    let mut code = COMPLETED;
+    let mut verdicts = Vec::new();
     for file in &args.files {
-        let name = file.display().to_string();
-        let verdict = read_workflow(file).and_then(|text| {
-            Prepared::new(&name, &text, &host, &evaluator).map_err(|e| Failure::Invalid(e.to_string()))
-        });
-        match verdict {
-            Ok(prepared) => {
-                crate::say!("{name}: {} is valid", prepared.id());
-                missing_secrets(config, &name, &prepared).await?;
-            }
-            Err(Failure::Invalid(diagnostics)) => {
-                code = INVALID;
-                eprintln!("{}", diagnostics.trim_end());
-            }
-            Err(other) => return Err(other),
+        verdicts.push(Verdict::of(file, config, &host, &evaluator).await?);
+    }
+    match args.format {
+        ReportFormat::Text => verdicts.iter().for_each(|verdict| verdict.tell(args.strict)),
+        ReportFormat::Json => {
+            let places: Vec<Place> = verdicts.iter().flat_map(Verdict::places).collect();
+            crate::say!("{}", serde_json::to_string_pretty(&places).unwrap_or_default());
         }
     }
-    Ok(code)
+    let valid = verdicts.iter().all(|verdict| verdict.is_valid(args.strict));
+    Ok(if valid { COMPLETED } else { INVALID })
 }
 
-/// Says which secrets a workflow would miss if it ran here. It can be deployed all the same: they may come later.
-async fn missing_secrets(config: &Config, file: &str, prepared: &Prepared) -> Result<(), Failure> {
+/// What there is to say of a file.
+struct Verdict {
+    /// Who the workflow is, when it can be deployed; tests have no name.
+    id: Option<String>,
+    found: Diagnostics,
+}
+
+/// One thing that is wrong, for programs.
+#[derive(Serialize)]
+struct Place<'v> {
+    file: &'v str,
+    line: u32,
+    column: u32,
+    severity: potok_dsl::Severity,
+    message: &'v str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'v str>,
+}
+
+impl Verdict {
+    async fn of(file: &Path, config: &Config, host: &Host, evaluator: &Evaluator) -> Result<Self, Failure> {
+        let name = file.display().to_string();
+        let bytes = std::fs::read(file).map_err(|e| Failure::Usage(format!("cannot read {name}: {e}")))?;
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) => text,
+            Err(_) => {
+                let found = potok_dsl::parse_bytes(&name, &bytes).err();
+                let found = found.unwrap_or_else(|| Diagnostics::new(name, "", Vec::new()));
+                return Ok(Self { id: None, found });
+            }
+        };
+        if name.ends_with(super::test::SUFFIX) {
+            return Ok(match Plan::parse(&name, text) {
+                Ok(_) => Self {
+                    id: Some("a test".to_owned()),
+                    found: Diagnostics::new(name, text, Vec::new()),
+                },
+                Err(found) => Self { id: None, found },
+            });
+        }
+        Ok(match Prepared::new(&name, text, host, evaluator) {
+            Ok(prepared) => {
+                let mut found = missing_secrets(config, &prepared).await?;
+                let id = Some(prepared.id().to_string());
+                found.extend(prepared.warnings);
+                Self {
+                    id,
+                    found: Diagnostics::new(name, text, found),
+                }
+            }
+            Err(found) => Self { id: None, found },
+        })
+    }
+
+    fn is_valid(&self, strict: bool) -> bool {
+        self.id.is_some() && !(strict && !self.found.list.is_empty())
+    }
+
+    fn tell(&self, strict: bool) {
+        if !self.found.list.is_empty() {
+            eprintln!("{}", self.found);
+        }
+        if let Some(id) = self.id.as_ref().filter(|_| self.is_valid(strict)) {
+            crate::say!("{}: {id} is valid", self.found.file);
+        }
+    }
+
+    fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        self.found.list.iter().map(|diagnostic| Place {
+            file: &self.found.file,
+            line: diagnostic.at.line,
+            column: diagnostic.at.column,
+            severity: diagnostic.severity,
+            message: &diagnostic.message,
+            help: diagnostic.help.as_deref(),
+        })
+    }
+}
+
+/// Which secrets a workflow would miss if it ran here. It can be deployed all the same: they may come later.
+async fn missing_secrets(config: &Config, prepared: &Prepared) -> Result<Vec<Diagnostic>, Failure> {
     let names: BTreeSet<&str> = prepared
         .deployed
         .definition
@@ -47,19 +122,23 @@ async fn missing_secrets(config: &Config, file: &str, prepared: &Prepared) -> Re
         .iter()
         .map(SecretPath::name)
         .collect();
+    let mut missing = Vec::new();
     if names.is_empty() {
-        return Ok(());
+        return Ok(missing);
     }
     let vault = engine::vault_with_stored(config)?;
     for name in names.into_iter().filter_map(|name| name.parse::<SecretName>().ok()) {
+        let written = prepared.workflow().uses.secrets.iter();
+        let at = written.filter(|secret| secret.value == name.to_string()).map(|secret| secret.at).next();
+        let at = at.unwrap_or_default();
         match vault.has(&name).await {
             Ok(true) => {}
-            Ok(false) => eprintln!(
-                "{file}: warning: the secret '{name}' is not set here; looked for it in: {}",
-                vault.places(&name)
+            Ok(false) => missing.push(
+                Diagnostic::warning(at, format!("the secret '{name}' is not set here"))
+                    .with_help(format!("looked for it in: {}", vault.places(&name))),
             ),
-            Err(error) => eprintln!("{file}: warning: the secret '{name}': {error}"),
+            Err(error) => missing.push(Diagnostic::warning(at, format!("the secret '{name}': {error}"))),
         }
     }
-    Ok(())
+    Ok(missing)
 }

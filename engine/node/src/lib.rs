@@ -21,4 +21,5 @@ pub use node::{
 };
 pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
+pub use tables::tables;
 pub use view::{RunView, TaskEvent, WorkflowView};

@@ -8,6 +8,12 @@ use potok_wasm::{Param, Row, Statement, TableError, Tables};
 
 use crate::shell;
 
+/// The tables of a store, for whoever calls functions without a node.
+#[must_use]
+pub fn tables(store: Arc<dyn Store>) -> Arc<dyn Tables> {
+    Arc::new(StoreTables::new(store))
+}
+
 /// The tables of a store.
 pub(crate) struct StoreTables {
     store: Arc<dyn Store>,

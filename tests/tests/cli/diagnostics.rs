@@ -105,9 +105,10 @@ async fn broken_files_are_shown_where_they_are_broken() {
 async fn a_file_that_is_no_text_is_refused() {
     let potok = Potok::new();
     potok.write("latin.yaml", b"document:\n  dsl: '\xff'\n");
-    assert_eq!(
-        potok.run(&["validate", "latin.yaml"]).await.refused(2),
-        "latin.yaml:2: the file is not UTF-8 text\n"
+    let told = potok.run(&["validate", "latin.yaml"]).await.refused(2);
+    assert!(
+        told.starts_with("latin.yaml:2:9: this is not UTF-8 text; save the file as UTF-8"),
+        "{told}"
     );
 }
 

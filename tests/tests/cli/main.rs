@@ -5,6 +5,7 @@
 
 mod books;
 mod diagnostics;
+mod editing;
 mod exit_codes;
 mod help;
 mod inputs;
