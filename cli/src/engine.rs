@@ -327,6 +327,8 @@ impl Pure for Backstage {
             sequence: 0,
             deadline: std::time::Instant::now() + self.limit,
             now: Timestamp(0),
+            // Secrets stay placeholders in a rehearsal.
+            confidential: false,
             tables: Arc::clone(&self.tables),
         };
         let call = self

@@ -129,7 +129,10 @@ async fn missing_secrets(config: &Config, prepared: &Prepared) -> Result<Vec<Dia
     let vault = engine::vault_with_stored(config)?;
     for name in names.into_iter().filter_map(|name| name.parse::<SecretName>().ok()) {
         let written = prepared.workflow().uses.secrets.iter();
-        let at = written.filter(|secret| secret.value == name.to_string()).map(|secret| secret.at).next();
+        let at = written
+            .filter(|secret| secret.value == name.to_string())
+            .map(|secret| secret.at)
+            .next();
         let at = at.unwrap_or_default();
         match vault.has(&name).await {
             Ok(true) => {}

@@ -5,6 +5,8 @@ use std::{fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
+#[path = "it/graph.rs"]
+mod graph;
 #[path = "it/hostile.rs"]
 mod hostile;
 #[path = "it/invalid.rs"]
@@ -65,13 +67,6 @@ fn examples_that_use_what_is_executed_are_supported() {
         .map(|(name, _)| name)
         .collect();
     insta::assert_snapshot!(supported.join("\n"));
-}
-
-#[test]
-fn graphs_show_every_construct() {
-    let [(name, text)] = files("graph").try_into().unwrap();
-    let parsed = potok_dsl::parse(&name, &text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-    insta::assert_snapshot!(potok_dsl::graph(&parsed.workflow));
 }
 
 /// `docs/metadata.potok.schema.json` and the reader accept and refuse the same.
@@ -183,16 +178,6 @@ fn the_schema_of_metadata_potok_agrees_with_the_reader() {
             "reader: {potok}"
         );
     }
-}
-
-#[test]
-fn nothing_in_a_title_means_anything_to_mermaid() {
-    let text = "document: { dsl: 1.0.3, namespace: a, name: b, version: 1.0.0, title: '%%{init: {}}%% \"' }\ndo: [ { c: { wait: PT1S } } ]";
-    let graph = potok_dsl::graph(&potok_dsl::parse("w", text).unwrap().workflow);
-    assert!(
-        graph.starts_with("---\ntitle: \"\\u0025\\u0025{init: {}}\\u0025\\u0025 \\\"\"\n---\nflowchart TD\n"),
-        "{graph}"
-    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Call, Consumption, Duration, ErrorRef, RunProcess, Task, TaskKind};
+use crate::model::{Call, Consumption, Duration, ErrorRef, RunProcess, Task, TaskKind, Until};
 
 /// The most characters of a line.
 const WIDTH: usize = 60;
@@ -83,7 +83,7 @@ pub(super) fn describe(task: &Task) -> String {
             }
             line
         }
-        TaskKind::Listen(listen) => describe_events(&listen.to.value),
+        TaskKind::Listen(listen) => format!("listen to {}", describe_events(&listen.to.value)),
         TaskKind::Raise(error) => match &error.value {
             ErrorRef::Use(name) => format!("raise {}", name.value),
             ErrorRef::Inline(error) => format!("raise {}", error.title.as_ref().unwrap_or(&error.kind).value),
@@ -95,7 +95,9 @@ pub(super) fn describe(task: &Task) -> String {
                 RunProcess::Shell => ("shell", "/command"),
                 RunProcess::Workflow => ("workflow", "/name"),
             };
-            format!("run {kind} {}", text(&run.properties.value, what).unwrap_or_default())
+            let what = text(&run.properties.value, what).unwrap_or_default();
+            let apart = if run.wait { "" } else { "\nwithout waiting" };
+            format!("run {kind} {what}{apart}")
         }
         TaskKind::Set(_) => "set".to_owned(),
         TaskKind::Switch(_) => "switch".to_owned(),
@@ -104,16 +106,42 @@ pub(super) fn describe(task: &Task) -> String {
     }
 }
 
-fn describe_events(consumption: &Consumption) -> String {
-    let how = match consumption {
-        Consumption::All(_) => "all",
-        Consumption::Any { .. } => "any",
-        Consumption::One(filter) => {
-            let kind = filter.value.with.get("type");
-            kind.and_then(|kind| kind.value.as_str()).unwrap_or("one")
+/// Which events, by their types, and until when.
+pub(super) fn describe_events(consumption: &Consumption) -> String {
+    const SHOWN: usize = 3;
+    let mut types: Vec<&str> = consumption
+        .filters()
+        .iter()
+        .map(|filter| {
+            filter
+                .value
+                .with
+                .get("type")
+                .and_then(|kind| kind.value.as_str())
+                .unwrap_or("an event")
+        })
+        .collect();
+    if types.len() > SHOWN {
+        types.truncate(SHOWN);
+        types.push("…");
+    }
+    let joined = |word: &str| types.join(word);
+    match consumption {
+        Consumption::One(_) => joined(""),
+        Consumption::All(_) => joined(" and "),
+        Consumption::Any { until, .. } => {
+            let events = if types.is_empty() {
+                "any event".to_owned()
+            } else {
+                joined(" or ")
+            };
+            match until {
+                None => events,
+                Some(Until::Condition(condition)) => format!("{events}\nuntil {}", condition.value),
+                Some(Until::Events(until)) => format!("{events}\nuntil {}", describe_events(&until.value)),
+            }
         }
-    };
-    format!("listen to {how}")
+    }
 }
 
 fn describe_call(call: &Call) -> String {

@@ -334,6 +334,11 @@ fn starter(schedule: Option<&Schedule>) -> String {
             .as_ref()
             .map(|after| format!("after {}", label::duration(&after.value))),
     );
-    parts.extend(schedule.on.as_ref().map(|_| "on events".to_owned()));
+    parts.extend(
+        schedule
+            .on
+            .as_ref()
+            .map(|on| format!("on {}", label::describe_events(&on.value))),
+    );
     parts.join("\n")
 }

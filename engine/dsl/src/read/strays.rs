@@ -1,6 +1,8 @@
 //! A `then` that leads to a task of another list: where that task is, and why it cannot be reached. Looked for when all is read, and
 //! only when a `then` has gone astray.
 
+use std::collections::HashMap;
+
 use super::{Reader, clip};
 use crate::{model::Location, yaml::Node};
 
@@ -31,11 +33,18 @@ impl Reader {
 
     /// Says of each where its target is, if it is anywhere.
     pub fn explain_strays(&mut self, root: &Node) {
-        for Stray { target, diagnostic } in std::mem::take(&mut self.strays) {
-            let (Some(found), Some(diagnostic)) = (find(root, &target, None), self.list.get_mut(diagnostic)) else {
+        let strays = std::mem::take(&mut self.strays);
+        if strays.is_empty() {
+            return;
+        }
+        let mut found = strays.iter().map(|stray| (stray.target.as_str(), None)).collect();
+        find(root, None, &mut found);
+        for Stray { target, diagnostic } in &strays {
+            let (Some(Some(found)), Some(diagnostic)) = (found.get(target.as_str()), self.list.get_mut(*diagnostic))
+            else {
                 continue;
             };
-            let (target, line) = (clip(&target), found.at.line);
+            let (target, line) = (clip(target), found.at.line);
             diagnostic.help = Some(match found.inside {
                 Some(task) => format!(
                     "the '{target}' on line {line} is inside '{}', and a 'then' stays in its own list",
@@ -49,30 +58,25 @@ impl Reader {
     }
 }
 
-/// The first task of that name. Recursion ends where the depth of a document does.
-fn find<'n>(node: &'n Node, name: &str, inside: Option<&'n str>) -> Option<Found<'n>> {
-    if let Some(items) = node.items() {
-        return items.iter().find_map(|item| find(item, name, inside));
+/// Finds the first task of each name. Recursion ends where the depth of a document does.
+fn find<'n>(node: &'n Node, inside: Option<&'n str>, found: &mut HashMap<&str, Option<Found<'n>>>) {
+    for item in node.items().unwrap_or_default() {
+        find(item, inside, found);
     }
-    for member in node.members()? {
+    for member in node.members().unwrap_or_default() {
         let tasks = matches!(member.key.as_str(), "do" | "try" | "branches" | "before" | "after");
-        let entries = member.value.items().filter(|_| tasks).unwrap_or_default();
+        let Some(entries) = member.value.items().filter(|_| tasks) else {
+            find(&member.value, inside, found);
+            continue;
+        };
         for entry in entries.iter().filter_map(|entry| entry.members()?.first()) {
-            if entry.key == name {
-                return Some(Found {
+            if let Some(place @ None) = found.get_mut(entry.key.as_str()) {
+                *place = Some(Found {
                     at: entry.key_at,
                     inside,
                 });
             }
-            if let Some(found) = find(&entry.value, name, Some(&entry.key)) {
-                return Some(found);
-            }
-        }
-        if entries.is_empty()
-            && let Some(found) = find(&member.value, name, inside)
-        {
-            return Some(found);
+            find(&entry.value, Some(&entry.key), found);
         }
     }
-    None
 }
