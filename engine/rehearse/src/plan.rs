@@ -236,7 +236,7 @@ pub struct Moment(pub Timestamp);
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let moment = Timestamp::parse_rfc3339(&text);
+        let moment = Timestamp::parse(&text);
         moment
             .map(Self)
             .ok_or_else(|| serde::de::Error::custom(format!("'{text}' is not a moment such as 2026-01-31T08:00:00Z")))
