@@ -204,3 +204,54 @@ fn an_unfinished_run_is_no_test() {
     let error = record("w.yaml", &definition, &evaluator, &driver.entries).unwrap_err();
     assert_eq!(error.to_string(), "the run has not ended; wait for it, or cancel it");
 }
+
+const ECHO: &str = "
+do:
+  - say: { emit: { event: { with: { type: com.example.said, source: 'https://example.com', data: { word: '${ .word }' } } } } }
+  - hear: { listen: { to: { all: [ { with: { type: com.example.said } }, { with: { type: com.example.heard } } ] } } }
+";
+
+/// What a run emits its own listeners hear, too; what comes before a listener is there when it begins.
+#[test]
+fn events_come_from_outside_and_from_the_run() {
+    let report = run(
+        ECHO,
+        "
+cases:
+  - name: from both
+    input: { word: hello }
+    events: [ { event: { type: com.example.heard, data: { word: yes } } } ]
+    expect:
+      output: [ { word: hello }, { word: yes } ]
+      emitted: [ { type: com.example.said, data: { word: hello } } ]
+      took: PT0S
+  - name: later
+    input: { word: hello }
+    events: [ { when: /do/1/hear, at: PT5M, event: { type: com.example.heard, data: { word: yes } } } ]
+    expect: { took: PT5M }
+",
+    );
+    assert_eq!(report.tally().failed, 0, "{report}");
+    let alone = run(ECHO, "cases: [ { name: nobody answers, input: { word: hello }, expect: {} } ]");
+    insta::assert_snapshot!(alone);
+}
+
+#[test]
+fn a_recorded_run_with_events_is_a_test_that_passes() {
+    let (definition, evaluator) = (compile(ECHO), Evaluator::native());
+    let mut driver = Driver::start(&definition, &evaluator, json!({ "word": "hello" }), None);
+    let said = driver.effects.iter().find_map(|effect| match effect {
+        potok_machine::Effect::Emit(emit) => Some((*emit.event).clone()),
+        _ => None,
+    });
+    assert!(driver.offer(said.unwrap()));
+    driver.now = driver.now.after(potok_dsl::Millis(90_000));
+    let heard = json!({
+        "specversion": "1.0", "id": "7", "source": "https://example.com", "type": "com.example.heard", "data": { "word": "yes" },
+    });
+    assert!(driver.offer(heard));
+    let text = record("w.yaml", &definition, &evaluator, &driver.entries).unwrap();
+    insta::assert_snapshot!(text);
+    let report = run(ECHO, &text);
+    assert_eq!(report.tally().failed, 0, "{report}");
+}
