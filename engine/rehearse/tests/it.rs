@@ -232,7 +232,10 @@ cases:
 ",
     );
     assert_eq!(report.tally().failed, 0, "{report}");
-    let alone = run(ECHO, "cases: [ { name: nobody answers, input: { word: hello }, expect: {} } ]");
+    let alone = run(
+        ECHO,
+        "cases: [ { name: nobody answers, input: { word: hello }, expect: {} } ]",
+    );
     insta::assert_snapshot!(alone);
 }
 
