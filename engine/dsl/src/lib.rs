@@ -26,6 +26,6 @@ pub use graph::graph;
 pub use lint::{Schemas, lint};
 pub use placed::Placed;
 pub use problem::{ErrorType, Problem};
-pub use read::{Parsed, parse, parse_bytes};
+pub use read::{Parsed, data, parse, parse_bytes};
 pub use support::{unsupported, unsupported_without_events};
 pub use words::{FunctionName, Millis, NameError, RunId, SecretName, TaskPath, Timestamp, WorkflowId};

@@ -147,7 +147,7 @@ pub(super) fn describe_events(consumption: &Consumption) -> String {
 fn describe_call(call: &Call) -> String {
     match call {
         Call::Http(http) => format!("{} {}", http.method.value.to_uppercase(), http.endpoint.uri.value),
-        Call::OpenApi(with) => format!("call openapi {}", text(&with.value, "/operationId").unwrap_or_default()),
+        Call::OpenApi(call) => format!("call openapi {}", call.operation.value),
         Call::AsyncApi(with) => {
             let operation = text(&with.value, "/operation").or_else(|| text(&with.value, "/channel"));
             format!("call asyncapi {}", operation.unwrap_or_default())

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    At, Consumption, Duration, Emit, Endpoint, ErrorRef, EventRead, Export, Foreach, Input, Json, Location, Output,
-    RetryRef, TaskPotok, Text, TimeoutRef,
+    At, AuthenticationRef, Consumption, Duration, Emit, Endpoint, ErrorRef, EventRead, Export, ExternalResource,
+    Foreach, Input, Json, Location, Output, RetryRef, TaskPotok, Text, TimeoutRef,
 };
 
 /// Named tasks in order.
@@ -83,8 +83,8 @@ pub enum TaskKind {
 pub enum Call {
     /// `call: http`.
     Http(Box<HttpCall>),
-    /// `call: openapi`, its arguments as written.
-    OpenApi(Json),
+    /// `call: openapi`.
+    OpenApi(Box<OpenApiCall>),
     /// `call: asyncapi`, its arguments as written.
     AsyncApi(Json),
     /// `call: grpc`, its arguments as written.
@@ -115,6 +115,27 @@ pub struct HttpCall {
     pub body: Option<Json>,
     /// An object of strings, or an expression.
     pub query: Option<Json>,
+    /// What the task's output is.
+    pub output: HttpOutput,
+    /// Where that was written; `None` when it is the default.
+    pub output_at: Option<Location>,
+    /// Whether redirects (status 3xx) are a success.
+    pub redirect: bool,
+    /// Where that was written; `None` when it is the default.
+    pub redirect_at: Option<Location>,
+}
+
+/// `with` of `call: openapi`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenApiCall {
+    /// The document that describes the operation.
+    pub document: At<ExternalResource>,
+    /// The operation's id.
+    pub operation: Text,
+    /// An object: the operation's parameters by their names.
+    pub parameters: Option<Json>,
+    /// How to authenticate with the API.
+    pub authentication: Option<At<AuthenticationRef>>,
     /// What the task's output is.
     pub output: HttpOutput,
     /// Where that was written; `None` when it is the default.

@@ -1,9 +1,9 @@
 //! `call`: HTTP typed, the other protocols by shape, and functions by name.
 
-use super::{Reader, clip, fields::Fields, format, json, shapes};
+use super::{Reader, clip, fields::Fields, format, json, shape::Shape, shapes};
 use crate::{
     FunctionName,
-    model::{Call, HttpCall, HttpOutput, Json, Location, Text},
+    model::{Call, HttpCall, HttpOutput, Json, Location, OpenApiCall, Text},
     yaml::Node,
 };
 
@@ -19,7 +19,7 @@ impl Reader {
         let name = self.text(call, "call")?;
         let (shape, make): (_, fn(Json) -> Call) = match name.value.as_str() {
             "http" => return self.needed(with, "http", at).and_then(|with| self.http(with)),
-            "openapi" => (&shapes::OPENAPI, Call::OpenApi),
+            "openapi" => return self.needed(with, "openapi", at).and_then(|with| self.openapi(with)),
             "asyncapi" => (&shapes::ASYNCAPI, Call::AsyncApi),
             "grpc" => (&shapes::GRPC, Call::Grpc),
             "a2a" => (&shapes::A2A, Call::A2a),
@@ -120,6 +120,36 @@ impl Reader {
             headers,
             body,
             query,
+            output: output.as_ref().map(|output| output.value).unwrap_or_default(),
+            output_at: output.map(|output| output.at),
+            redirect: redirect.as_ref().is_some_and(|redirect| redirect.value),
+            redirect_at: redirect.map(|redirect| redirect.at),
+        })))
+    }
+
+    fn openapi(&mut self, with: &Node) -> Option<Call> {
+        let mut fields = Fields::of(self, with, "'with'")?;
+        let document = fields
+            .require("document")
+            .and_then(|node| self.resource(node, "document"));
+        let operation = fields.require_text(self, "operationId");
+        let parameters = fields.get("parameters").map(|node| {
+            self.check(node, "parameters", &Shape::Map(&Shape::Any));
+            json(node)
+        });
+        let authentication = fields
+            .get("authentication")
+            .and_then(|node| self.authentication_ref(node));
+        let output = fields
+            .get("output")
+            .and_then(|node| self.word(node, "output", &OUTPUTS));
+        let redirect = fields.boolean(self, "redirect");
+        fields.finish(self);
+        Some(Call::OpenApi(Box::new(OpenApiCall {
+            document: document?,
+            operation: operation?,
+            parameters,
+            authentication,
             output: output.as_ref().map(|output| output.value).unwrap_or_default(),
             output_at: output.map(|output| output.at),
             redirect: redirect.as_ref().is_some_and(|redirect| redirect.value),

@@ -74,6 +74,18 @@ pub fn parse(file_name: &str, text: &str) -> Result<Parsed, Diagnostics> {
     }
 }
 
+/// Reads data that is no workflow from YAML or JSON, such as a schema. The limits are those of a workflow.
+///
+/// # Errors
+/// As [`parse`].
+pub fn data(file_name: &str, text: &str) -> Result<Value, Diagnostics> {
+    let mut list = Vec::new();
+    match yaml::load(text, &mut list) {
+        Some(root) if list.is_empty() => Ok(root.to_value()),
+        _ => Err(Diagnostics::new(file_name, text, list)),
+    }
+}
+
 /// Reads a workflow from bytes, which must be UTF-8.
 ///
 /// # Errors

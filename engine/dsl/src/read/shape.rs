@@ -7,7 +7,6 @@ use crate::yaml::Node;
 pub(super) enum Shape {
     Any,
     Text,
-    Boolean,
     /// An integer from the first to the second.
     Integer(i64, i64),
     /// One of some words.
@@ -84,7 +83,6 @@ impl Reader {
         match shape {
             Shape::Any => {}
             Shape::Text => drop(self.text(node, name)),
-            Shape::Boolean => drop(self.boolean(node, name)),
             Shape::Integer(min, max) => drop(self.integer(node, name, *min, *max)),
             Shape::Words(words) => {
                 let words: Vec<(&'static str, ())> = words.iter().map(|word| (*word, ())).collect();

@@ -10,23 +10,9 @@ use crate::{
 };
 
 use Shape::{
-    Any, Authentication, Boolean, Duration, Endpoint, Export, Expression, Host, Integer, List, Map, Object, Output,
-    Resource, Tasks, Text, TextOrObject, TimeOrExpression, Uri, UriOrExpression, Variable, Words,
+    Any, Authentication, Duration, Endpoint, Export, Expression, Host, Integer, List, Map, Object, Output, Resource,
+    Tasks, Text, TextOrObject, TimeOrExpression, Uri, UriOrExpression, Variable, Words,
 };
-
-const OUTPUTS: Shape = Words(&["raw", "content", "response"]);
-
-pub(super) static OPENAPI: ObjectShape = ObjectShape::closed(
-    &[
-        ("document", Resource),
-        ("operationId", Text),
-        ("parameters", Map(&Any)),
-        ("authentication", Authentication),
-        ("output", OUTPUTS),
-        ("redirect", Boolean),
-    ],
-    &["document", "operationId"],
-);
 
 pub(super) static GRPC: ObjectShape = ObjectShape::closed(
     &[

@@ -37,6 +37,9 @@ fn survey(workflow: &Workflow, events: bool) -> Vec<Diagnostic> {
     survey.list
 }
 
+/// Why what is fetched is known before.
+const LOCKED: &str = "it is fetched when the workflow is deployed, so that all runs see the same";
+
 struct Survey<'w> {
     list: Vec<Diagnostic>,
     workflow: &'w Workflow,
@@ -175,7 +178,13 @@ impl Survey<'_> {
     fn call(&mut self, call: &Call, at: Location) {
         match call {
             Call::Http(http) => self.endpoint(&http.endpoint),
-            Call::OpenApi(_) => self.not_yet(at, "call: openapi"),
+            Call::OpenApi(call) => {
+                self.fetched(&call.document.value.endpoint, "an OpenAPI document");
+                if is_expression(&call.operation.value) {
+                    self.not_yet_help(call.operation.at, "an operationId that is an expression", LOCKED);
+                }
+                self.authentication_ref(call.authentication.as_ref());
+            }
             Call::AsyncApi(_) => self.not_yet(at, "call: asyncapi"),
             Call::Grpc(_) => self.not_yet(at, "call: grpc"),
             Call::A2a(_) => self.not_yet(at, "call: a2a"),
@@ -200,7 +209,47 @@ impl Survey<'_> {
     }
 
     fn endpoint(&mut self, endpoint: &Endpoint) {
-        match &endpoint.authentication {
+        self.authentication_ref(endpoint.authentication.as_ref());
+    }
+
+    /// What is fetched when the workflow is deployed, where nothing is known of its runs.
+    fn fetched(&mut self, endpoint: &Endpoint, what: &str) {
+        let uri = &endpoint.uri;
+        if is_expression(&uri.value) || uri.value.contains('{') {
+            self.not_yet_help(uri.at, format!("{what} at a place that only a run knows"), LOCKED);
+        }
+        if uri.value.contains('#') {
+            self.not_yet_help(
+                uri.at,
+                format!("{what} that is a part of another ('#')"),
+                "keep it in a document of its own",
+            );
+        }
+        self.endpoint(endpoint);
+        let policy = endpoint.authentication.as_ref().and_then(|policy| match &policy.value {
+            AuthenticationRef::Inline(inline) => Some(inline),
+            AuthenticationRef::Use(name) => self
+                .workflow
+                .uses
+                .authentications
+                .get(&name.value)
+                .map(|policy| &policy.value),
+        });
+        let Some(policy) = policy else { return };
+        if has_expression(&policy.properties.value) {
+            self.not_yet_help(
+                policy.properties.at,
+                format!("{what} behind credentials that only a run knows"),
+                LOCKED,
+            );
+        }
+        if policy.properties.value.get("use").is_some() {
+            self.not_yet(policy.properties.at, format!("{what} behind a secret"));
+        }
+    }
+
+    fn authentication_ref(&mut self, reference: Option<&At<AuthenticationRef>>) {
+        match reference {
             Some(At {
                 value: AuthenticationRef::Inline(policy),
                 at,
@@ -254,7 +303,7 @@ impl Survey<'_> {
             self.not_yet(format.at, format!("schemas in the format '{}'", format.value));
         }
         if let SchemaSource::Resource(resource) = &schema.source {
-            self.not_yet_help(resource.at, "schemas kept elsewhere", "put the schema under 'document'");
+            self.fetched(&resource.value.endpoint, "a schema");
         }
     }
 
@@ -290,4 +339,22 @@ impl Survey<'_> {
             self.not_yet_help(properties.at, "members of a backoff", "leave it empty: {}");
         }
     }
+}
+
+fn is_expression(text: &str) -> bool {
+    text.trim_start().starts_with("${")
+}
+
+/// Whether a string in a value is an expression.
+fn has_expression(value: &Value) -> bool {
+    let mut values = vec![value];
+    while let Some(value) = values.pop() {
+        match value {
+            Value::String(text) if is_expression(text) => return true,
+            Value::Array(items) => values.extend(items),
+            Value::Object(members) => values.extend(members.values()),
+            _ => {}
+        }
+    }
+    false
 }

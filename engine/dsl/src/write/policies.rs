@@ -37,7 +37,7 @@ fn schema_value(schema: &Schema) -> Value {
     .value()
 }
 
-fn resource(resource: &ExternalResource) -> Value {
+pub(super) fn resource(resource: &ExternalResource) -> Value {
     Object::new()
         .maybe_text("name", resource.name.as_ref())
         .with("endpoint", endpoint(&resource.endpoint))
@@ -53,14 +53,18 @@ pub(super) fn endpoint(endpoint: &Endpoint) -> Value {
     if *shorthand && authentication.is_none() {
         return uri.value.clone().into();
     }
-    let authentication = authentication.as_ref().map(|policy| match &policy.value {
-        AuthenticationRef::Use(name) => entry("use", name.value.clone().into()),
-        AuthenticationRef::Inline(policy) => self::authentication(policy),
-    });
+    let authentication = authentication.as_ref().map(|policy| authentication_ref(&policy.value));
     Object::new()
         .text("uri", uri)
         .maybe("authentication", authentication)
         .value()
+}
+
+pub(super) fn authentication_ref(policy: &AuthenticationRef) -> Value {
+    match policy {
+        AuthenticationRef::Use(name) => entry("use", name.value.clone().into()),
+        AuthenticationRef::Inline(policy) => authentication(policy),
+    }
 }
 
 pub(super) fn authentication(policy: &Authentication) -> Value {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{Object, entry, events, policies};
 use crate::model::{
-    Call, Catch, Flow, For, Fork, HttpCall, HttpOutput, Json, Run, RunProcess, SwitchCase, Task, TaskKind, TaskList,
-    Try,
+    Call, Catch, Flow, For, Fork, HttpCall, HttpOutput, Json, OpenApiCall, Run, RunProcess, SwitchCase, Task, TaskKind,
+    TaskList, Try,
 };
 
 pub(super) fn list(tasks: &TaskList) -> Value {
@@ -80,7 +80,7 @@ fn write_call(object: Object, call: &Call) -> Object {
     let named = |object: Object, name: &str, with: &Json| object.with("call", name).with("with", with.value.clone());
     match call {
         Call::Http(http) => object.with("call", "http").with("with", self::http(http)),
-        Call::OpenApi(with) => named(object, "openapi", with),
+        Call::OpenApi(call) => object.with("call", "openapi").with("with", openapi(call)),
         Call::AsyncApi(with) => named(object, "asyncapi", with),
         Call::Grpc(with) => named(object, "grpc", with),
         Call::A2a(with) => named(object, "a2a", with),
@@ -101,20 +101,49 @@ fn http(call: &HttpCall) -> Value {
         redirect,
         redirect_at,
     } = call;
-    let output = match output {
-        HttpOutput::Raw => "raw",
-        HttpOutput::Content => "content",
-        HttpOutput::Response => "response",
-    };
     Object::new()
         .text("method", method)
         .with("endpoint", policies::endpoint(endpoint))
         .maybe_json("headers", headers.as_ref())
         .maybe_json("body", body.as_ref())
         .maybe_json("query", query.as_ref())
-        .maybe("output", output_at.map(|_| output.into()))
+        .maybe("output", output_at.map(|_| output_word(*output).into()))
         .maybe("redirect", redirect_at.map(|_| (*redirect).into()))
         .value()
+}
+
+fn openapi(call: &OpenApiCall) -> Value {
+    let OpenApiCall {
+        document,
+        operation,
+        parameters,
+        authentication,
+        output,
+        output_at,
+        redirect,
+        redirect_at,
+    } = call;
+    Object::new()
+        .with("document", policies::resource(&document.value))
+        .text("operationId", operation)
+        .maybe_json("parameters", parameters.as_ref())
+        .maybe(
+            "authentication",
+            authentication
+                .as_ref()
+                .map(|policy| policies::authentication_ref(&policy.value)),
+        )
+        .maybe("output", output_at.map(|_| output_word(*output).into()))
+        .maybe("redirect", redirect_at.map(|_| (*redirect).into()))
+        .value()
+}
+
+fn output_word(output: HttpOutput) -> &'static str {
+    match output {
+        HttpOutput::Raw => "raw",
+        HttpOutput::Content => "content",
+        HttpOutput::Response => "response",
+    }
 }
 
 fn write_for(object: Object, task: &For) -> Object {

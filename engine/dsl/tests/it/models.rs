@@ -107,6 +107,28 @@ fn call() -> impl Strategy<Value = Call> {
                 }))
             },
         );
+    let outputs = select(&[HttpOutput::Raw, HttpOutput::Content, HttpOutput::Response][..]);
+    let openapi = (
+        parts::resource(),
+        text(&["getPet", "${ .id }"]),
+        option::of(object(0)),
+        option::of(parts::policy().prop_map(at)),
+        (outputs, written(), any::<bool>(), written()),
+    )
+        .prop_map(
+            |(document, operation, parameters, authentication, (output, output_at, redirect, redirect_at))| {
+                Call::OpenApi(Box::new(OpenApiCall {
+                    document: at(document),
+                    operation,
+                    parameters,
+                    authentication,
+                    output: output_at.map_or_else(HttpOutput::default, |_| output),
+                    output_at,
+                    redirect: redirect && redirect_at.is_some(),
+                    redirect_at,
+                }))
+            },
+        );
     let name = text(&[
         "function",
         "book.extract",
@@ -116,9 +138,6 @@ fn call() -> impl Strategy<Value = Call> {
     ]);
     let resource = json!({ "endpoint": { "uri": "https://example.com" } });
     let others = vec![
-        Call::OpenApi(at(
-            json!({ "document": resource, "operationId": "a", "parameters": { "b": 1 } }),
-        )),
         Call::AsyncApi(at(
             json!({ "document": resource, "channel": "a", "message": { "payload": {} } }),
         )),
@@ -132,6 +151,7 @@ fn call() -> impl Strategy<Value = Call> {
     ];
     prop_oneof![
         3 => http,
+        2 => openapi,
         3 => (name, option::of(object(0))).prop_map(|(name, with)| Call::Function { name, with }),
         1 => select(others),
     ]

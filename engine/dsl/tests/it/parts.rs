@@ -119,13 +119,20 @@ pub fn authentication() -> impl Strategy<Value = Authentication> {
     })
 }
 
-pub fn endpoint() -> impl Strategy<Value = Endpoint> {
-    let policy = prop_oneof![
+pub fn policy() -> impl Strategy<Value = AuthenticationRef> {
+    prop_oneof![
         Just(AuthenticationRef::Use(at("policy".to_owned()))),
         authentication().prop_map(AuthenticationRef::Inline),
-    ];
+    ]
+}
+
+pub fn resource() -> impl Strategy<Value = ExternalResource> {
+    (option::of(expression()), endpoint()).prop_map(|(name, endpoint)| ExternalResource { name, endpoint })
+}
+
+pub fn endpoint() -> impl Strategy<Value = Endpoint> {
     let uri = text(&["https://example.com/{id}?a=b", "/relative", "${ .uri }"]);
-    (uri, any::<bool>(), option::of(policy.prop_map(at))).prop_map(|(uri, shorthand, authentication)| Endpoint {
+    (uri, any::<bool>(), option::of(policy().prop_map(at))).prop_map(|(uri, shorthand, authentication)| Endpoint {
         uri,
         shorthand,
         authentication: authentication.filter(|_| !shorthand),
@@ -133,12 +140,10 @@ pub fn endpoint() -> impl Strategy<Value = Endpoint> {
 }
 
 pub fn schema() -> impl Strategy<Value = Schema> {
-    let resource =
-        (option::of(expression()), endpoint()).prop_map(|(name, endpoint)| ExternalResource { name, endpoint });
     let source = prop_oneof![
         object(0).prop_map(SchemaSource::Document),
         any::<bool>().prop_map(|any| SchemaSource::Document(at(any.into()))),
-        resource.prop_map(|resource| SchemaSource::Resource(at(resource))),
+        resource().prop_map(|resource| SchemaSource::Resource(at(resource))),
     ];
     (option::of(text(&["json", "avro"])), source).prop_map(|(format, source)| Schema { format, source })
 }
