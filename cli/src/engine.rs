@@ -163,7 +163,7 @@ pub fn bare_host(config: &Config) -> Result<Host, Failure> {
 }
 
 /// The way out of what workflows send.
-fn egress(config: &Config) -> Result<Egress, Failure> {
+pub fn egress(config: &Config) -> Result<Egress, Failure> {
     let policy = EgressPolicy::new(&config.egress.allow).map_err(|e| Failure::Usage(format!("egress.allow: {e}")))?;
     Egress::new(policy).map_err(|e| Failure::Usage(e.to_string()))
 }

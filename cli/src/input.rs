@@ -1,6 +1,9 @@
 //! Inputs from the command line: JSON in place or from a file, and files that become blobs.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use potok_wasm::Tables;
 use serde_json::{Map, Value};
@@ -30,6 +33,14 @@ pub fn json(given: Option<&str>) -> Result<Value, Failure> {
         None => ("--input".to_owned(), given.to_owned()),
     };
     serde_json::from_str(&text).map_err(|e| Failure::Usage(format!("{name} is not JSON: {e}")))
+}
+
+/// The directory that a workflow file stands in: what it refers to by a relative path is looked for there.
+pub fn directory(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 fn read(name: &str, from: impl Read) -> Result<String, Failure> {

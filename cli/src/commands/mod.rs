@@ -45,6 +45,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Run(_) => layers.allow_loopback("potok run"),
         Command::Validate(_) => layers.allow_loopback("potok validate"),
+        Command::Test(_) => layers.allow_loopback("potok test"),
         Command::Serve(args) if args.dev.is_some() => layers.allow_loopback("--dev"),
         _ => {}
     }

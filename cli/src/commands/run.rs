@@ -46,7 +46,8 @@ async fn drive(
     mut interrupt: Signal,
 ) -> Result<RunView, Failure> {
     let file = args.file.display().to_string();
-    let deployment = node.deploy(&file, text, true).await?;
+    let directory = crate::input::directory(&args.file);
+    let deployment = node.deploy_draft(&directory, &file, text).await?;
     input::files(&mut input, &args.files, &**node.tables()).await?;
     let id = &deployment.id;
     let (_, prepared) = node.workflow(&id.namespace, &id.name, Some(&id.version)).await?;

@@ -77,16 +77,16 @@ async fn watch(node: Node, dir: PathBuf) {
         for (file, changed) in files {
             if seen.get(&file) != Some(&changed) {
                 seen.insert(file.clone(), changed);
-                deploy(&node, &file).await;
+                deploy(&node, &dir, &file).await;
             }
         }
     }
 }
 
-async fn deploy(node: &Node, file: &Path) {
+async fn deploy(node: &Node, dir: &Path, file: &Path) {
     let name = file.display().to_string();
     match tokio::fs::read_to_string(file).await {
-        Ok(text) => match node.deploy(&name, &text, true).await {
+        Ok(text) => match node.deploy_draft(dir, &name, &text).await {
             Ok(deployment) if deployment.created => eprintln!("potok: {name}: deployed {}", deployment.id),
             Ok(_) => {}
             Err(error) => eprintln!("{error}"),

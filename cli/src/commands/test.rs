@@ -5,10 +5,11 @@ use std::{
     sync::Arc,
 };
 
+use potok_calls::HttpCaller;
 use potok_dsl::{Diagnostics, RunId};
 use potok_expr::Evaluator;
 use potok_machine::Entry;
-use potok_node::deploy::Prepared;
+use potok_node::deploy::{Binder, Prepared};
 use potok_rehearse::{Case, Plan, Report, Tally, Verdict, judge, record, rehearse};
 
 use super::read_workflow;
@@ -35,7 +36,7 @@ pub async fn test(config: &Config, args: TestArgs) -> Result<u8, Failure> {
     let mut reports = Vec::new();
     let mut invalid = false;
     for file in &files {
-        match run_file(file, &backstage).await {
+        match run_file(file, config, &backstage).await {
             Ok(report) => {
                 if args.format == ReportFormat::Text {
                     crate::say!("{report}");
@@ -102,7 +103,7 @@ fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-async fn run_file(file: &Path, backstage: &Arc<Backstage>) -> Result<Report, Failure> {
+async fn run_file(file: &Path, config: &Config, backstage: &Arc<Backstage>) -> Result<Report, Failure> {
     let name = file.display().to_string();
     let plan = Plan::parse(&name, &read_workflow(file)?).map_err(|e| Failure::Invalid(e.to_string()))?;
     let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
@@ -112,7 +113,13 @@ async fn run_file(file: &Path, backstage: &Arc<Backstage>) -> Result<Report, Fai
     };
     let text = read_workflow(&workflow)?;
     let evaluator = Evaluator::new(backstage.host().jq());
-    let prepared = Prepared::new(&workflow.display().to_string(), &text, backstage.host(), &evaluator);
+    let binder = Binder::new(
+        backstage.host().clone(),
+        evaluator.clone(),
+        HttpCaller::new(engine::egress(config)?),
+    );
+    let binder = binder.within(input::directory(&workflow));
+    let prepared = binder.prepare(&workflow.display().to_string(), &text).await;
     let prepared = Arc::new(prepared.map_err(|found: Diagnostics| Failure::Invalid(found.to_string()))?);
     let plan = Arc::new(plan);
     let mut verdicts = Vec::new();

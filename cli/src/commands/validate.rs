@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use potok_calls::HttpCaller;
 use potok_dsl::{Diagnostic, Diagnostics, SecretName};
 use potok_expr::{Evaluator, SecretPath};
-use potok_node::deploy::Prepared;
+use potok_node::deploy::{Binder, Prepared};
 use potok_rehearse::Plan;
-use potok_wasm::Host;
 use serde::Serialize;
 
 use crate::{
@@ -14,14 +14,16 @@ use crate::{
     config::Config,
     engine,
     exit::{COMPLETED, Failure, INVALID},
+    input,
 };
 
 pub async fn validate(config: &Config, args: &ValidateArgs) -> Result<u8, Failure> {
     let host = engine::host_with_stored(config)?;
     let evaluator = Evaluator::new(host.jq());
+    let binder = Binder::new(host, evaluator, HttpCaller::new(engine::egress(config)?));
     let mut verdicts = Vec::new();
     for file in &args.files {
-        verdicts.push(Verdict::of(file, config, &host, &evaluator).await?);
+        verdicts.push(Verdict::of(file, config, &binder).await?);
     }
     match args.format {
         ReportFormat::Text => verdicts.iter().for_each(|verdict| verdict.tell(args.strict)),
@@ -54,7 +56,7 @@ struct Place<'v> {
 }
 
 impl Verdict {
-    async fn of(file: &Path, config: &Config, host: &Host, evaluator: &Evaluator) -> Result<Self, Failure> {
+    async fn of(file: &Path, config: &Config, binder: &Binder) -> Result<Self, Failure> {
         let name = file.display().to_string();
         let bytes = std::fs::read(file).map_err(|e| Failure::Usage(format!("cannot read {name}: {e}")))?;
         let text = match std::str::from_utf8(&bytes) {
@@ -74,7 +76,8 @@ impl Verdict {
                 Err(found) => Self { id: None, found },
             });
         }
-        Ok(match Prepared::new(&name, text, host, evaluator) {
+        let binder = binder.clone().within(input::directory(file));
+        Ok(match binder.prepare(&name, text).await {
             Ok(prepared) => {
                 let mut found = missing_secrets(config, &prepared).await?;
                 let id = Some(prepared.id().to_string());

@@ -10,6 +10,8 @@ mod auth;
 mod body;
 mod content;
 mod egress;
+mod fetch;
+pub mod openapi;
 mod redirect;
 mod request;
 mod response;
@@ -19,11 +21,14 @@ use std::time::Instant;
 
 use indexmap::IndexMap;
 use potok_dsl::{ErrorType, Problem, model::HttpOutput};
-use reqwest::{Request, Response, StatusCode, Url};
+use reqwest::{Request, Response, StatusCode};
 use serde_json::Value;
 
 use auth::{Credentials, Tokens};
+pub use reqwest::Url;
+
 pub use egress::{AddressKind, Egress, EgressPolicy, Refused, RuleError, SendError, SetupError};
+pub use fetch::{DOCUMENT_LIMIT, Document, parse as parse_document};
 use request::place;
 
 /// The largest body that is taken, in bytes, after decompression.

@@ -3,6 +3,8 @@
 
 #[path = "it/egress.rs"]
 mod egress;
+#[path = "it/openapi.rs"]
+mod openapi;
 #[path = "it/redirects.rs"]
 mod redirects;
 #[path = "it/tokens.rs"]

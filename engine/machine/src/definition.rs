@@ -20,7 +20,7 @@ use potok_expr::{Evaluator, Expression, SecretPath, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use call::{Authentication, Call, HttpTemplate};
+pub(crate) use call::{Authentication, Call, HttpTemplate, OpenApiTemplate};
 pub(crate) use events::{Emit, Foreach, Listen, Until};
 pub(crate) use schema::Schema;
 pub(crate) use text::TextTemplate;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use indexmap::IndexMap;
 use potok_dsl::{Millis, Problem, TaskPath, Timestamp, model};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::lock::LockedFunction;
 
@@ -120,6 +120,8 @@ pub enum Request {
     },
     /// An HTTP request.
     Http(HttpRequest),
+    /// An operation of an API that an OpenAPI document describes.
+    OpenApi(OpenApiRequest),
 }
 
 /// An HTTP request.
@@ -145,6 +147,27 @@ pub struct HttpRequest {
     pub redirect: bool,
     /// How to authenticate: an object with one member, named for the scheme (`basic`, `bearer`, `digest`, `oauth2`, `oidc`),
     /// that holds the policy's members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Value>,
+}
+
+/// An operation of an API with its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenApiRequest {
+    /// The document's URI as written.
+    pub document: String,
+    /// The operation's id.
+    pub operation_id: String,
+    /// The operation, as it was locked.
+    pub operation: Arc<Value>,
+    /// Its parameters by their names.
+    pub parameters: Map<String, Value>,
+    /// What the task's output is.
+    pub output: HttpOutput,
+    /// Whether redirects (status 3xx) are a success.
+    pub redirect: bool,
+    /// As in [`HttpRequest::authentication`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Value>,
 }

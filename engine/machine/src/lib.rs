@@ -80,12 +80,12 @@ pub mod testing;
 pub use cloudevent::{correlated, read_event};
 pub use definition::Definition;
 pub use effect::{
-    CallEffect, CallId, Correlation, Effect, EmitEffect, HttpOutput, HttpRequest, Outcome, Pattern, QueryValue,
-    Request, Status, Subscription, SubscriptionId, TimerId,
+    CallEffect, CallId, Correlation, Effect, EmitEffect, HttpOutput, HttpRequest, OpenApiRequest, Outcome, Pattern,
+    QueryValue, Request, Status, Subscription, SubscriptionId, TimerId,
 };
 pub use error::{Incompatible, Mismatch};
 pub use event::{Entry, Event, Recorded, Start};
-pub use lock::{Lock, LockedFunction};
+pub use lock::{Lock, LockedFunction, LockedOperation, LockedSchema};
 pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};
 pub use snapshot::Snapshot;

@@ -1,10 +1,11 @@
-//! What a deployed workflow is bound to: the components behind the functions that it calls.
+//! What a deployed workflow is bound to: the components behind the functions that it calls, and what was fetched when it was deployed.
 //!
 //! The lock is made by whoever deploys; the machine only looks functions up in it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A function as it was found when the workflow was deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,4 +23,36 @@ pub struct LockedFunction {
 pub struct Lock {
     /// Functions by the name under which the workflow calls them.
     pub functions: BTreeMap<String, LockedFunction>,
+    /// Operations of OpenAPI documents, by [`Self::operation_key`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operations: BTreeMap<String, LockedOperation>,
+    /// Schemas that are kept elsewhere, by their URIs as written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<String, LockedSchema>,
+}
+
+impl Lock {
+    /// What an operation is known by: its id, and its document's URI as written.
+    #[must_use]
+    pub fn operation_key(document: &str, operation: &str) -> String {
+        format!("{operation} {document}")
+    }
+}
+
+/// An operation as it was found in its document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedOperation {
+    /// The SHA-256 of the document, in hex.
+    pub document: String,
+    /// What is needed to call it. The machine hands it on without looking into it.
+    pub operation: Arc<Value>,
+}
+
+/// A schema as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedSchema {
+    /// The SHA-256 of its document, in hex.
+    pub document: String,
+    /// The schema.
+    pub schema: Value,
 }

@@ -1,6 +1,6 @@
 //! The handle that servers and commands use. Cheap to clone.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use potok_bus::Bus;
 use potok_calls::HttpCaller;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     Metrics, RunView, TaskEvent, WorkflowView,
     core::{Answer, Command, Core, CoreConfig, Input, StartRun},
-    deploy::{DeployError, Deployments, Prepared},
+    deploy::{Binder, DeployError, Deployments, Prepared},
     schedule::Scheduler,
     secrets::{KeyPlace, StoredSecrets},
     shell::{self, Executor, Message, Parts, Shell, Stopped},
@@ -161,7 +161,10 @@ impl Node {
         let metrics = Arc::new(Metrics::default());
         let tables: Arc<dyn Tables> = Arc::new(StoreTables::new(Arc::clone(&store)));
         install_stored(&*store, &host).await?;
-        let deployments = Arc::new(Deployments::new(Arc::clone(&store), host.clone(), evaluator.clone()));
+        let deployments = Arc::new(Deployments::new(
+            Arc::clone(&store),
+            Binder::new(host.clone(), evaluator.clone(), http.clone()),
+        ));
         let executor = Executor::new(
             host.clone(),
             Arc::new(http),
@@ -263,8 +266,8 @@ impl Node {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn check(&self, file: &str, text: &str) -> Result<Prepared, potok_dsl::Diagnostics> {
-        self.0.deployments.prepare(file, text)
+    pub async fn check(&self, file: &str, text: &str) -> Result<Prepared, potok_dsl::Diagnostics> {
+        self.0.deployments.binder().prepare(file, text).await
     }
 }
 
@@ -275,8 +278,33 @@ impl Node {
     /// # Errors
     /// [`DeployError`]: the diagnostics, the diff to the known text, or the store's trouble.
     pub async fn deploy(&self, file: &str, text: &str, draft: bool) -> Result<Deployment, DeployError> {
+        if !draft && let Some(known) = self.0.deployments.known(text).await? {
+            let mut warnings = self.0.deployments.binder().lint(&known.parsed);
+            warnings.retain(|found| !found.is_error());
+            return Ok(Deployment {
+                id: known.id().clone(),
+                definition: known.deployed.hash.to_string(),
+                created: false,
+                warnings,
+            });
+        }
+        let prepared = self.0.deployments.binder().prepare(file, text).await;
+        self.deploy_prepared(prepared.map_err(DeployError::Invalid)?, draft)
+            .await
+    }
+
+    /// Deploys a draft that stands in a directory: what it keeps elsewhere may be a file there.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_draft(&self, directory: &Path, file: &str, text: &str) -> Result<Deployment, DeployError> {
+        let binder = self.0.deployments.binder().clone().within(directory.to_owned());
+        let prepared = binder.prepare(file, text).await.map_err(DeployError::Invalid)?;
+        self.deploy_prepared(prepared, true).await
+    }
+
+    async fn deploy_prepared(&self, prepared: Prepared, draft: bool) -> Result<Deployment, DeployError> {
         let _one = self.0.deploying.lock().await;
-        let prepared = self.0.deployments.prepare(file, text).map_err(DeployError::Invalid)?;
         let (deployment, _) = self.0.deployments.put(prepared, draft, shell::now()).await?;
         if deployment.created && self.0.triggers {
             self.retrigger(&deployment.id.namespace, &deployment.id.name).await?;

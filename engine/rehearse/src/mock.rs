@@ -31,6 +31,12 @@ impl Asked {
                 });
                 ("http", what, Value::Object(members.collect::<Map<_, _>>()))
             }
+            // By the place that the document names; the parameters are apart from it.
+            Request::OpenApi(call) => {
+                let part = |key: &str| call.operation.get(key).and_then(Value::as_str).unwrap_or_default();
+                let what = format!("{} {}{}", part("method").to_uppercase(), part("server"), part("path"));
+                ("http", what, Value::Object(call.parameters.clone()))
+            }
             #[allow(unreachable_patterns)]
             _ if request.get("command").is_some() => ("shell", text("command").to_owned(), request.clone()),
             #[allow(unreachable_patterns)]

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod document;
+mod documents;
 mod functions;
 mod rig;
 mod runs;

@@ -1,6 +1,9 @@
 //! What a `call` task calls, compiled.
 
+use std::sync::Arc;
+
 use potok_expr::Template;
+use serde_json::Value;
 
 use super::{NodeId, TextTemplate, Uri, UriTemplate};
 use crate::{effect::HttpOutput, lock::LockedFunction};
@@ -16,6 +19,11 @@ pub(crate) enum Call {
     },
     /// A task of `use.functions`.
     Task { node: NodeId, with: Option<Template> },
+    /// An operation of an API.
+    OpenApi {
+        request: Box<OpenApiTemplate>,
+        key: Option<TextTemplate>,
+    },
     /// An HTTP request.
     Http {
         request: Box<HttpTemplate>,
@@ -31,6 +39,19 @@ pub(crate) struct HttpTemplate {
     pub(crate) headers: Option<Template>,
     pub(crate) query: Option<Template>,
     pub(crate) body: Option<Template>,
+    pub(crate) output: HttpOutput,
+    pub(crate) redirect: bool,
+    pub(crate) authentication: Option<Authentication>,
+}
+
+/// `with` of `call: openapi`.
+#[derive(Debug)]
+pub(crate) struct OpenApiTemplate {
+    /// The document's URI as written.
+    pub(crate) document: String,
+    pub(crate) operation_id: String,
+    pub(crate) operation: Arc<Value>,
+    pub(crate) parameters: Option<Template>,
     pub(crate) output: HttpOutput,
     pub(crate) redirect: bool,
     pub(crate) authentication: Option<Authentication>,

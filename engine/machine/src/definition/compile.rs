@@ -356,7 +356,17 @@ impl<'a> Compiler<'a> {
                 Err(message) => self.refuse(document.at, message),
             },
             model::SchemaSource::Resource(resource) => {
-                self.refuse(resource.at, "not supported yet: schemas kept elsewhere".to_owned())
+                let uri = &resource.value.endpoint.uri;
+                let lock = self.lock;
+                match lock
+                    .schemas
+                    .get(&uri.value)
+                    .map(|locked| super::Schema::compile(&locked.schema))
+                {
+                    Some(Ok(schema)) => Some(schema),
+                    Some(Err(message)) => self.refuse(uri.at, format!("{}: {message}", uri.value)),
+                    None => self.refuse(uri.at, format!("the schema {} is not known", uri.value)),
+                }
             }
         }
     }

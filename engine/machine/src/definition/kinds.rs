@@ -1,12 +1,16 @@
 //! The kinds of tasks that take some compiling: `for`, `try`, `raise`, `call`.
 
+use std::sync::Arc;
+
 use potok_dsl::model::{self, At, Json, Task};
 use potok_expr::SecretPath;
 use serde_json::Value;
 
+use crate::lock::Lock;
+
 use super::{
     Kind, Loop, Raise, Retry, TextTemplate, Try, UriTemplate,
-    call::{Authentication, Call, HttpTemplate},
+    call::{Authentication, Call, HttpTemplate, OpenApiTemplate},
     compile::{Compiler, FlowReader},
     variables::{Place, Variables},
 };
@@ -151,8 +155,14 @@ impl<'a> Compiler<'a> {
                     key: self.key(task, scope),
                 });
             }
+            model::Call::OpenApi(call) => {
+                let request = Box::new(self.openapi(call, scope)?);
+                return Some(Call::OpenApi {
+                    request,
+                    key: self.key(task, scope),
+                });
+            }
             model::Call::Function { name, with } => return self.function_call(name, with.as_ref(), task, scope),
-            model::Call::OpenApi(_) => "openapi",
             model::Call::AsyncApi(_) => "asyncapi",
             model::Call::Grpc(_) => "grpc",
             model::Call::A2a(_) => "a2a",
@@ -226,6 +236,38 @@ impl<'a> Compiler<'a> {
             body,
             output: http.output.into(),
             redirect: http.redirect,
+            authentication,
+        })
+    }
+
+    fn openapi(&mut self, call: &'a model::OpenApiCall, scope: &Variables) -> Option<OpenApiTemplate> {
+        let (document, operation) = (&call.document.value.endpoint.uri, &call.operation);
+        let parameters = call
+            .parameters
+            .as_ref()
+            .map(|json| self.template(json, Place::Task, scope));
+        let authentication = match &call.authentication {
+            Some(reference) => Some(self.authentication(&reference.value, scope)?),
+            None => None,
+        };
+        let lock = self.lock;
+        let Some(locked) = lock
+            .operations
+            .get(&Lock::operation_key(&document.value, &operation.value))
+        else {
+            let message = format!("the operation '{}' of {} is not known", operation.value, document.value);
+            return self.refuse(operation.at, message);
+        };
+        Some(OpenApiTemplate {
+            document: document.value.clone(),
+            operation_id: operation.value.clone(),
+            operation: Arc::clone(&locked.operation),
+            parameters: match parameters {
+                Some(parameters) => Some(parameters?),
+                None => None,
+            },
+            output: call.output.into(),
+            redirect: call.redirect,
             authentication,
         })
     }

@@ -91,6 +91,10 @@ impl Step<'_> {
                 ))
             }
             Call::Http { request, key } => Ok((Request::Http(self.http(task, request)?), false, key.as_ref())),
+            Call::OpenApi { request, key } => {
+                let request = Request::OpenApi(self.openapi(task, request)?);
+                Ok((request, false, key.as_ref()))
+            }
             Call::Task { .. } => Err(wrong("a task of use.functions is no request".to_owned())),
         }
     }
@@ -156,6 +160,10 @@ fn digest_of(request: &Request) -> String {
         Request::Http(request) => {
             digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
             digest::short([b"http".as_slice(), &text])
+        }
+        Request::OpenApi(request) => {
+            digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
+            digest::short([b"openapi".as_slice(), &text])
         }
     }
 }

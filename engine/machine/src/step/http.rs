@@ -1,4 +1,6 @@
-//! `call: http`: everything in the request that has to be evaluated.
+//! `call: http` and `call: openapi`: everything in the request that has to be evaluated.
+
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use potok_dsl::Problem;
@@ -11,8 +13,8 @@ use super::{
     values::{brief, wrong},
 };
 use crate::{
-    definition::{Authentication, HttpTemplate, Place},
-    effect::{HttpRequest, QueryValue},
+    definition::{Authentication, HttpTemplate, OpenApiTemplate, Place},
+    effect::{HttpRequest, OpenApiRequest, QueryValue},
 };
 
 impl Step<'_> {
@@ -37,6 +39,31 @@ impl Step<'_> {
             headers: strings(members(&template.headers, "with.headers")?, "with.headers")?,
             query: parameters(members(&template.query, "with.query")?, "with.query")?,
             body,
+            output: template.output,
+            redirect: template.redirect,
+            authentication,
+        })
+    }
+
+    /// An operation of an API with its parameters.
+    pub(super) fn openapi(&self, task: &Taken, template: &OpenApiTemplate) -> Result<OpenApiRequest, Problem> {
+        let what = "with.parameters";
+        let parameters = match &template.parameters {
+            None => Map::new(),
+            Some(parameters) => object(
+                self.template(parameters, &task.input, &self.scope(task, Place::Task), what)?,
+                what,
+            )?,
+        };
+        let authentication = match &template.authentication {
+            None => None,
+            Some(policy) => Some(self.authentication(task, policy, "with.authentication")?),
+        };
+        Ok(OpenApiRequest {
+            document: template.document.clone(),
+            operation_id: template.operation_id.clone(),
+            operation: Arc::clone(&template.operation),
+            parameters,
             output: template.output,
             redirect: template.redirect,
             authentication,

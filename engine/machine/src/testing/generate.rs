@@ -7,9 +7,9 @@ use potok_expr::Evaluator;
 use serde_json::{Map, Value, json};
 
 use super::Random;
-use crate::{CallEffect, Definition, Lock, LockedFunction};
+use crate::{CallEffect, Definition, Lock, LockedFunction, LockedOperation, LockedSchema};
 
-/// What [`workflow`]'s workflows may call: `test.pure` and `test.effect`.
+/// What tests are bound to: the functions `test.pure` and `test.effect`, the operation `getPet` and a schema under `https://api.example`.
 #[must_use]
 pub fn lock() -> Lock {
     let function = |name: &str, pure| {
@@ -25,6 +25,22 @@ pub fn lock() -> Lock {
     };
     Lock {
         functions: [function("test.pure", true), function("test.effect", false)].into(),
+        operations: [(
+            Lock::operation_key("https://api.example/openapi.json", "getPet"),
+            LockedOperation {
+                document: "cc".repeat(32),
+                operation: Arc::new(json!({ "method": "get" })),
+            },
+        )]
+        .into(),
+        schemas: [(
+            "https://api.example/pet.json".to_owned(),
+            LockedSchema {
+                document: "dd".repeat(32),
+                schema: json!({ "type": "object", "required": ["id"] }),
+            },
+        )]
+        .into(),
     }
 }
 

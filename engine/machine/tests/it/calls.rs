@@ -247,3 +247,95 @@ do:
         .collect();
     assert_eq!(limits, [Some(600_000), Some(1_200_000), None]);
 }
+
+#[test]
+fn a_query_may_have_a_list_and_a_template_several_names() {
+    let with = "{ method: get, endpoint: 'https://example.com/{a,none,b}/{c:2}', query: '${ .q }' }";
+    let input =
+        json!({ "a": 1, "b": "x y", "c": "long", "q": { "tag": ["a", 2, true], "one": "1", "none": null, "no": [] } });
+    let found = http(with, input).unwrap();
+    assert_eq!(found.uri, "https://example.com/1,x%20y/lo");
+    assert_eq!(
+        json!(found.query),
+        json!({ "tag": ["a", "2", "true"], "one": "1", "no": [] })
+    );
+    let found = http(
+        "{ method: get, endpoint: 'https://x.y', query: '${ . }' }",
+        json!({ "a": [[1]] }),
+    )
+    .unwrap_err();
+    let said = "with.query.a must be text or a number, not an array of 1 items";
+    assert_eq!(found.detail.as_deref(), Some(said));
+}
+
+#[test]
+fn the_uris_of_a_policy_are_templates() {
+    let with = r"
+      method: get
+      endpoint:
+        uri: https://example.com
+        authentication:
+          oauth2:
+            authority: 'https://login.example.com/{tenant}'
+            endpoints: { token: '/{tenant}/token' }
+            grant: client_credentials
+            client: { id: '${ .id }', secret: '{tenant}' }
+";
+    let body = format!("do:\n- ask:\n    call: http\n    with:{with}");
+    let driver = start(&body, json!({ "tenant": "a/b", "id": "me" }));
+    let Some(Request::Http(request)) = driver.calls().next().map(|call| call.request.clone()) else {
+        panic!("{:?}", driver.machine.outcome())
+    };
+    let policy = &request.authentication.unwrap()["oauth2"];
+    assert_eq!(policy["authority"], "https://login.example.com/a%2Fb");
+    assert_eq!(policy["endpoints"]["token"], "/a%2Fb/token");
+    assert_eq!(policy["client"], json!({ "id": "me", "secret": "{tenant}" }));
+}
+
+const PET: &str = r"
+use: { authentications: { mine: { bearer: { token: '${ .token }' } } } }
+do:
+  - ask:
+      call: openapi
+      with:
+        document: { endpoint: https://api.example/openapi.json }
+        operationId: getPet
+        parameters: { petId: '${ .id }', tags: [a, '${ .tag }'] }
+        authentication: { use: mine }
+        output: response
+        redirect: true
+";
+
+#[test]
+fn an_operation_goes_with_its_parameters() {
+    let driver = start(PET, json!({ "id": 7, "tag": "b", "token": "hush" }));
+    let call = driver.calls().next().unwrap().clone();
+    assert!(!call.pure);
+    let Request::OpenApi(request) = &call.request else {
+        panic!("{call:?}")
+    };
+    assert_eq!(
+        (request.document.as_str(), request.operation_id.as_str()),
+        ("https://api.example/openapi.json", "getPet")
+    );
+    assert_eq!(json!(request.parameters), json!({ "petId": 7, "tags": ["a", "b"] }));
+    assert_eq!(*request.operation, json!({ "method": "get" }));
+    assert_eq!(request.authentication, Some(json!({ "bearer": { "token": "hush" } })));
+    assert_eq!((request.output, request.redirect), (HttpOutput::Response, true));
+    assert_eq!(
+        serde_json::from_value::<Request>(json!(call.request)).unwrap(),
+        call.request
+    );
+    let other = start(PET, json!({ "id": 8, "tag": "b", "token": "hush" }));
+    assert_ne!(other.calls().next().unwrap().digest, call.digest);
+    let (outcome, _) = run_with(PET, json!({ "id": 7 }), &mut |_| Ok(json!("pet")));
+    assert_eq!(completed(outcome), "pet");
+}
+
+#[test]
+fn a_schema_that_is_kept_elsewhere_is_held_to() {
+    let body =
+        "input: { schema: { resource: { endpoint: https://api.example/pet.json } } }\ndo: [{ t: { set: { x: 1 } } }]";
+    assert_eq!(output(body, json!({ "id": 1 })), json!({ "x": 1 }));
+    assert!(error(body, json!({})).is(potok_dsl::ErrorType::Validation));
+}

@@ -91,3 +91,14 @@ fn what_is_not_executed_yet() {
         "do:\n  - a: { fork: { branches: [{ b: { run: { shell: { command: ls } } } }] } }\n  - c: { call: grpc, with: { proto: { endpoint: 'https://a' }, service: { name: a, host: b }, method: c } }"
     ));
 }
+
+#[test]
+fn what_was_not_fetched_is_not_known() {
+    let body = r"
+input: { schema: { resource: { endpoint: https://api.example/other.json } } }
+do:
+  - a: { call: openapi, with: { document: { endpoint: https://api.example/openapi.json }, operationId: other } }
+  - b: { call: http, with: { method: get, endpoint: 'https://x.y/{?q}' } }
+";
+    insta::assert_snapshot!(said(body));
+}

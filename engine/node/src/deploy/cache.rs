@@ -5,13 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use potok_dsl::{Diagnostics, Timestamp, WorkflowId};
-use potok_expr::Evaluator;
+use potok_dsl::{Timestamp, WorkflowId};
 use potok_journal::{DefinitionFilter, DefinitionRow, Store, StoreError, Write, Written};
 use potok_machine::Lock;
-use potok_wasm::{FunctionInfo, Host};
+use potok_wasm::FunctionInfo;
 
-use super::{DeployError, Prepared, diff, one_step};
+use super::{Binder, DeployError, Prepared, diff, one_step};
 use crate::{Deployment, WorkflowView};
 
 /// How many compiled definitions are kept.
@@ -26,8 +25,7 @@ pub(crate) const FUNCTIONS: &str = "functions";
 /// Deployed definitions.
 pub struct Deployments {
     store: Arc<dyn Store>,
-    host: Host,
-    evaluator: Evaluator,
+    binder: Binder,
     known: Mutex<Known>,
 }
 
@@ -41,18 +39,34 @@ struct Known {
 }
 
 impl Deployments {
-    pub(crate) fn new(store: Arc<dyn Store>, host: Host, evaluator: Evaluator) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, binder: Binder) -> Self {
         Self {
             store,
-            host,
-            evaluator,
+            binder,
             known: Mutex::default(),
         }
     }
 
-    /// Prepares a text; nothing is kept.
-    pub(crate) fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Diagnostics> {
-        Prepared::new(file, text, &self.host, &self.evaluator)
+    /// What prepares texts; nothing is kept of it.
+    pub(crate) fn binder(&self) -> &Binder {
+        &self.binder
+    }
+
+    /// The definition that is deployed for good with this very text, which is bound as it was then.
+    pub(crate) async fn known(&self, text: &str) -> Result<Option<Arc<Prepared>>, StoreError> {
+        let Ok(parsed) = potok_dsl::parse("text", text) else {
+            return Ok(None);
+        };
+        let document = &parsed.workflow.document;
+        let id = WorkflowId {
+            namespace: document.namespace.value.clone(),
+            name: document.name.value.clone(),
+            version: document.version.value.clone(),
+        };
+        match self.store.definition_by_id(&id).await? {
+            Some(row) if row.source == text => self.compile(&row).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Stores a prepared definition.
@@ -112,9 +126,9 @@ impl Deployments {
         if let Some(known) = self.lock().steps.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let prepared = self
-            .prepare(&function.canonical, &one_step(function))
-            .map_err(DeployError::Invalid)?;
+        let text = one_step(function);
+        let prepared = self.binder.prepare(&function.canonical, &text).await;
+        let prepared = prepared.map_err(DeployError::Invalid)?;
         let (_, prepared) = self.put(prepared, true, now).await?;
         let mut known = self.lock();
         if known.steps.len() >= KEPT {
@@ -144,7 +158,7 @@ impl Deployments {
         }
         let damaged = |why: String| StoreError::Corrupt(format!("definition {} of {}: {why}", row.hash, row.id));
         let lock: Lock = serde_json::from_value(row.lock.clone()).map_err(|e| damaged(e.to_string()))?;
-        let prepared = Prepared::stored(&row.source, lock, &self.evaluator).map_err(damaged)?;
+        let prepared = Prepared::stored(&row.source, lock, self.binder.evaluator()).map_err(damaged)?;
         Ok(self.keep(prepared))
     }
 

@@ -2,25 +2,27 @@
 //!
 //! A stored definition is bound to its lock and never validated again: [`Prepared::stored`] compiles it as it was.
 
+mod binder;
 mod cache;
-mod functions;
+mod needs;
+mod resources;
 mod step;
 
 use std::sync::Arc;
 
 pub use potok_dsl::{Diagnostic, Diagnostics, Parsed};
 use potok_dsl::{
-    ErrorType, FunctionName, Problem, WorkflowId,
+    ErrorType, Problem, WorkflowId,
     model::{Document, Workflow},
 };
 use potok_expr::Evaluator;
-use potok_machine::{Definition, Lock, LockedFunction};
-use potok_wasm::Host;
+use potok_machine::{Definition, Lock};
 use sha2::{Digest, Sha256};
 
 use crate::{core::Deployed, schedule::Plan};
+pub use binder::Binder;
 pub use cache::Deployments;
-pub use functions::called;
+pub use needs::called;
 pub(crate) use step::one_step;
 
 /// A definition that is ready to run.
@@ -39,40 +41,6 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares a text for running.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it, in the order of its places, and what looks wrong.
-    pub fn new(file: &str, text: &str, host: &Host, evaluator: &Evaluator) -> Result<Self, Diagnostics> {
-        let parsed = potok_dsl::parse(file, text)?;
-        let wrong = |list: Vec<Diagnostic>| Diagnostics {
-            file: file.to_owned(),
-            source: Arc::from(text),
-            list,
-        };
-        let mut unsupported = potok_dsl::unsupported_without_events(&parsed.workflow);
-        if !unsupported.is_empty() {
-            for diagnostic in &mut unsupported {
-                diagnostic.message = format!("{} (line {})", diagnostic.message, diagnostic.at.line);
-            }
-            return Err(wrong(unsupported));
-        }
-        let lock = lock(&parsed.workflow, host).map_err(&wrong)?;
-        let mut found = potok_dsl::lint(&parsed, &|name| schema(name, host));
-        match Self::bound(Arc::new(parsed), lock, evaluator) {
-            Ok(prepared) if !found.iter().any(Diagnostic::is_error) => Ok(Self {
-                warnings: found,
-                ..prepared
-            }),
-            Ok(_) => Err(wrong(found)),
-            Err(errors) => {
-                found.extend(errors);
-                found.sort_by_key(|diagnostic| diagnostic.at);
-                Err(wrong(found))
-            }
-        }
-    }
-
     /// Compiles a stored text with the lock that it was deployed with.
     ///
     /// # Errors
@@ -121,40 +89,6 @@ impl Prepared {
     }
 }
 
-/// The schema of a function's arguments, by the name that a workflow calls it by.
-fn schema(name: &str, host: &Host) -> Option<serde_json::Value> {
-    let function = host.resolve(&name.parse::<FunctionName>().ok()?).ok()?;
-    Some(function.input_schema.clone())
-}
-
-/// Binds every function that a workflow calls to the component that has it now.
-fn lock(workflow: &Workflow, host: &Host) -> Result<Lock, Vec<Diagnostic>> {
-    let mut lock = Lock::default();
-    let mut wrong = Vec::new();
-    for name in called(workflow) {
-        let found = name
-            .value
-            .parse::<FunctionName>()
-            .map_err(|e| Diagnostic::new(name.at, e.to_string()))
-            .and_then(|function| {
-                host.resolve(&function)
-                    .map_err(|e| Diagnostic::new(name.at, e.to_string()))
-            });
-        match found {
-            Ok(info) => {
-                let function = LockedFunction {
-                    component: info.component.clone(),
-                    function: info.canonical.clone(),
-                    pure: info.pure,
-                };
-                lock.functions.insert(name.value.clone(), function);
-            }
-            Err(diagnostic) => wrong.push(diagnostic),
-        }
-    }
-    if wrong.is_empty() { Ok(lock) } else { Err(wrong) }
-}
-
 /// The hash of what steers a run: the text and its lock.
 fn hash(text: &str, lock: &Lock) -> String {
     let mut hasher = Sha256::new();
@@ -165,7 +99,24 @@ fn hash(text: &str, lock: &Lock) -> String {
             hasher.update(part.as_bytes());
         }
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let operations = lock.operations.iter().map(|(key, locked)| (1, key, &locked.document));
+    let schemas = lock.schemas.iter().map(|(key, locked)| (2, key, &locked.document));
+    for (kind, key, document) in operations.chain(schemas) {
+        hasher.update([kind]);
+        hasher.update(key.as_bytes());
+        hasher.update([0]);
+        hasher.update(document.as_bytes());
+    }
+    digits(&hasher.finalize())
+}
+
+/// The SHA-256 of some bytes, in hex.
+fn hex(bytes: &[u8]) -> String {
+    digits(&Sha256::digest(bytes))
+}
+
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What differs between two texts, as a unified diff.

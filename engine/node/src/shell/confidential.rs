@@ -13,7 +13,7 @@ use potok_wasm::{Host, Row, Statement, TableError, Tables};
 use serde_json::Value;
 
 /// The members of a request that are JSON: a placeholder alone may become any value there. All others are text.
-const JSON: [&str; 2] = ["args", "body"];
+const JSON: [&str; 3] = ["args", "body", "parameters"];
 
 /// Puts the secrets that a call needs into its request. `None` when its workflow reads no secrets.
 pub(super) async fn reveal(

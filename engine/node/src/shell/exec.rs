@@ -3,11 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
-use potok_calls::{HttpCaller, HttpContext};
-use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
-use potok_machine::{CallEffect, QueryValue, Request};
+use potok_calls::{
+    HttpCaller, HttpContext,
+    openapi::{Manner, Operation},
+};
+use potok_dsl::{ErrorType, Problem, RunId, Timestamp, model};
+use potok_machine::{CallEffect, HttpOutput, QueryValue, Request};
 use potok_secrets::Vault;
 use potok_wasm::{CallContext, Host, Tables};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
     sync::Semaphore,
@@ -104,6 +108,10 @@ impl Executor {
         confidential: bool,
     ) -> Result<Value, Problem> {
         let deadline = deadline.into_std();
+        let http = HttpContext {
+            idempotency_key: effect.idempotency_key.clone(),
+            deadline,
+        };
         match effect.request {
             Request::Function { function, args } => {
                 let cx = CallContext {
@@ -126,22 +134,21 @@ impl Executor {
                     headers: request.headers,
                     query: pairs(&request.query),
                     body: request.body,
-                    output: match request.output {
-                        potok_machine::HttpOutput::Raw => potok_dsl::model::HttpOutput::Raw,
-                        potok_machine::HttpOutput::Content => potok_dsl::model::HttpOutput::Content,
-                        potok_machine::HttpOutput::Response => potok_dsl::model::HttpOutput::Response,
-                    },
+                    output: output(request.output),
+                    redirect: request.redirect,
+                    authentication: request.authentication,
+                };
+                self.http.call(&request, http).await
+            }
+            Request::OpenApi(request) => {
+                let operation = Operation::deserialize(&*request.operation).map_err(|error| unreadable(&error))?;
+                let manner = Manner {
+                    output: output(request.output),
                     redirect: request.redirect,
                     authentication: request.authentication,
                 };
                 self.http
-                    .call(
-                        &request,
-                        HttpContext {
-                            idempotency_key: effect.idempotency_key,
-                            deadline,
-                        },
-                    )
+                    .call(&operation.request(&request.parameters, manner)?, http)
                     .await
             }
         }
@@ -158,4 +165,23 @@ fn pairs(query: &IndexMap<String, QueryValue>) -> Vec<(String, String)> {
             .collect::<Vec<_>>()
     };
     query.iter().flat_map(one).collect()
+}
+
+fn output(output: HttpOutput) -> model::HttpOutput {
+    match output {
+        HttpOutput::Raw => model::HttpOutput::Raw,
+        HttpOutput::Content => model::HttpOutput::Content,
+        HttpOutput::Response => model::HttpOutput::Response,
+    }
+}
+
+/// The operation was locked by a version that wrote it in another way.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    Problem::new(
+        ErrorType::Configuration,
+        "Operation cannot be read",
+        format!(
+            "the operation was deployed by another version of Potok ({error}): deploy the workflow under a new version"
+        ),
+    )
 }
