@@ -48,6 +48,8 @@ struct Trigger {
     plan: Plan,
     state: TriggerState,
     starting: Option<Timestamp>,
+    /// A run that ended before anybody could say that it had started, and when: a short run is over before its start is acknowledged.
+    ended: Option<(RunId, Timestamp)>,
 }
 
 /// All triggers of a node.
@@ -81,14 +83,14 @@ impl Scheduler {
             state.next_at = plan.after_end(now);
         }
         acts.push(Act::Save(Arc::clone(&key), state.clone()));
-        self.triggers.insert(
-            key,
-            Trigger {
-                plan,
-                state,
-                starting: None,
-            },
-        );
+        let mut trigger = Trigger {
+            plan,
+            state,
+            starting: None,
+            ended: None,
+        };
+        trigger.start_next(&key, acts);
+        self.triggers.insert(key, trigger);
     }
 
     /// Takes a trigger away.
@@ -133,6 +135,10 @@ impl Scheduler {
         trigger.starting = None;
         trigger.state.waiting.pop_front();
         trigger.state.active = run.or(trigger.state.active);
+        let ended = trigger.ended.take();
+        if let Some((_, at)) = ended.filter(|(ended, _)| trigger.state.active == Some(*ended)) {
+            trigger.over(at);
+        }
         acts.push(Act::Save(Arc::clone(&key), trigger.state.clone()));
         trigger.start_next(&key, acts);
     }
@@ -144,18 +150,24 @@ impl Scheduler {
             return;
         };
         if trigger.state.active != Some(run) {
+            trigger.ended = trigger.starting.map(|_| (run, now));
             return;
         }
-        trigger.state.active = None;
-        if let Some(at) = trigger.plan.after_end(now) {
-            trigger.state.next_at = Some(at);
-        }
+        trigger.over(now);
         acts.push(Act::Save(Arc::clone(&key), trigger.state.clone()));
         trigger.start_next(&key, acts);
     }
 }
 
 impl Trigger {
+    /// The run that it started last has ended.
+    fn over(&mut self, at: Timestamp) {
+        self.state.active = None;
+        if let Some(next) = self.plan.after_end(at) {
+            self.state.next_at = Some(next);
+        }
+    }
+
     /// Its time has come.
     fn due(&mut self, key: &TriggerKey, now: Timestamp, acts: &mut Vec<Act>) {
         let due = passed(&self.plan, &mut self.state, now);

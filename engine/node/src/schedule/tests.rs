@@ -150,3 +150,40 @@ fn after_counts_from_the_end() {
     scheduler.ended("k", run(1), Timestamp(70_000), &mut acts);
     assert_eq!(scheduler.wakeup(), Some(Timestamp(75_000)));
 }
+
+/// Found by scenarios: the end of a run that does nothing is told before its start is.
+#[test]
+fn a_run_that_ends_before_its_start_is_told_is_over() {
+    let after = Plan {
+        rhythm: Rhythm::After(Millis(300)),
+        overlap: Overlap::Skip,
+        catch_up: CatchUp::Latest,
+    };
+    let skips = every(1_000, Overlap::Skip, CatchUp::Latest);
+    for (plan, first, next) in [(after, 0, 405), (skips, 1_000, 2_000)] {
+        let mut scheduler = Scheduler::default();
+        let mut acts = Vec::new();
+        scheduler.set("k".into(), plan, None, Timestamp(0), &mut acts);
+        scheduler.tick(Timestamp(first), &mut acts);
+        assert_eq!(fires(&acts), [first]);
+        acts.clear();
+        scheduler.ended("k", run(1), Timestamp(first + 105), &mut acts);
+        scheduler.started("k", Some(run(1)), &mut acts);
+        assert_eq!(scheduler.wakeup(), Some(Timestamp(next)));
+        scheduler.tick(Timestamp(next), &mut acts);
+        assert_eq!(fires(&acts), [next]);
+    }
+}
+
+/// Found by scenarios: nothing else may have happened on the node for a minute.
+#[test]
+fn what_is_due_when_it_is_deployed_starts_at_once() {
+    let after = Plan {
+        rhythm: Rhythm::After(Millis(300)),
+        overlap: Overlap::Skip,
+        catch_up: CatchUp::Latest,
+    };
+    let mut acts = Vec::new();
+    Scheduler::default().set("k".into(), after, None, Timestamp(7), &mut acts);
+    assert_eq!(fires(&acts), [7]);
+}
