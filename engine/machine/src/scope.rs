@@ -119,7 +119,7 @@ impl Scope<'_> {
 
     /// The version is that of the semantics, not of the program: a run must see the same one after an upgrade.
     fn runtime_descriptor(&self) -> Value {
-        json!({ "name": "potok", "version": self.state.semantics.to_string() })
+        json!({ "name": "potok", "version": self.state.semantics.to_string(), "metadata": {} })
     }
 }
 

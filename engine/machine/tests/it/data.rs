@@ -86,7 +86,10 @@ do:
         ".x"
     );
     assert_eq!(found["workflow"]["startedAt"], started);
-    assert_eq!(found["runtime"], json!({ "name": "potok", "version": "1" }));
+    assert_eq!(
+        found["runtime"],
+        json!({ "name": "potok", "version": "1", "metadata": {} })
+    );
     assert_eq!(found["authorization"], json!(null));
 }
 
