@@ -1,0 +1,116 @@
+Feature: Functions
+  Calls by name: tasks of the workflow's own, and functions of the catalog.
+
+  @use.functions
+  Scenario: A task by its name, with its own input
+    Given a workflow:
+      """yaml
+      use:
+        functions:
+          double:
+            input: { schema: { document: { required: [n] } } }
+            set: { doubled: '${ .n * 2 }' }
+            output: { as: .doubled }
+          nested:
+            do:
+              - a: { set: { n: '${ .n + 1 }' } }
+              - b: { call: double, with: { n: '${ .n }' } }
+      do:
+        - first: { call: double, with: { n: '${ .n }' } }
+        - second: { call: nested, with: { n: '${ . }' } }
+      """
+    And the workflow input is:
+      """yaml
+      n: 3
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      14
+      """
+
+  @use.functions @negative
+  Scenario: Arguments that do not fit the function's schema
+    Given a workflow:
+      """yaml
+      use:
+        functions:
+          double:
+            input: { schema: { document: { required: [n] } } }
+            set: { doubled: '${ .n * 2 }' }
+      do:
+        - first: { call: double, with: { m: 1 } }
+      """
+    When the workflow is executed
+    Then the workflow should fault with error:
+      """yaml
+      type: https://open-workflow-specification.org/spec/1.0.0/errors/validation
+      """
+
+  @use.functions @negative
+  Scenario: A function that does not exist
+    Given a workflow:
+      """yaml
+      do:
+        - first:
+            call: double
+      """
+    When the workflow is deployed
+    Then the definition should be refused at line 3 saying "double"
+
+  @use.functions @negative
+  Scenario: A function that calls itself
+    Given a workflow:
+      """yaml
+      use:
+        functions:
+          again: { call: again }
+      do:
+        - first: { call: again }
+      """
+    When the workflow is deployed
+    Then the definition should be refused at line 3 saying "again"
+
+  @call.function
+  Scenario Outline: A function of the default catalog
+    Given a workflow:
+      """yaml
+      do:
+        - split: { call: '<function>', with: { chapters: [{ title: One, text: One. Two. }] } }
+      """
+    When the workflow is executed
+    Then the workflow should complete
+
+    Examples:
+      | function           |
+      | text.split         |
+      | text.split:1.0.0   |
+      | text.split:1.0.0@default |
+
+  @call.function @negative
+  Scenario: A version that the catalog does not have
+    Given a workflow:
+      """yaml
+      do:
+        - split:
+            call: text.split:99.0.0
+            with: { chapters: [] }
+      """
+    When the workflow is deployed
+    Then the definition should be refused at line 3 saying "99.0.0"
+
+  @call.function @negative
+  Scenario: Arguments that the function does not take
+    Given a workflow:
+      """yaml
+      do:
+        - split:
+            call: text.split
+            with: { chapters: '${ .chapters }' }
+      """
+    And the workflow input is:
+      """yaml
+      chapters: 7
+      """
+    When the workflow is executed
+    Then the workflow should fault with a validation error at "/do/0/split"
