@@ -52,7 +52,7 @@ impl HttpCaller {
         let place = place(&url);
         let credentials = authentication.map(Credentials::read).transpose()?;
         let fetching = async {
-            let (_, response) = self.authenticated(url, &request, &cx, credentials.as_ref()).await?;
+            let (_, response, _) = self.authenticated(url, &request, &cx, credentials.as_ref()).await?;
             if !response.status().is_success() {
                 return Err(response::status_problem(&response, &place));
             }

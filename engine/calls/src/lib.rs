@@ -11,6 +11,7 @@ mod body;
 mod content;
 mod egress;
 mod fetch;
+mod mask;
 pub mod openapi;
 mod redirect;
 mod request;
@@ -29,6 +30,7 @@ pub use reqwest::Url;
 
 pub use egress::{AddressKind, Egress, EgressPolicy, Refused, RuleError, SendError, SetupError};
 pub use fetch::{DOCUMENT_LIMIT, Document, parse as parse_document};
+use mask::Mask;
 use request::place;
 
 /// The largest body that is taken, in bytes, after decompression.
@@ -102,8 +104,9 @@ impl HttpCaller {
         }
         let credentials = request.authentication.as_ref().map(Credentials::read).transpose()?;
         let exchange = async {
-            let (sent, response) = self.authenticated(url, request, &cx, credentials.as_ref()).await?;
-            response::output(response, request, &sent).await
+            let (sent, response, mask) = self.authenticated(url, request, &cx, credentials.as_ref()).await?;
+            let output = response::output(response, request, &sent, &mask).await;
+            output.map_err(|problem| mask.problem(problem))
         };
         tokio::time::timeout(left, exchange)
             .await
@@ -117,7 +120,7 @@ impl HttpCaller {
         request: &HttpRequest,
         cx: &HttpContext,
         credentials: Option<&Credentials>,
-    ) -> Result<(Value, Response), Problem> {
+    ) -> Result<(Value, Response, Mask), Problem> {
         let mut refused = None;
         loop {
             let header = match credentials {
@@ -131,7 +134,11 @@ impl HttpCaller {
                 refused = header;
                 continue;
             }
-            return Ok((sent, response));
+            let mask = match header {
+                Some(header) if credentials.is_some_and(Credentials::can_be_renewed) => Mask::of(&header),
+                _ => Mask::default(),
+            };
+            return Ok((sent, response, mask));
         }
     }
 

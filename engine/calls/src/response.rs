@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use crate::content::Kind;
+use crate::mask::Mask;
 use crate::request::{headers, place};
 use crate::{BODY_LIMIT, HttpRequest, broken};
 
@@ -19,7 +20,12 @@ const SHOWN: usize = 4 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads a response into the output that the task asked for.
-pub(crate) async fn output(response: Response, request: &HttpRequest, sent: &Value) -> Result<Value, Problem> {
+pub(crate) async fn output(
+    response: Response,
+    request: &HttpRequest,
+    sent: &Value,
+    mask: &Mask,
+) -> Result<Value, Problem> {
     let status = response.status();
     let place = &*place(response.url());
     let kind = Kind::of(
@@ -41,7 +47,8 @@ pub(crate) async fn output(response: Response, request: &HttpRequest, sent: &Val
             "{place} answered with more than {BODY_LIMIT} bytes"
         )));
     }
-    Ok(match request.output {
+    let bytes = mask.bytes(bytes);
+    let mut output = match request.output {
         HttpOutput::Raw => Value::String(STANDARD.encode(bytes)),
         HttpOutput::Content => content(kind, bytes, place)?,
         HttpOutput::Response => json!({
@@ -50,7 +57,9 @@ pub(crate) async fn output(response: Response, request: &HttpRequest, sent: &Val
             "headers": shown,
             "content": content(kind, bytes, place)?,
         }),
-    })
+    };
+    mask.value(&mut output);
+    Ok(output)
 }
 
 /// The error that a status is, with what the server said.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use potok_calls::{HttpCaller, HttpContext, HttpRequest};
+use potok_dsl::model::HttpOutput;
 use potok_dsl::{ErrorType, Problem};
 use potok_testing::{Reply, Request, Server, nobody};
 use serde_json::{Value, json};
@@ -405,4 +407,38 @@ async fn issuers_are_checked() {
         .await
         .unwrap_err();
     assert!(problem.is(ErrorType::Authentication) && api.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_a_server_repeats_is_hidden() {
+    let tokens = Server::always(Reply::Json(200, json!({ "access_token": "tok/en-canary" }))).await;
+    let echo = Server::start(|request: &Request| {
+        let said = request.header("authorization").unwrap_or_default().to_owned();
+        let status = if request.target == "/fails" { 500 } else { 200 };
+        if request.target == "/plain" {
+            return full(200, "text/plain", said);
+        }
+        let body = format!("{{\"said\": [\"{}\"], \"{said}\": 1}}", said.replace('/', "\\/"));
+        Reply::Full(status, vec![("Content-Type", "application/json".into()), ("X-Said", said)], body.into_bytes())
+    })
+    .await;
+    let caller = caller("127.0.0.1");
+    for output in [HttpOutput::Content, HttpOutput::Response] {
+        let request = HttpRequest {
+            output,
+            ..with(&echo.url(), "oauth2", policy(&tokens.url()))
+        };
+        let shown = call(&caller, &request).await.unwrap().to_string();
+        assert!(!shown.contains("canary") && shown.contains("Bearer ***"), "{shown}");
+    }
+    let raw = HttpRequest {
+        output: HttpOutput::Raw,
+        ..with(&format!("{}/plain", echo.url()), "oauth2", policy(&tokens.url()))
+    };
+    let raw = call(&caller, &raw).await.unwrap();
+    let bytes = STANDARD.decode(raw.as_str().unwrap()).unwrap();
+    assert_eq!(String::from_utf8(bytes).unwrap(), "Bearer ***");
+    let failing = with(&format!("{}/fails", echo.url()), "oauth2", policy(&tokens.url()));
+    let shown = serde_json::to_string(&call(&caller, &failing).await.unwrap_err()).unwrap();
+    assert!(!shown.contains("canary") && shown.contains("***"), "{shown}");
 }
