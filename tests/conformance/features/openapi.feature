@@ -229,7 +229,7 @@ Feature: OpenAPI calls
         - say: { set: { id: '${ .id }' } }
       """
     When the workflow is executed
-    Then the start should be refused saying "id"
+    Then the workflow should fault with a validation error at "/input"
 
   @schema.resource @negative
   Scenario: A schema that is not where it should be

@@ -35,7 +35,7 @@ pub async fn run(filter: &str) {
         "{TABLE} names examples that are not there: {unknown:?}"
     );
     let chosen = names.iter().filter(|name| {
-        let name = format!("examples/{name}");
+        let name = format!("examples/{name}.yaml");
         name.contains(filter) && !crate::is_pending(&name)
     });
     let cases = chosen.flat_map(|name| match rows.get(name) {
