@@ -94,7 +94,7 @@ do:
       export: { as: '$context + .' }
   - failed:
       try:
-        - ask: { call: demo.fail, with: { fault: { kind: canary, status: 500, title: '${ $secrets.apikey }', detail: '${ "at " + $secrets.apikey }', data: '${ $secrets.apikey }' } } }
+        - ask: { call: demo.fail, with: { kind: canary, status: 500, title: '${ $secrets.apikey }', detail: '${ "at " + $secrets.apikey }', data: '${ $secrets.apikey }' } }
       catch: { as: problem, do: [{ keep: { set: { failed: '${ $problem }' } } }] }
       export: { as: '$context + .' }
   - trapped:
@@ -152,6 +152,9 @@ async fn no_canary_is_left_anywhere() {
         "{output:#}"
     );
     assert!(output["later"].to_string().contains("[secret:storekey]"), "{output:#}");
+    assert_eq!(output["failed"]["detail"], "at [secret:apikey]", "{output:#}");
+    assert!(output["trapped"].to_string().contains("[secret:apikey]"), "{output:#}");
+    assert!(output["refused"]["data"].to_string().contains("[secret:filekey]"), "{output:#}");
     answers.push(view.to_string());
     for path in [
         format!("/api/v1/runs/{run}/history"),

@@ -15,6 +15,9 @@ use serde_json::Value;
 /// The members of a request that are JSON: a placeholder alone may become any value there. All others are text.
 const JSON: [&str; 3] = ["args", "body", "parameters"];
 
+/// What of a request comes from a document that someone else has written.
+const FOREIGN: &str = "operation";
+
 /// Puts the secrets that a call needs into its request. `None` when its workflow reads no secrets.
 pub(super) async fn reveal(
     effect: &mut CallEffect,
@@ -27,6 +30,10 @@ pub(super) async fn reveal(
     }
     // Requests are plain data, whose serialisation cannot fail.
     let mut request = serde_json::to_value(&effect.request).unwrap_or_default();
+    // What looks like a placeholder there is none.
+    if let Some(foreign) = request.get_mut(FOREIGN) {
+        secret::neutral(foreign);
+    }
     let mut needed = secret::found_in(&request);
     needed.extend(request.get("authentication").and_then(used));
     if let Request::Function { function, .. } = &effect.request {
