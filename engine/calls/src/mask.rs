@@ -54,7 +54,10 @@ impl Mask {
                 members.values_mut().for_each(|member| self.value(member));
                 if members.keys().any(|name| name.contains(token.as_str())) {
                     let old = std::mem::take(members);
-                    members.extend(old.into_iter().map(|(name, value)| (cleaned(&name, token).into_owned(), value)));
+                    members.extend(
+                        old.into_iter()
+                            .map(|(name, value)| (cleaned(&name, token).into_owned(), value)),
+                    );
                 }
             }
             _ => {}

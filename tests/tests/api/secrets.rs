@@ -154,7 +154,10 @@ async fn no_canary_is_left_anywhere() {
     assert!(output["later"].to_string().contains("[secret:storekey]"), "{output:#}");
     assert_eq!(output["failed"]["detail"], "at [secret:apikey]", "{output:#}");
     assert!(output["trapped"].to_string().contains("[secret:apikey]"), "{output:#}");
-    assert!(output["refused"]["data"].to_string().contains("[secret:filekey]"), "{output:#}");
+    assert!(
+        output["refused"]["data"].to_string().contains("[secret:filekey]"),
+        "{output:#}"
+    );
     answers.push(view.to_string());
     for path in [
         format!("/api/v1/runs/{run}/history"),

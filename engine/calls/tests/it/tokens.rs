@@ -419,7 +419,11 @@ async fn a_token_that_a_server_repeats_is_hidden() {
             return full(200, "text/plain", said);
         }
         let body = format!("{{\"said\": [\"{}\"], \"{said}\": 1}}", said.replace('/', "\\/"));
-        Reply::Full(status, vec![("Content-Type", "application/json".into()), ("X-Said", said)], body.into_bytes())
+        Reply::Full(
+            status,
+            vec![("Content-Type", "application/json".into()), ("X-Said", said)],
+            body.into_bytes(),
+        )
     })
     .await;
     let caller = caller("127.0.0.1");
