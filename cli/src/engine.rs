@@ -15,7 +15,7 @@ use potok_rehearse::Pure;
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
 use potok_secrets::{Environment, Files, Source, Vault};
 use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
-use potok_wasm::{CallContext, Grants, Host, HostConfig, InstallError, PluginInfo, Provider, Tables};
+use potok_wasm::{CallContext, FunctionInfo, Grants, Host, HostConfig, InstallError, PluginInfo, Provider, Tables};
 use serde_json::Value;
 
 use crate::{args::EngineArgs, config::Config, exit::Failure};
@@ -255,6 +255,14 @@ pub fn host_with_stored(config: &Config) -> Result<Host, Failure> {
     install_kept(&host, config);
     install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
     Ok(host)
+}
+
+/// What there is to call, by name and version.
+pub fn functions(host: &Host) -> Vec<Arc<FunctionInfo>> {
+    let plugins = host.plugins();
+    let mut functions: Vec<_> = plugins.iter().flat_map(|plugin| plugin.functions.clone()).collect();
+    functions.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    functions
 }
 
 /// Installs what the data directory has, if there is one. Where it cannot be read the log says so: what needs a plugin of it will say that it is

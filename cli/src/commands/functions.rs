@@ -11,12 +11,7 @@ use crate::{
 
 pub async fn functions(config: &Config, args: FunctionsArgs) -> Result<u8, Failure> {
     let host = engine::host_with_stored(config)?;
-    let mut functions: Vec<_> = host
-        .plugins()
-        .iter()
-        .flat_map(|plugin| plugin.functions.clone())
-        .collect();
-    functions.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    let functions = engine::functions(&host);
     if args.json {
         crate::say!("{}", serde_json::to_string_pretty(&functions).unwrap_or_default());
         return Ok(COMPLETED);

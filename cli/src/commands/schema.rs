@@ -10,12 +10,6 @@ use crate::{
 
 pub fn schema(config: &Config) -> Result<u8, Failure> {
     let host = engine::host_with_stored(config)?;
-    let mut functions: Vec<_> = host
-        .plugins()
-        .iter()
-        .flat_map(|plugin| plugin.functions.clone())
-        .collect();
-    functions.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     let callable = |function: &std::sync::Arc<potok_wasm::FunctionInfo>| {
         // A name without a version means the newest one.
         let newest = function.name.parse().ok().and_then(|name| host.resolve(&name).ok());
@@ -29,7 +23,7 @@ pub fn schema(config: &Config) -> Result<u8, Failure> {
             arguments: function.input_schema.clone(),
         }
     };
-    let functions: Vec<Callable> = functions.iter().map(callable).collect();
+    let functions: Vec<Callable> = engine::functions(&host).iter().map(callable).collect();
     let text = serde_json::to_string_pretty(&for_editors(&functions)).unwrap_or_default();
     crate::say!("{text}");
     Ok(COMPLETED)

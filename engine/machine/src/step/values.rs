@@ -15,17 +15,7 @@ use crate::{
 impl Step<'_> {
     /// The variables of an expression of a task.
     pub(super) fn scope<'s>(&'s self, task: &'s Taken, place: Place) -> Scope<'s> {
-        Scope {
-            definition: self.definition,
-            state: self.state,
-            workflow: self.workflow,
-            place,
-            task: Some(task),
-            raw_output: None,
-            output: None,
-            context: None,
-            extra: &[],
-        }
+        self.view().scope(task, place)
     }
 
     /// The variables of an expression of the workflow.
