@@ -8,6 +8,7 @@
 //! knows no store and no plugin but through the node.
 
 mod api;
+mod cloudevents;
 mod docs;
 mod failure;
 mod frame;

@@ -63,7 +63,7 @@ impl Room {
 }
 
 /// Reads a body of at most `limit` bytes, whether it says its length or comes in chunks.
-async fn bytes(request: &Request, body: &mut RequestBody, limit: usize) -> Result<(Vec<u8>, Room)> {
+pub(crate) async fn bytes(request: &Request, body: &mut RequestBody, limit: usize) -> Result<(Vec<u8>, Room)> {
     let too_large = || {
         Failure::<0>(refusal(
             413,
@@ -94,7 +94,7 @@ async fn bytes(request: &Request, body: &mut RequestBody, limit: usize) -> Resul
     }
 }
 
-fn essence(content_type: &str) -> String {
+pub(crate) fn essence(content_type: &str) -> String {
     content_type
         .split(';')
         .next()
@@ -104,7 +104,7 @@ fn essence(content_type: &str) -> String {
 }
 
 /// What `curl --data` and `--data-binary` say unless they are told otherwise.
-const CURL: &str = "application/x-www-form-urlencoded";
+pub(crate) const CURL: &str = "application/x-www-form-urlencoded";
 
 /// What `impl_apirequest_for_payload!` of the framework does, for payloads of our own: a body, taken when its content type fits.
 macro_rules! extracts {

@@ -1,7 +1,8 @@
 //! What the API speaks of, as its schema shows it.
 
 use poem_openapi::{Enum, Object};
-use potok_dsl::{Diagnostic, Problem, WorkflowId};
+use potok_dsl::{Diagnostic, Problem, Timestamp, WorkflowId};
+use potok_journal::EventRow;
 use potok_node::{Deployment, RunView, TaskEvent, WorkflowView};
 use serde_json::Value;
 use uuid::Uuid;
@@ -491,4 +492,139 @@ pub(crate) struct Secret {
 pub(crate) struct Secrets {
     /// The secrets.
     pub secrets: Vec<Secret>,
+}
+
+/// Events that were taken, in the order in which they came.
+#[derive(Debug, Object)]
+pub(crate) struct TakenEvents {
+    pub events: Vec<TakenEvent>,
+}
+
+/// What became of an event.
+#[derive(Debug, Object)]
+pub(crate) struct TakenEvent {
+    /// Its number in the stream.
+    pub sequence: u64,
+    /// Whether one of the same source and id was there already.
+    pub duplicate: bool,
+}
+
+/// A page of the stream.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct EventPage {
+    pub events: Vec<StreamEvent>,
+    /// What to give as `after` for the next page; absent on the last one.
+    pub next: Option<u64>,
+}
+
+/// An event of the stream.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct StreamEvent {
+    /// Its number in the stream.
+    sequence: u64,
+    /// When it was received.
+    received_at: Time,
+    /// The CloudEvent.
+    event: Value,
+}
+
+impl From<EventRow> for StreamEvent {
+    fn from(row: EventRow) -> Self {
+        Self {
+            sequence: row.sequence,
+            received_at: Time(Timestamp(row.received_at)),
+            event: row.event,
+        }
+    }
+}
+
+/// A webhook that is wanted.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct WantedWebhook {
+    /// Where events are to be sent, `http` or `https`.
+    pub url: String,
+    /// Types to send: whole, or the beginning and `*`. When there are none, all but lifecycle events.
+    pub types: Option<Vec<String>>,
+    /// Sources to send; when there are none, all.
+    pub sources: Option<Vec<String>>,
+    /// What to sign with: `whsec_` and 24 to 64 bytes in base64. Left out, one is made.
+    pub secret: Option<String>,
+}
+
+/// A server that is told of events.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub(crate) struct Webhook {
+    id: Uuid,
+    url: String,
+    types: Vec<String>,
+    sources: Vec<String>,
+    created_at: Time,
+    /// Everything up to the event of this number is done with.
+    cursor: u64,
+    /// Since when the next event is refused.
+    failing_since: Option<Time>,
+    /// Why, the last time.
+    last_error: Option<String>,
+    /// What events are signed with; shown when the webhook is registered, and never again.
+    pub secret: Option<String>,
+}
+
+impl From<potok_node::Webhook> for Webhook {
+    fn from(hook: potok_node::Webhook) -> Self {
+        Self {
+            id: Uuid::try_parse(&hook.id).unwrap_or_default(),
+            url: hook.url,
+            types: hook.types,
+            sources: hook.sources,
+            created_at: Time(Timestamp(hook.created_at)),
+            cursor: hook.cursor,
+            failing_since: hook.failing_since.map(|at| Time(Timestamp(at))),
+            last_error: hook.last_error,
+            secret: None,
+        }
+    }
+}
+
+/// All webhooks.
+#[derive(Debug, Object)]
+pub(crate) struct Webhooks {
+    pub webhooks: Vec<Webhook>,
+}
+
+/// Events that could not be delivered.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct DeadLetters {
+    pub events: Vec<DeadLetter>,
+    /// What to give as `after` for the next page; absent on the last one.
+    pub next: Option<u64>,
+}
+
+/// An event that could not be delivered.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub(crate) struct DeadLetter {
+    /// Its number in the stream.
+    sequence: u64,
+    /// When it was given up.
+    given_up_at: Time,
+    /// Why.
+    reason: String,
+    /// The CloudEvent.
+    event: Value,
+}
+
+impl From<potok_node::DeadLetter> for DeadLetter {
+    fn from(letter: potok_node::DeadLetter) -> Self {
+        Self {
+            sequence: letter.sequence,
+            given_up_at: Time(Timestamp(letter.at)),
+            reason: letter.reason,
+            event: letter.event,
+        }
+    }
 }

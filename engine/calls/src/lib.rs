@@ -13,6 +13,7 @@ mod egress;
 mod fetch;
 mod mask;
 pub mod openapi;
+mod post;
 mod redirect;
 mod request;
 mod response;
@@ -31,6 +32,7 @@ pub use reqwest::Url;
 pub use egress::{AddressKind, Egress, EgressPolicy, Refused, RuleError, SendError, SetupError};
 pub use fetch::{DOCUMENT_LIMIT, Document, parse as parse_document};
 use mask::Mask;
+pub use post::{PostError, Posted, check_address};
 use request::place;
 
 /// The largest body that is taken, in bytes, after decompression.

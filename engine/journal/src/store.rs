@@ -109,6 +109,9 @@ pub trait Store: Send + Sync + 'static {
     /// The shapes that concern an event of a type and source: those that name both, one of them, or, unless it is quiet, neither type.
     async fn shapes(&self, kind: &str, source: &str, quiet: bool) -> Result<Vec<Shape>, StoreError>;
 
+    /// Whether somebody waits for a type that begins so.
+    async fn waits_for(&self, beginning: &str) -> Result<bool, StoreError>;
+
     /// Up to `limit` events that fit a filter and have a number over `after`, in order. A page may be shorter than asked, not empty,
     /// when its events are large.
     async fn events(&self, filter: &EventFilter, after: u64, limit: usize) -> Result<Vec<EventRow>, StoreError>;

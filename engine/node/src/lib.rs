@@ -3,8 +3,11 @@
 //! [`core`] decides, without IO; [`schedule`] decides what time starts; the shell around them owns the clock, the store, the calls and the
 //! clients. [`deploy`] turns texts into definitions that are bound to what steers them. [`Node`] is the handle that servers and commands use.
 
+pub mod cloudevent;
 pub mod core;
 pub mod deploy;
+mod events;
+mod lifecycle;
 mod metrics;
 mod news;
 mod node;
@@ -13,7 +16,9 @@ mod secrets;
 mod shell;
 mod tables;
 mod view;
+mod webhooks;
 
+pub use events::{PUBLISHED_AT_ONCE, Retention};
 pub use metrics::{Metrics, Reading};
 pub use news::{Following, RunNews};
 pub use node::{
@@ -23,3 +28,4 @@ pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets
 pub use shell::Stopped;
 pub use tables::tables;
 pub use view::{RunView, TaskEvent, WorkflowView};
+pub use webhooks::{DeadLetter, NewWebhook, Webhook, WebhookConfig};

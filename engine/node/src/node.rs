@@ -10,17 +10,22 @@ use potok_journal::{PluginRow, RunCursor, RunFilter, Store, StoreError, Write};
 use potok_secrets::Vault;
 use potok_wasm::{Grants, Host, InstallError, PluginInfo, Tables};
 use serde_json::Value;
-use tokio::sync::{Mutex, oneshot};
+use tokio::{
+    sync::{Mutex, oneshot},
+    task::AbortHandle,
+};
 use uuid::Uuid;
 
 use crate::{
-    Metrics, RunView, TaskEvent, WorkflowView,
+    DeadLetter, Metrics, NewWebhook, Retention, RunView, TaskEvent, Webhook, WebhookConfig, WorkflowView,
     core::{Answer, Command, Core, CoreConfig, Input, StartRun},
     deploy::{Binder, DeployError, Deployments, Prepared},
+    events,
     schedule::Scheduler,
     secrets::{KeyPlace, StoredSecrets},
-    shell::{self, Executor, Message, Parts, Shell, Stopped},
+    shell::{self, Executor, Message, Parts, Shell, Stopped, Stream, Watch, Watchers},
     tables::StoreTables,
+    webhooks::Webhooks,
 };
 
 /// How a node behaves.
@@ -34,6 +39,10 @@ pub struct NodeConfig {
     pub calls: usize,
     /// Whether schedules fire.
     pub triggers: bool,
+    /// How long events stay.
+    pub retention: Retention,
+    /// How webhooks are delivered.
+    pub webhooks: WebhookConfig,
 }
 
 impl Default for NodeConfig {
@@ -43,6 +52,8 @@ impl Default for NodeConfig {
             call_timeout: Duration::from_secs(300),
             calls: 256,
             triggers: true,
+            retention: Retention::default(),
+            webhooks: WebhookConfig::default(),
         }
     }
 }
@@ -77,9 +88,14 @@ struct Inner {
     shell: Shell,
     deployments: Arc<Deployments>,
     metrics: Arc<Metrics>,
+    stream: Arc<Stream>,
+    webhooks: Arc<Webhooks>,
+    watchers: Arc<Watchers>,
     triggers: bool,
     /// Resolves when the core's thread has stopped.
     stopped: Mutex<Option<oneshot::Receiver<()>>>,
+    /// What goes on beside the core's thread for as long as the node runs.
+    background: Vec<AbortHandle>,
     /// One deployment at a time: which version is active must not depend on who is faster.
     deploying: Mutex<()>,
 }
@@ -158,6 +174,7 @@ impl Node {
         let secrets = Arc::new(StoredSecrets::open(Arc::clone(&store), secrets_key).await?);
         let vault = vault.with(secrets.clone());
         let evaluator = Evaluator::new(host.jq());
+        let http = Arc::new(http);
         let metrics = Arc::new(Metrics::default());
         let tables: Arc<dyn Tables> = Arc::new(StoreTables::new(Arc::clone(&store)));
         install_stored(&*store, &host).await?;
@@ -167,22 +184,43 @@ impl Node {
         ));
         let executor = Executor::new(
             host.clone(),
-            Arc::new(http),
+            Arc::clone(&http),
             vault.clone(),
             Arc::clone(&tables),
             config.calls,
             config.call_timeout,
         );
+        let stream = Arc::new(Stream::new(Arc::clone(&store), evaluator.clone()));
         let (shell, stopped) = Shell::start(Parts {
-            core: Core::new(config.core, evaluator),
+            core: Core::new(config.core, evaluator.clone()),
             scheduler: Scheduler::default(),
             store: Arc::clone(&store),
             executor,
             deployments: Arc::clone(&deployments),
             bus: Arc::clone(&bus),
             metrics: Arc::clone(&metrics),
+            stream: Arc::clone(&stream),
         })
         .map_err(|e| NodeError::Unavailable(e.to_string()))?;
+        stream.recover().await?;
+        let webhooks = Webhooks::start(
+            Arc::clone(&store),
+            Arc::clone(&stream),
+            Arc::clone(&http),
+            config.webhooks,
+        )
+        .await?;
+        let watchers = Arc::new(Watchers::new(Watch {
+            store: Arc::clone(&store),
+            stream: Arc::clone(&stream),
+            shell: shell.clone(),
+            deployments: Arc::clone(&deployments),
+            evaluator,
+        }));
+        let (kept, retention) = (Arc::clone(&store), config.retention.clone());
+        let (hooks, triggers) = (Arc::clone(&webhooks), Arc::clone(&watchers));
+        let held = move || hooks.held_from().min(triggers.held_from());
+        let background = vec![tokio::spawn(events::keep_short(kept, retention, held)).abort_handle()];
         let node = Self(Arc::new(Inner {
             store,
             host,
@@ -193,8 +231,12 @@ impl Node {
             shell,
             deployments,
             metrics,
+            stream,
+            webhooks,
+            watchers,
             triggers: config.triggers,
             stopped: Mutex::new(Some(stopped)),
+            background,
             deploying: Mutex::new(()),
         }));
         if config.triggers {
@@ -205,6 +247,9 @@ impl Node {
 
     /// Writes everything down and stops. Calls under way are abandoned; they are made again, under the same keys, by the next start.
     pub async fn stop(&self) {
+        self.0.webhooks.stop();
+        self.0.watchers.stop();
+        self.0.background.iter().for_each(AbortHandle::abort);
         self.0.shell.happened(Input::Stop).await;
         if let Some(stopped) = self.0.stopped.lock().await.take() {
             let _ = stopped.await;
@@ -256,6 +301,14 @@ impl Node {
         self.0.metrics.read()
     }
 
+    pub(crate) fn stream(&self) -> &Arc<Stream> {
+        &self.0.stream
+    }
+
+    pub(crate) fn shell(&self) -> &Shell {
+        &self.0.shell
+    }
+
     /// The store, for its own figures.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -268,6 +321,12 @@ impl Node {
     /// Everything that is wrong with it.
     pub async fn check(&self, file: &str, text: &str) -> Result<Prepared, potok_dsl::Diagnostics> {
         self.0.deployments.binder().prepare(file, text).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.background.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -377,13 +436,14 @@ impl Node {
         )
         .await?;
         if let Some(prepared) = active {
-            self.watch(&prepared).await?;
+            self.watch(&prepared, false).await?;
         }
         Ok(())
     }
 
     async fn unwatch(&self, hashes: impl Iterator<Item = &str>) -> Result<(), Retrigger> {
         for hash in hashes {
+            self.0.watchers.unwatch(hash);
             for kind in ["cron", "every", "after"] {
                 self.0.shell.send(Message::Unwatch(trigger_key(hash, kind))).await?;
             }
@@ -393,12 +453,13 @@ impl Node {
 
     async fn watch_stored(&self) -> Result<(), NodeError> {
         for prepared in self.0.deployments.active().await? {
-            self.watch(&prepared).await?;
+            self.watch(&prepared, true).await?;
         }
         Ok(())
     }
 
-    async fn watch(&self, prepared: &Prepared) -> Result<(), Retrigger> {
+    async fn watch(&self, prepared: &Prepared, resume: bool) -> Result<(), Retrigger> {
+        self.0.watchers.watch(prepared, resume).await?;
         for (kind, plan) in &prepared.plans {
             let key = trigger_key(&prepared.deployed.hash, kind);
             let state = shell::trigger_state(&*self.0.store, &prepared.deployed.hash, kind).await?;
@@ -754,6 +815,47 @@ pub async fn install_stored(store: &dyn Store, host: &Host) -> Result<(), StoreE
 pub fn install_row(host: &Host, row: PluginRow, bytes: &[u8]) {
     if let Err(error) = host.install(bytes, &Grants(row.grants)) {
         tracing::error!(plugin = %row.hash, %error, "a stored plugin cannot be installed");
+    }
+}
+
+/// Webhooks.
+impl Node {
+    /// Registers a webhook: its server is told of events that come from now on.
+    ///
+    /// # Errors
+    /// `Invalid` says what is wrong with it; `Conflict` when there are too many.
+    pub async fn add_webhook(&self, new: NewWebhook) -> Result<Webhook, NodeError> {
+        self.0.webhooks.add(new).await
+    }
+
+    /// All webhooks, the oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn webhooks(&self) -> Result<Vec<Webhook>, NodeError> {
+        self.0.webhooks.all().await
+    }
+
+    /// Forgets a webhook, and what could not be delivered to it.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub async fn remove_webhook(&self, id: &str) -> Result<(), NodeError> {
+        if self.0.webhooks.remove(id).await? {
+            return Ok(());
+        }
+        Err(NodeError::missing("webhook", id))
+    }
+
+    /// Up to `limit` events with a number over `after` that could not be delivered to a webhook.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub async fn dead_letters(&self, id: &str, after: u64, limit: usize) -> Result<Vec<DeadLetter>, NodeError> {
+        if !self.webhooks().await?.iter().any(|hook| hook.id == id) {
+            return Err(NodeError::missing("webhook", id));
+        }
+        self.0.webhooks.dead_letters(id, after, limit).await
     }
 }
 

@@ -1,10 +1,12 @@
 //! The operations under `/api/v1`: one module a noun.
 
 mod blobs;
+mod events;
 mod functions;
 mod plugins;
 mod runs;
 mod secrets;
+mod webhooks;
 mod workflows;
 
 use std::{future::Future, sync::Arc};
@@ -71,6 +73,9 @@ pub(crate) enum Room {
     /// Executions of workflows.
     #[oai(rename = "runs")]
     Runs,
+    /// What workflows listen for and emit.
+    #[oai(rename = "events")]
+    Events,
     /// What workflows call.
     #[oai(rename = "functions")]
     Functions,
@@ -90,6 +95,8 @@ pub(crate) fn all(state: State) -> impl OpenApi + Clone {
     (
         workflows::Workflows(state.clone()),
         runs::Runs(state.clone()),
+        events::Events(state.clone()),
+        webhooks::Webhooks(state.clone()),
         functions::Functions(state.clone()),
         plugins::Plugins(state.clone()),
         secrets::Secrets(state.clone()),

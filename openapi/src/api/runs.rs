@@ -192,7 +192,7 @@ impl Runs {
     }
 }
 
-fn fifty() -> u32 {
+pub(super) fn fifty() -> u32 {
     50
 }
 

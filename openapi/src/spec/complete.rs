@@ -25,6 +25,12 @@ pub(crate) fn complete(mut document: Value) -> Value {
     if let Some(definition) = document.pointer_mut("/paths/~1workflows/put/requestBody/content/application~1yaml") {
         definition["examples"] = json!({ "greet": { "summary": "Greets someone", "value": EXAMPLE } });
     }
+    let taken = "/paths/~1events/post/requestBody/content/application~1cloudevents";
+    for (content_type, schema) in [("+json", cloudevent()), ("-batch+json", batch())] {
+        if let Some(content) = document.pointer_mut(&format!("{taken}{content_type}")) {
+            content["schema"] = schema;
+        }
+    }
     for (path, method, statuses, links) in [
         ("/workflows", "put", ["200", "201"].as_slice(), workflow_links()),
         (
@@ -65,6 +71,37 @@ fn event() -> Value {
         event
     };
     json!({ "oneOf": [event("task", "Event", true), event("run", "Run", false)] })
+}
+
+/// A `CloudEvent` 1.0 as JSON.
+fn cloudevent() -> Value {
+    let text = json!({ "type": "string", "minLength": 1 });
+    let name = json!({ "type": "string", "minLength": 1, "maxLength": 256 });
+    json!({
+        "type": "object",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": { "const": "1.0" },
+            "id": name,
+            "source": { "type": "string", "format": "uri-reference", "minLength": 1, "maxLength": 256 },
+            "type": { "type": "string", "pattern": "^[a-z][a-z0-9.-]*$", "maxLength": 256 },
+            "subject": text,
+            "time": { "type": "string", "format": "date-time" },
+            "datacontenttype": text,
+            "dataschema": { "type": "string", "format": "uri", "minLength": 1 },
+            "data": { "description": "Any JSON." },
+            "data_base64": { "type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*$" },
+        },
+        "propertyNames": { "pattern": "^([a-z0-9]{1,20}|data_base64)$" },
+        "maxProperties": 64,
+        "additionalProperties": { "type": ["string", "boolean"] },
+        "not": { "required": ["data", "data_base64"] },
+        "example": { "specversion": "1.0", "id": "1", "source": "/orders", "type": "order.paid", "data": { "order": 7 } },
+    })
+}
+
+fn batch() -> Value {
+    json!({ "type": "array", "items": cloudevent(), "maxItems": 1000 })
 }
 
 /// Links to operations whose parameters are in the response.

@@ -4,9 +4,11 @@
 mod bounds;
 mod document;
 mod documents;
+mod events;
 mod functions;
 mod rig;
 mod runs;
 mod secrets;
 mod stream;
+mod webhooks;
 mod workflows;

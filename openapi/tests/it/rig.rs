@@ -68,6 +68,11 @@ const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 impl Rig {
     /// A server without plugins.
     pub async fn empty() -> Self {
+        Self::with(NodeConfig::default()).await
+    }
+
+    /// A server without plugins whose node behaves so.
+    pub async fn with(config: NodeConfig) -> Self {
         // An error means that another test was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let cache_dir = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("code"));
@@ -85,7 +90,7 @@ impl Rig {
             secrets_key: KeyPlace::text(KEY.to_owned(), "the test's key"),
             bus: Arc::new(InProcess::default()),
         };
-        let node = Node::start(parts, NodeConfig::default()).await.unwrap();
+        let node = Node::start(parts, config).await.unwrap();
         let config = ServerConfig {
             listen: "127.0.0.1:0".to_owned(),
             grace: Duration::from_secs(5),

@@ -363,6 +363,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn waits_for(&self, beginning: &str) -> Result<bool, StoreError> {
+        let beginning = beginning.to_owned();
+        self.read(move |connection| read_events::waits_for(connection, &beginning))
+            .await
+    }
+
     async fn events(&self, filter: &EventFilter, after: u64, limit: usize) -> Result<Vec<EventRow>, StoreError> {
         let filter = filter.clone();
         self.read(move |connection| read_events::events(connection, &filter, after, limit))

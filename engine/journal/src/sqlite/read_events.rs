@@ -43,6 +43,13 @@ pub(crate) fn shapes(connection: &Connection, kind: &str, source: &str, quiet: b
         .collect()
 }
 
+/// Whether there is a shape whose type begins so.
+pub(crate) fn waits_for(connection: &Connection, beginning: &str) -> Result<bool, StoreError> {
+    let first = "SELECT type FROM subscription_shapes WHERE type >= $1 ORDER BY type LIMIT 1";
+    let first = query_one(connection, first, &[&beginning], |row| row.get::<_, String>(0))?;
+    Ok(first.is_some_and(|kind| kind.starts_with(beginning)))
+}
+
 pub(crate) fn events(
     connection: &Connection,
     filter: &EventFilter,

@@ -274,6 +274,7 @@ pub async fn quiet_events_come_only_by_name(store: Arc<dyn Store>) {
     );
     assert_eq!(numbers(&look(&store, run, pattern("", None), Some(0)).await), [0u64; 0]);
     assert_eq!(store.events(&EventFilter::default(), 0, 10).await.unwrap(), []);
+    assert!(store.waits_for("lo").await.unwrap() && !store.waits_for("hush").await.unwrap());
     let named = EventFilter {
         kinds: vec!["hush".to_owned()],
         ..EventFilter::default()

@@ -10,7 +10,12 @@ use potok_machine::{
     CallEffect, CallId, Effect, Entry, Event, Machine, Mismatch, Observer, Outcome, Status, TimerId, Trace,
 };
 
-use super::types::{Client, Deployed, Kept, Opening, Output, Save, Update};
+use serde_json::Value;
+
+use super::{
+    listen::Listening,
+    types::{Client, Deployed, Kept, ListenChange, Opening, Output, Save, Update},
+};
 
 /// Traces of a run beyond this number are no longer kept: a loop that never ends must not fill the disk with its timeline.
 pub(super) const TRACES_KEPT: u64 = 100_000;
@@ -39,6 +44,10 @@ pub(super) struct Live {
     pub starters: Vec<Client>,
     /// Clients that wait for the entry of a command to be durable.
     pub commanders: Vec<(u64, Client)>,
+    /// Events that were emitted and not yet handed to a write.
+    emits: Vec<Arc<Value>>,
+    /// What it listens for.
+    pub listening: Listening,
     /// Calls that are open.
     calls: HashMap<CallId, (TaskPath, String)>,
     /// Timers that are armed.
@@ -69,6 +78,9 @@ pub(super) struct Writing {
     update: Update,
     opening: Option<Opening>,
     entries: Vec<Entry>,
+    emits: Vec<Arc<Value>>,
+    listening: Vec<ListenChange>,
+    consumed: Vec<u64>,
 }
 
 /// Traces in order, the first one numbered.
@@ -133,6 +145,8 @@ impl Live {
             gated: VecDeque::new(),
             starters: Vec::new(),
             commanders: Vec::new(),
+            emits: Vec::new(),
+            listening: Listening::default(),
             calls: HashMap::new(),
             timers: HashMap::new(),
             outcome: None,
@@ -223,8 +237,10 @@ impl Live {
                         wishes.push(Wish::Disarm(timer, at));
                     }
                 }
-                // No run asks for these yet: `listen` and `emit` are refused before anything runs.
-                Effect::Subscribe(_) | Effect::Unsubscribe { .. } | Effect::Emit(_) => {}
+                Effect::Subscribe(subscription) => self.listening.subscribe(subscription, false),
+                Effect::Unsubscribe { subscription } => self.listening.unsubscribe(subscription),
+                // It leaves with the entry that led to it: in one write, or not at all.
+                Effect::Emit(emit) => self.emits.push(emit.event),
                 Effect::Finish(outcome) => self.outcome = Some(outcome),
                 Effect::Yield => wishes.push(Wish::Proceed),
             }
@@ -232,14 +248,31 @@ impl Live {
         wishes
     }
 
+    /// Asks again for what was outstanding when the run was written last.
+    pub fn resume(&mut self, outstanding: Vec<Effect>) -> Vec<Wish> {
+        let mut others = Vec::with_capacity(outstanding.len());
+        for effect in outstanding {
+            match effect {
+                Effect::Subscribe(subscription) => self.listening.subscribe(subscription, true),
+                other => others.push(other),
+            }
+        }
+        self.take(others)
+    }
+
     /// Whether there is anything to write.
     pub fn dirty(&self) -> bool {
-        !self.unsaved.is_empty() || self.row_changed || !self.traces.list.is_empty()
+        !self.unsaved.is_empty()
+            || self.row_changed
+            || !self.traces.list.is_empty()
+            || !self.emits.is_empty()
+            || (self.outcome.is_none() && self.listening.dirty())
     }
 
     /// Whether someone waits for what is not yet written, or too much of it has gathered.
     pub fn urgent(&self) -> bool {
         !self.gated.is_empty()
+            || !self.emits.is_empty()
             || !self.starters.is_empty()
             || !self.commanders.is_empty()
             || self.outcome.is_some()
@@ -250,7 +283,11 @@ impl Live {
 
     /// Whether nothing happens in it before its next timer, and everything is durable.
     pub fn idle(&self) -> bool {
-        self.calls.is_empty() && self.writing.is_none() && !self.dirty() && !self.machine.wants_to_proceed()
+        self.calls.is_empty()
+            && self.writing.is_none()
+            && !self.dirty()
+            && !self.listening.busy()
+            && !self.machine.wants_to_proceed()
     }
 
     /// When it must be looked at again, at the latest.
@@ -279,12 +316,15 @@ impl Live {
         let traces = Arc::new(std::mem::take(&mut self.traces.list));
         let entries = std::mem::take(&mut self.unsaved);
         let opening = self.opening.take();
+        let emits = std::mem::take(&mut self.emits);
+        let (listening, consumed) = self.listening.take();
         let status = self.status();
         self.row_changed = false;
         self.linger = None;
         let save = Save {
             run: self.run(),
             after: self.durable,
+            definition: Arc::clone(&self.deployed.definition),
             entries: entries.clone(),
             opening: opening.clone(),
             status,
@@ -295,6 +335,9 @@ impl Live {
             snapshot,
             first_trace,
             traces: Arc::clone(&traces),
+            emits: emits.clone(),
+            listening: listening.clone(),
+            consumed: consumed.clone(),
         };
         let update = Update {
             run: self.run(),
@@ -310,6 +353,9 @@ impl Live {
             update,
             opening,
             entries,
+            emits,
+            listening,
+            consumed,
         });
         save
     }
@@ -320,6 +366,7 @@ impl Live {
             return (Vec::new(), None);
         };
         self.durable = writing.upto;
+        self.listening.settle(self.durable);
         self.failures = 0;
         let mut out = Vec::new();
         while self.gated.front().is_some_and(|(seq, _)| *seq <= self.durable) {
@@ -339,6 +386,9 @@ impl Live {
         self.failures += 1;
         writing.entries.append(&mut self.unsaved);
         self.unsaved = writing.entries;
+        writing.emits.append(&mut self.emits);
+        self.emits = writing.emits;
+        self.listening.untake(writing.listening, writing.consumed);
         if self.opening.is_none() {
             self.opening = writing.opening;
         }

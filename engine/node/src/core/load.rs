@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How long the store is left alone after it was not to be had.
-const RETRY: Millis = Millis(1_000);
+pub(super) const RETRY: Millis = Millis(1_000);
 
 impl Core {
     /// The store has said which runs are due.
@@ -73,6 +73,7 @@ impl Core {
         let Some(waiting) = self.loading.remove(&run) else {
             return;
         };
+        let nudged = self.nudged.remove(&run);
         let stored = match result {
             Ok(stored) => stored,
             Err(failure) => {
@@ -92,6 +93,12 @@ impl Core {
             }
             return;
         }
+        if let Some(live) = self.runs.get_mut(&run)
+            && (nudged || live.listening.is_marked())
+        {
+            live.listening.nudge();
+            self.look(run, out);
+        }
         for (command, client) in waiting {
             self.command(run, command, client, out);
         }
@@ -106,6 +113,7 @@ impl Core {
             timeline,
             recoveries,
             trigger,
+            listeners,
         } = stored;
         let definition = Arc::clone(&deployed.definition);
         let mut entries = entries.into_iter();
@@ -140,12 +148,13 @@ impl Core {
         live.adopt_traces(traces, snapshot_at);
         live.outcome = outcome;
         live.recoveries = recoveries;
+        live.listening.restore(&listeners);
         if calls {
             live.recoveries += 1;
             live.row_changed = true;
         }
         let stuck = live.recoveries > self.config.recoveries;
-        let wishes = if stuck { Vec::new() } else { live.take(outstanding) };
+        let wishes = if stuck { Vec::new() } else { live.resume(outstanding) };
         self.runs.insert(run, live);
         if stuck {
             let reason = format!("recovered {recoveries} times without progress");

@@ -7,6 +7,8 @@
 //! Each run has at most one write under way; while it is, new entries gather and go with the next. The store groups the
 //! writes of many runs into one transaction.
 
+mod events;
+mod listen;
 mod live;
 mod load;
 #[cfg(test)]
@@ -14,7 +16,7 @@ mod tests;
 mod types;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -22,6 +24,7 @@ use potok_dsl::{Millis, RunId, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
 
+use events::Behind;
 use live::{Live, Traces, Wish};
 pub use types::*;
 
@@ -34,6 +37,8 @@ pub struct CoreConfig {
     pub evict_after: Millis,
     /// How many due runs are woken at once.
     pub wake_batch: u32,
+    /// How many events a run is offered at once.
+    pub look_batch: u32,
     /// After how many recoveries without progress a run is suspended.
     pub recoveries: u32,
 }
@@ -44,6 +49,7 @@ impl Default for CoreConfig {
             linger: Millis(5),
             evict_after: Millis(2_000),
             wake_batch: 512,
+            look_batch: 64,
             recoveries: 3,
         }
     }
@@ -73,6 +79,12 @@ pub struct Core {
     /// Runs to be read again.
     reloads: BTreeSet<(Timestamp, RunId)>,
     asking: bool,
+    /// Runs for which something came.
+    behind: Behind,
+    /// Those of them that are being read.
+    nudged: HashSet<RunId>,
+    /// Runs that are to look into the stream of events again.
+    looks: BTreeSet<(Timestamp, RunId)>,
     stopping: bool,
 }
 
@@ -96,6 +108,9 @@ impl Core {
             recovered: false,
             reloads: BTreeSet::new(),
             asking: false,
+            behind: Behind::default(),
+            nudged: HashSet::new(),
+            looks: BTreeSet::new(),
             stopping: false,
         }
     }
@@ -133,6 +148,9 @@ impl Core {
             Input::Saved { run, result } => self.saved(run, result, out),
             Input::Loaded { run, result } => self.loaded(run, result, out),
             Input::Due(due) => self.due(due, out),
+            Input::Nudged(nudges) => self.nudged(&nudges, out),
+            Input::Behind(answer) => self.behind(answer, out),
+            Input::Looked { run, result } => self.looked(run, result, out),
             Input::Stop => self.stop(out),
             Input::Tick => {}
         }
@@ -151,6 +169,8 @@ impl Core {
             self.lingering.first().map(|t| t.0),
             self.idling.first().map(|t| t.0),
             self.reloads.first().map(|t| t.0),
+            self.looks.first().map(|t| t.0),
+            self.behind.wakeup(),
             due,
         ]
         .into_iter()
@@ -338,10 +358,15 @@ impl Core {
         }
     }
 
-    fn saved(&mut self, run: RunId, result: Result<(), SaveFailure>, out: &mut Vec<Output>) {
+    fn saved(&mut self, run: RunId, result: Result<Nudges, SaveFailure>, out: &mut Vec<Output>) {
         let Some(live) = self.runs.get_mut(&run) else { return };
         match result {
-            Ok(()) => self.durable(run, out),
+            Ok(nudges) => {
+                self.durable(run, out);
+                self.nudged(&nudges, out);
+                // What broke off before the write goes on after it.
+                self.look(run, out);
+            }
             Err(SaveFailure::Duplicate(existing)) => {
                 let mut clients = std::mem::take(&mut live.starters);
                 clients.extend(self.waiters.remove(&run).unwrap_or_default());
@@ -466,6 +491,11 @@ impl Core {
             self.reloads.remove(&(at, run));
             self.load(run, out);
         }
+        while let Some(&(at, run)) = self.looks.first().filter(|t| t.0 <= now) {
+            self.looks.remove(&(at, run));
+            self.look(run, out);
+        }
+        self.ask_behind(out);
         if !self.asking && !self.stopping && self.next_due.is_some_and(|at| at <= now) {
             self.ask(out);
         }
@@ -502,6 +532,8 @@ impl Core {
         self.stopping = true;
         self.loading.clear();
         self.reloads.clear();
+        self.looks.clear();
+        self.nudged.clear();
         let runs: Vec<RunId> = self.runs.keys().copied().collect();
         for run in runs {
             self.stop_run(run, out);

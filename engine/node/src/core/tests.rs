@@ -8,7 +8,7 @@ use potok_expr::Evaluator;
 use potok_machine::testing::compiled;
 use serde_json::json;
 
-use super::{Answer, Client, Core, CoreConfig, Deployed, Input, Output, SaveFailure, StartRun};
+use super::{Answer, Client, Core, CoreConfig, Deployed, Input, Nudges, Output, SaveFailure, StartRun};
 
 const RUN: RunId = RunId(uuid::Uuid::from_bytes([1; 16]));
 
@@ -77,7 +77,7 @@ fn a_wait_that_is_over_before_the_start_is_durable_hears_of_the_start_when_it_is
         &mut core,
         Input::Saved {
             run: RUN,
-            result: Ok(()),
+            result: Ok(Nudges::default()),
         },
     );
     assert_eq!(answers(&out), [(2, format!("{:?}", Answer::Started(RUN)))]);

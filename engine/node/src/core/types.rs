@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp, WorkflowId};
-use potok_machine::{CallEffect, CallId, Definition, Entry, Outcome, Snapshot, Status, Trace};
+use potok_machine::{CallEffect, CallId, Definition, Entry, Outcome, Pattern, Snapshot, Status, SubscriptionId, Trace};
 use serde_json::Value;
 
 /// Someone who waits for an answer; the shell knows who.
@@ -63,6 +63,19 @@ pub struct Stored {
     pub recoveries: u32,
     /// What started it.
     pub trigger: Option<Arc<str>>,
+    /// Its subscriptions.
+    pub listeners: Vec<Listener>,
+}
+
+/// A subscription as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its number.
+    pub subscription: SubscriptionId,
+    /// The event up to which it has looked.
+    pub cursor: u64,
+    /// Whether something came since that may be for it.
+    pub behind: bool,
 }
 
 /// What a snapshot row keeps: the machine's state, and where its timeline stands.
@@ -96,6 +109,63 @@ pub struct DueRuns {
     pub more: bool,
     /// When the next one after the time asked for is due.
     pub next: Option<Timestamp>,
+}
+
+/// Runs for which an event came in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nudges {
+    /// The runs.
+    pub runs: Vec<RunId>,
+    /// Whether there are others.
+    pub more: bool,
+}
+
+/// Runs that the store marks as those for which something came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BehindRuns {
+    /// The runs, in the order of their ids.
+    pub runs: Vec<RunId>,
+    /// Whether there are more of them.
+    pub more: bool,
+}
+
+/// What a subscription looks for in the stream of events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// An event that fits one of these.
+    pub patterns: Vec<Pattern>,
+    /// With a number over this one; since the run was accepted, when there is none.
+    pub cursor: Option<u64>,
+}
+
+/// What was found in the stream of events.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// Events with their numbers, in order.
+    pub events: Vec<(u64, Arc<Value>)>,
+    /// Everything up to this number was looked at.
+    pub upto: u64,
+    /// Whether there is more after that.
+    pub more: bool,
+}
+
+/// What becomes of a subscription.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ListenChange {
+    /// It begins, or changes.
+    Set {
+        /// Its number.
+        subscription: SubscriptionId,
+        /// What it wants from now on; `None` leaves what it wanted.
+        patterns: Option<Vec<Pattern>>,
+        /// The event up to which it has looked; `None` leaves that.
+        cursor: Option<u64>,
+    },
+    /// It ends.
+    Close {
+        /// Its number.
+        subscription: SubscriptionId,
+    },
 }
 
 /// How a write ended.
@@ -162,8 +232,8 @@ pub enum Input {
     Saved {
         /// The run.
         run: RunId,
-        /// How.
-        result: Result<(), SaveFailure>,
+        /// How; for whom there is something in it.
+        result: Result<Nudges, SaveFailure>,
     },
     /// A run was read from the store.
     Loaded {
@@ -174,6 +244,17 @@ pub enum Input {
     },
     /// The store was asked for runs that are due.
     Due(Result<DueRuns, String>),
+    /// An event came in, and these may want it.
+    Nudged(Nudges),
+    /// The store was asked for whom something came.
+    Behind(Result<BehindRuns, String>),
+    /// The stream of events was looked into for a run.
+    Looked {
+        /// The run.
+        run: RunId,
+        /// What was found.
+        result: Result<Found, String>,
+    },
     /// The node stops: everything that is loaded is written down.
     Stop,
     /// Time has passed, or there is work to go on with.
@@ -206,6 +287,22 @@ pub enum Output {
         until: Timestamp,
         /// Those after this one.
         after: Option<(Timestamp, RunId)>,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Look into the stream of events for a run; answer with [`Input::Looked`].
+    Look {
+        /// The run.
+        run: RunId,
+        /// What each of its subscriptions wants.
+        wanted: Vec<Wanted>,
+        /// About how many events at most.
+        limit: u32,
+    },
+    /// Ask the store for which runs something came, in the order of their ids; answer with [`Input::Behind`].
+    QueryBehind {
+        /// Those after this one.
+        after: Option<RunId>,
         /// How many at most.
         limit: u32,
     },
@@ -262,6 +359,8 @@ pub struct Save {
     pub run: RunId,
     /// The number of entries that are durable already.
     pub after: u64,
+    /// What it runs.
+    pub definition: Arc<Definition>,
     /// New entries.
     pub entries: Vec<Entry>,
     /// What a new run's row begins with.
@@ -282,6 +381,12 @@ pub struct Save {
     pub first_trace: u64,
     /// What its tasks did.
     pub traces: Arc<Vec<Trace>>,
+    /// Events that it emits: in the stream once this is durable, each once however often it is written.
+    pub emits: Vec<Arc<Value>>,
+    /// What becomes of its subscriptions.
+    pub listening: Vec<ListenChange>,
+    /// The numbers of the events that it has consumed.
+    pub consumed: Vec<u64>,
 }
 
 /// The part of a run's row that never changes.

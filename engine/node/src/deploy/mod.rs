@@ -19,7 +19,10 @@ use potok_expr::Evaluator;
 use potok_machine::{Definition, Lock};
 use sha2::{Digest, Sha256};
 
-use crate::{core::Deployed, schedule::Plan};
+use crate::{
+    core::Deployed,
+    schedule::{self, Plan},
+};
 pub use binder::Binder;
 pub use cache::Deployments;
 pub use needs::called;
@@ -38,6 +41,8 @@ pub struct Prepared {
     pub plans: Vec<(&'static str, Plan)>,
     /// What looks wrong and does not stand in the way; nothing for a stored definition, which was looked at when it was deployed.
     pub warnings: Vec<Diagnostic>,
+    /// Which events start it.
+    pub arrival: Option<Arc<Definition>>,
 }
 
 impl Prepared {
@@ -57,6 +62,7 @@ impl Prepared {
             let at = parsed.workflow.schedule.as_ref().map(|s| s.at).unwrap_or_default();
             vec![Diagnostic::new(at, error.to_string())]
         })?;
+        let arrival = schedule::arrival(&parsed.workflow, evaluator)?;
         let deployed = Deployed {
             hash: hash(&parsed.source, &lock).into(),
             definition: Arc::new(definition),
@@ -67,6 +73,7 @@ impl Prepared {
             deployed,
             plans,
             warnings: Vec::new(),
+            arrival,
         })
     }
 

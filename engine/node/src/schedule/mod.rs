@@ -3,6 +3,7 @@
 //! A start carries the idempotency key of its trigger and time, and the trigger's state is written after the start is durable: a crash
 //! between the two finds the same time due again and the run already there.
 
+mod arrive;
 mod plan;
 
 use std::{
@@ -16,6 +17,7 @@ use potok_dsl::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use arrive::{ArrivalState, Arrivals, MOST_GROUPS, Offered, arrival};
 pub use plan::{Plan, PlanError, Rhythm};
 
 /// Queues and catch-ups end here.

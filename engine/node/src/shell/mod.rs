@@ -3,8 +3,10 @@
 //! One thread drives the core, so a run's machine is never shared. Everything that takes time (a write, a call, a read) is a task that
 //! reports back through one bounded channel; the core waits for nothing, so the channel always drains.
 
+mod arrive;
 mod calls;
 mod confidential;
+mod events;
 mod exec;
 mod store;
 
@@ -28,6 +30,8 @@ use crate::{
     metrics::Metrics,
     schedule::{Act, Scheduler, TriggerKey},
 };
+pub(crate) use arrive::{Watch, Watchers};
+pub(crate) use events::{Incoming, Stream};
 pub(crate) use exec::Executor;
 pub(crate) use store::trigger_state;
 
@@ -76,6 +80,7 @@ pub(crate) struct Parts {
     pub deployments: Arc<Deployments>,
     pub bus: Arc<dyn Bus>,
     pub metrics: Arc<Metrics>,
+    pub stream: Arc<Stream>,
 }
 
 impl Shell {
@@ -150,13 +155,14 @@ impl Driver {
             deployments,
             bus,
             metrics,
+            stream,
         } = parts;
         Self {
             core,
             scheduler,
             clients: HashMap::new(),
             calls: calls::Calls::new(executor, shell.clone()),
-            io: store::Io::new(store, deployments, bus, Arc::clone(&metrics), shell),
+            io: store::Io::new(store, stream, deployments, bus, Arc::clone(&metrics), shell),
             metrics,
             out: Vec::new(),
             acts: Vec::new(),
@@ -239,6 +245,8 @@ impl Driver {
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
                 Output::Load(run) => self.io.load(run),
                 Output::QueryDue { until, after, limit } => self.io.query_due(until, after, limit),
+                Output::Look { run, wanted, limit } => self.io.look(run, wanted, limit),
+                Output::QueryBehind { after, limit } => self.io.query_behind(after, limit),
                 Output::Answer(client, answer) => {
                     if let Some(reply) = self.clients.remove(&client) {
                         // Whoever asked may have gone away.

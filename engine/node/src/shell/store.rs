@@ -12,7 +12,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Message, Shell};
+use super::{
+    Message, Shell,
+    events::{self, Stream},
+};
 use crate::{
     RunView, TaskEvent,
     core::{Answer, DueRuns, Input, Kept, LoadFailure, Save, SaveFailure, StartRun, Stored, Update},
@@ -27,11 +30,12 @@ const TRIGGER_WRITES: usize = 1_024;
 
 /// Everything that the core's thread has others do.
 pub(super) struct Io {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
+    stream: Arc<Stream>,
     deployments: Arc<Deployments>,
     bus: Arc<dyn Bus>,
     metrics: Arc<Metrics>,
-    shell: Shell,
+    pub(super) shell: Shell,
     /// States of triggers are written one after the other: the last one must win.
     triggers: mpsc::Sender<(TriggerKey, TriggerState)>,
 }
@@ -39,6 +43,7 @@ pub(super) struct Io {
 impl Io {
     pub fn new(
         store: Arc<dyn Store>,
+        stream: Arc<Stream>,
         deployments: Arc<Deployments>,
         bus: Arc<dyn Bus>,
         metrics: Arc<Metrics>,
@@ -48,6 +53,7 @@ impl Io {
         tokio::spawn(write_triggers(Arc::clone(&store), states));
         Self {
             store,
+            stream,
             deployments,
             bus,
             metrics,
@@ -57,19 +63,21 @@ impl Io {
     }
 
     pub fn save(&self, save: Box<Save>) {
-        let (store, shell, metrics) = (Arc::clone(&self.store), self.shell.clone(), Arc::clone(&self.metrics));
+        let (stream, shell, metrics) = (Arc::clone(&self.stream), self.shell.clone(), Arc::clone(&self.metrics));
         tokio::spawn(async move {
             let run = save.run;
             let (new, tasks) = (save.opening.is_some(), save.traces.len());
             let ended = save.outcome.as_ref().map(|outcome| outcome.status);
-            let result = store.commit(Write::Run(Box::new(run_write(*save)))).await;
+            let emits = stream.of_save(&save);
+            let result = stream.commit_run(run_write(*save), &emits).await;
             if result.is_ok() {
                 metrics.saved(new, tasks, ended);
             }
-            let result = result.map(|_| ()).map_err(|error| match error {
+            let result = result.map_err(|error| match error {
                 StoreError::Duplicate(existing) => SaveFailure::Duplicate(existing),
                 StoreError::Conflict { .. } => SaveFailure::Fenced(error.to_string()),
                 StoreError::Unavailable(why) => SaveFailure::Unavailable(why),
+                StoreError::Stale => SaveFailure::Unavailable(error.to_string()),
                 other => SaveFailure::Refused(other.to_string()),
             });
             shell.happened(Input::Saved { run, result }).await;
@@ -112,7 +120,8 @@ impl Io {
     pub fn fire(&self, key: TriggerKey, at: Timestamp) {
         let (deployments, shell) = (Arc::clone(&self.deployments), self.shell.clone());
         tokio::spawn(async move {
-            let run = fire(&deployments, &shell, &key, at).await;
+            let nothing = Arc::new(Value::Object(serde_json::Map::new()));
+            let run = fire(&deployments, &shell, &key, &at.0.to_string(), nothing).await;
             if let Err(error) = &run {
                 tracing::error!(trigger = %key, %error, "a trigger's run could not be started");
             }
@@ -166,7 +175,14 @@ pub(crate) async fn trigger_state(
     Ok(Some(state))
 }
 
-async fn fire(deployments: &Deployments, shell: &Shell, key: &TriggerKey, at: Timestamp) -> Result<RunId, String> {
+/// Starts the run of a trigger; `mark` names the occasion, for which there is one run.
+pub(super) async fn fire(
+    deployments: &Deployments,
+    shell: &Shell,
+    key: &TriggerKey,
+    mark: &str,
+    input: Arc<Value>,
+) -> Result<RunId, String> {
     let (hash, _) = key.rsplit_once('/').ok_or("a trigger's key has no kind")?;
     let prepared = deployments
         .by_hash(hash)
@@ -177,9 +193,9 @@ async fn fire(deployments: &Deployments, shell: &Shell, key: &TriggerKey, at: Ti
         Input::Start(StartRun {
             run: RunId(Uuid::now_v7()),
             deployed: prepared.deployed.clone(),
-            input: Arc::new(Value::Object(serde_json::Map::new())),
+            input: Arc::clone(&input),
             trigger: Some(Arc::clone(key)),
-            idempotency_key: Some(format!("{key}/{}", at.0)),
+            idempotency_key: Some(format!("{key}/{mark}")),
             labels: Value::Object(serde_json::Map::new()),
             client: Some(client),
         })
@@ -233,6 +249,7 @@ async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Resul
         snapshot,
         entries_after_snapshot,
         last_ordinal,
+        subscriptions,
         ..
     } = loaded;
     let snapshot = match snapshot {
@@ -250,6 +267,7 @@ async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Resul
         timeline: last_ordinal.map_or(0, |ordinal| ordinal + 1),
         recoveries: row.recoveries,
         trigger: row.trigger.map(Into::into),
+        listeners: subscriptions.into_iter().map(events::listener).collect(),
     })
 }
 
@@ -265,6 +283,8 @@ fn run_write(save: Save) -> RunWrite {
             entry: json(&TaskEvent::new(ordinal, trace)),
         })
         .collect();
+    write.subscriptions = save.listening.iter().map(events::change).collect();
+    write.consumed.clone_from(&save.consumed);
     write.finished = save.outcome.is_some();
     write.row = Some(row(save));
     write

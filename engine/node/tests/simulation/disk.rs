@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use potok_dsl::{RunId, Timestamp};
 use potok_expr::Evaluator;
-use potok_machine::{Effect, Entry, Machine, Outcome};
-use potok_node::core::{Deployed, DueRuns, Kept, LoadFailure, Save, SaveFailure, Stored};
+use potok_machine::{Effect, Entry, Machine, Outcome, Pattern, SubscriptionId, correlated};
+use potok_node::core::{
+    BehindRuns, Deployed, DueRuns, Found, Kept, ListenChange, Listener, LoadFailure, Nudges, Save, SaveFailure, Stored,
+    Wanted,
+};
+use serde_json::Value;
 
 /// A run as the disk has it, in the form in which a store keeps it: text.
 pub struct Record {
@@ -16,16 +20,30 @@ pub struct Record {
     wake_at: Option<Timestamp>,
     recoveries: u32,
     traces: BTreeMap<u64, String>,
+    /// The newest event when it was accepted.
+    events_after: u64,
+    listeners: BTreeMap<SubscriptionId, Listens>,
+    pub consumed: Vec<u64>,
+}
+
+/// A subscription: what it wants, how far it has looked, what came last for it.
+struct Listens {
+    patterns: Vec<Pattern>,
+    cursor: u64,
+    latest: u64,
 }
 
 #[derive(Default)]
 pub struct Disk {
     pub runs: BTreeMap<RunId, Record>,
+    /// The stream: each event's number is its place, from 1.
+    pub events: Vec<Arc<Value>>,
 }
 
 impl Disk {
     /// Writes as a store does: all of it or nothing.
-    pub fn write(&mut self, save: &Save, deployed: &Deployed) -> Result<(), SaveFailure> {
+    pub fn write(&mut self, save: &Save, deployed: &Deployed) -> Result<Nudges, SaveFailure> {
+        let newest = self.events.len() as u64;
         if let Some(opening) = &save.opening {
             let taken = self.runs.contains_key(&save.run);
             if taken || save.after != 0 {
@@ -40,6 +58,9 @@ impl Disk {
                 wake_at: None,
                 recoveries: 0,
                 traces: BTreeMap::new(),
+                events_after: newest,
+                listeners: BTreeMap::new(),
+                consumed: Vec::new(),
             };
             self.runs.insert(save.run, record);
         }
@@ -75,7 +96,121 @@ impl Disk {
         record.outcome.clone_from(&save.outcome);
         record.wake_at = save.wake_at;
         record.recoveries = save.recoveries;
-        Ok(())
+        for sequence in &save.consumed {
+            assert!(
+                !record.consumed.contains(sequence),
+                "{} has consumed {sequence} twice",
+                save.run
+            );
+            record.consumed.push(*sequence);
+        }
+        let mut nudged: Vec<RunId> = save.emits.iter().flat_map(|event| self.take(event).1).collect();
+        if self.listens(save) {
+            nudged.push(save.run);
+        }
+        Ok(Nudges {
+            runs: nudged,
+            more: false,
+        })
+    }
+
+    /// Takes an event in, once; tells for whom it may be.
+    pub fn take(&mut self, event: &Arc<Value>) -> (bool, Vec<RunId>) {
+        let name = |event: &Value| (event["source"].clone(), event["id"].clone());
+        if self.events.iter().any(|known| name(known) == name(event)) {
+            return (false, Vec::new());
+        }
+        self.events.push(Arc::clone(event));
+        let newest = self.events.len() as u64;
+        let mut nudged = Vec::new();
+        for (run, record) in &mut self.runs {
+            for listens in record.listeners.values_mut() {
+                if listens.patterns.iter().any(|pattern| fits(pattern, event)) {
+                    listens.latest = newest;
+                    nudged.push(*run);
+                }
+            }
+        }
+        (true, nudged)
+    }
+
+    /// What becomes of a run's subscriptions; whether something that came is for them.
+    fn listens(&mut self, save: &Save) -> bool {
+        let newest = self.events.len() as u64;
+        let Some(record) = self.runs.get_mut(&save.run) else {
+            return false;
+        };
+        if save.outcome.is_some() {
+            record.listeners.clear();
+            return false;
+        }
+        let mut behind = false;
+        for change in &save.listening {
+            match change {
+                ListenChange::Close { subscription } => {
+                    record.listeners.remove(subscription);
+                }
+                ListenChange::Set {
+                    subscription,
+                    patterns,
+                    cursor,
+                } => {
+                    let after = record.events_after;
+                    let listens = record.listeners.entry(*subscription).or_insert(Listens {
+                        patterns: Vec::new(),
+                        cursor: after,
+                        latest: after,
+                    });
+                    listens.cursor = cursor.unwrap_or(listens.cursor);
+                    if let Some(patterns) = patterns {
+                        listens.patterns.clone_from(patterns);
+                        let waits = (listens.cursor..newest).any(|before| {
+                            let event = &self.events[usize::try_from(before).unwrap()];
+                            !record.consumed.contains(&(before + 1)) && patterns.iter().any(|p| fits(p, event))
+                        });
+                        listens.latest = if waits { newest } else { listens.cursor };
+                    }
+                    behind |= listens.latest > listens.cursor;
+                }
+            }
+        }
+        behind
+    }
+
+    pub fn look(&self, run: RunId, wanted: &[Wanted], limit: u32) -> Found {
+        let record = &self.runs[&run];
+        let newest = self.events.len() as u64;
+        let mut found = Found {
+            upto: newest,
+            ..Found::default()
+        };
+        for (sequence, event) in (1..).zip(&self.events) {
+            let wants = |want: &Wanted| {
+                sequence > want.cursor.unwrap_or(record.events_after) && want.patterns.iter().any(|p| fits(p, event))
+            };
+            if record.consumed.contains(&sequence) || !wanted.iter().any(wants) {
+                continue;
+            }
+            if found.events.len() == limit as usize {
+                found.more = true;
+                found.upto = sequence - 1;
+                break;
+            }
+            found.events.push((sequence, Arc::clone(event)));
+        }
+        found
+    }
+
+    pub fn behind(&self, after: Option<RunId>, limit: u32) -> BehindRuns {
+        let is_behind = |record: &Record| record.listeners.values().any(|l| l.latest > l.cursor);
+        let behind = self
+            .runs
+            .iter()
+            .filter(|(run, record)| after.is_none_or(|after| **run > after) && is_behind(record));
+        let mut runs: Vec<RunId> = behind.map(|(run, _)| *run).collect();
+        let more = runs.len() > limit as usize;
+        runs.truncate(limit as usize);
+        BehindRuns { runs, more }
     }
 
     pub fn load(&self, run: RunId) -> Result<Box<Stored>, LoadFailure> {
@@ -98,6 +233,15 @@ impl Disk {
             timeline: record.traces.last_key_value().map_or(0, |(number, _)| number + 1),
             recoveries: record.recoveries,
             trigger: None,
+            listeners: record
+                .listeners
+                .iter()
+                .map(|(subscription, listens)| Listener {
+                    subscription: *subscription,
+                    cursor: listens.cursor,
+                    behind: listens.latest > listens.cursor,
+                })
+                .collect(),
         }))
     }
 
@@ -152,4 +296,16 @@ impl Disk {
             .iter()
             .any(|open| matches!(open, Effect::Call(call) if call == effect))
     }
+}
+
+/// Whether an event may be for a pattern, as a store with keys would say.
+fn fits(pattern: &Pattern, event: &Value) -> bool {
+    let is = |name: &str, wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| event[name] == **wanted);
+    let evaluator = Evaluator::native();
+    is("type", &pattern.kind)
+        && is("source", &pattern.source)
+        && pattern
+            .correlations
+            .iter()
+            .all(|c| correlated(&c.from, &evaluator, event).as_ref() == Some(&c.value))
 }

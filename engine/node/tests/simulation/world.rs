@@ -19,7 +19,7 @@ use potok_machine::{
     testing::{Driver, Random, answer, compiled, workflow},
 };
 use potok_node::core::{
-    Answer, Client, Command, Core, CoreConfig, Deployed, Input, Output, Save, SaveFailure, StartRun,
+    Answer, Client, Command, Core, CoreConfig, Deployed, Input, Nudges, Output, Save, SaveFailure, StartRun, Wanted,
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,9 @@ pub struct Report {
     pub duplicates: u64,
     pub lost_acknowledgements: u64,
     pub refused_writes: u64,
+    pub published: u64,
+    pub consumed: u64,
+    pub emitted: u64,
 }
 
 impl Report {
@@ -48,13 +51,21 @@ impl Report {
         self.duplicates += other.duplicates;
         self.lost_acknowledgements += other.lost_acknowledgements;
         self.refused_writes += other.refused_writes;
+        self.published += other.published;
+        self.consumed += other.consumed;
+        self.emitted += other.emitted;
     }
 }
 
 /// Something on its way to the core or to the disk.
 enum Coming {
     Write(Box<Save>),
-    Saved(RunId, Result<(), SaveFailure>),
+    Saved(RunId, Result<Nudges, SaveFailure>),
+    Look(RunId, Vec<Wanted>, u32),
+    Behind(Option<RunId>, u32),
+    /// Someone publishes an event, not for the first time perhaps.
+    Publish(u64),
+    Nudged(Nudges),
     Completion {
         run: RunId,
         call: CallId,
@@ -86,9 +97,22 @@ pub struct World {
     accepted: Vec<RunId>,
     /// Whether things still go wrong.
     faults: bool,
+    /// How many events were published from outside.
+    published: u64,
     /// How often a run went on after a yield.
     slices: u64,
     report: Report,
+}
+
+/// The event of a number, as the generated workflows listen for them.
+fn event(number: u64) -> Value {
+    json!({
+        "specversion": "1.0",
+        "id": number.to_string(),
+        "source": "/outside",
+        "type": format!("event.{}", number % 3),
+        "data": { "n": number % 4 },
+    })
 }
 
 /// How many effectful calls a workflow makes until it ends, if it does so within some hundred tasks when nothing goes wrong.
@@ -139,6 +163,7 @@ impl World {
             clients: BTreeMap::new(),
             accepted: Vec::new(),
             faults: true,
+            published: 0,
             slices: 0,
             report: Report::default(),
         };
@@ -297,6 +322,16 @@ impl World {
                 let due = self.disk.due(until, after, limit);
                 self.handle(Input::Due(Ok(due)));
             }
+            Coming::Look(run, wanted, limit) => {
+                let result = Ok(self.disk.look(run, &wanted, limit));
+                self.handle(Input::Looked { run, result });
+            }
+            Coming::Behind(after, limit) => {
+                let behind = self.disk.behind(after, limit);
+                self.handle(Input::Behind(Ok(behind)));
+            }
+            Coming::Publish(number) => self.publish(number),
+            Coming::Nudged(nudges) => self.handle(Input::Nudged(nudges)),
             Coming::Start(run) => self.start(run),
             Coming::Ask(run, command) => {
                 let client = self.client(run, Some(command.clone()));
@@ -340,8 +375,23 @@ impl World {
         self.soon(Coming::Saved(run, result));
     }
 
+    /// Someone publishes an event. Whoever gets no answer publishes it again.
+    fn publish(&mut self, number: u64) {
+        let event = Arc::new(event(number));
+        let (new, runs) = self.disk.take(&event);
+        self.report.published += u64::from(new);
+        if self.random.one_in(10) {
+            self.soon(Coming::Publish(number));
+        }
+        self.soon(Coming::Nudged(Nudges { runs, more: false }));
+    }
+
     /// Now and then something goes wrong, or someone wants something.
     fn trouble(&mut self, runs: &[RunId]) {
+        if self.random.one_in(8) {
+            self.published += 1;
+            self.soon(Coming::Publish(self.published));
+        }
         if self.random.one_in(30) {
             self.crash();
         }
@@ -396,6 +446,8 @@ impl World {
             Output::CancelCall { .. } => {}
             Output::Load(run) => self.soon(Coming::Load(run)),
             Output::QueryDue { until, after, limit } => self.soon(Coming::Due { until, after, limit }),
+            Output::Look { run, wanted, limit } => self.soon(Coming::Look(run, wanted, limit)),
+            Output::QueryBehind { after, limit } => self.soon(Coming::Behind(after, limit)),
             Output::Answer(client, answer) => self.told(client, &answer),
             Output::Publish(update) => {
                 let record = &self.disk.runs[&update.run];

@@ -1,0 +1,178 @@
+//! Lifecycle events of workflows and tasks, as the language's standard names them.
+//!
+//! They are derived from what a run writes and go into the stream of events in the same write: in order, each once, none without its cause
+//! being durable. Their ids follow from the run, so what is derived again after a crash is the same event. Only who names their type gets
+//! them, and as long as nobody does, none is made.
+
+use potok_dsl::{RunId, Timestamp, WorkflowId};
+use potok_machine::{Entry, Event, Status, Trace, TraceKind};
+use serde_json::{Value, json};
+
+use crate::{
+    cloudevent,
+    core::{ListenChange, Save},
+    shell::Incoming,
+};
+
+/// What all their types begin with.
+pub(crate) const PREFIX: &str = "io.serverlessworkflow.";
+
+/// Those of workflows are wanted.
+pub(crate) const WORKFLOWS: u8 = 1;
+
+/// Those of tasks are wanted.
+pub(crate) const TASKS: u8 = 2;
+
+/// Which of them someone asks for who names a type, or the beginning of one and `*`.
+pub(crate) fn asked(kind: &str) -> u8 {
+    let Some(rest) = kind.strip_prefix(PREFIX) else {
+        return 0;
+    };
+    match rest {
+        _ if rest.starts_with("workflow.") => WORKFLOWS,
+        _ if rest.starts_with("task.") => TASKS,
+        _ if rest.ends_with('*') => WORKFLOWS | TASKS,
+        _ => 0,
+    }
+}
+
+/// The events of what a run writes.
+pub(crate) fn of(save: &Save, wanted: u8) -> Vec<Incoming> {
+    let mut story = Story {
+        run: save.run,
+        workflow: save.definition.id(),
+        events: Vec::new(),
+    };
+    if wanted & WORKFLOWS != 0 {
+        story.workflow(save);
+    }
+    if wanted & TASKS != 0 {
+        for (number, trace) in (save.first_trace..).zip(save.traces.iter()) {
+            story.task(number, trace);
+        }
+    }
+    // By time; what happens at one moment stays in this order: the workflow starts, tasks live, the workflow ends.
+    story.events.sort_by_key(|(at, order, _)| (*at, *order));
+    let events = story.events.into_iter().map(|(_, _, event)| Incoming {
+        event: event.into(),
+        quiet: true,
+    });
+    events.collect()
+}
+
+/// The events of one write.
+struct Story<'s> {
+    run: RunId,
+    workflow: &'s WorkflowId,
+    events: Vec<(Timestamp, u8, Value)>,
+}
+
+impl Story<'_> {
+    fn name(&self) -> String {
+        format!("{}-{}.{}", self.workflow.name, self.run, self.workflow.namespace)
+    }
+
+    /// Adds an event; `order` is its place among those of one moment.
+    fn tell(&mut self, at: Timestamp, order: u8, id: &str, kind: &str, data: Value) {
+        let WorkflowId {
+            namespace,
+            name,
+            version,
+        } = self.workflow;
+        let event = cloudevent::event(
+            &format!("{}/{id}", self.run),
+            &format!("/{namespace}/{name}/{version}"),
+            &format!("{PREFIX}{kind}.v1"),
+            &self.run.to_string(),
+            &at.rfc3339(),
+            data,
+        );
+        self.events.push((at, order, event));
+    }
+
+    fn workflow(&mut self, save: &Save) {
+        let name = self.name();
+        if let Some(opening) = &save.opening {
+            let WorkflowId {
+                namespace,
+                name: called,
+                version,
+            } = self.workflow;
+            let definition = json!({ "name": called, "namespace": namespace, "version": version });
+            let data = json!({ "name": name, "definition": definition, "startedAt": opening.at.rfc3339() });
+            self.tell(opening.at, 0, "started", "workflow.started", data);
+        }
+        for (seq, entry) in (save.after + 1..).zip(&save.entries) {
+            let Entry::Event(recorded) = entry else { continue };
+            let (kind, when) = match recorded.event {
+                Event::Suspend { .. } => ("workflow.suspended", "suspendedAt"),
+                Event::Resume => ("workflow.resumed", "resumedAt"),
+                _ => continue,
+            };
+            let data = json!({ "name": name, when: recorded.at.rfc3339() });
+            self.tell(recorded.at, 1, &format!("entry/{seq}"), kind, data);
+        }
+        for change in &save.listening {
+            let (subscription, kind, when) = match change {
+                ListenChange::Set {
+                    subscription,
+                    patterns: Some(patterns),
+                    ..
+                } if !patterns.is_empty() => (subscription, "started", "startedAt"),
+                ListenChange::Close { subscription } => (subscription, "completed", "completedAt"),
+                ListenChange::Set { .. } => continue,
+            };
+            let data = json!({ "name": name, when: save.at.rfc3339() });
+            let (id, kind) = (
+                format!("correlation/{subscription}/{kind}"),
+                format!("workflow.correlation-{kind}"),
+            );
+            self.tell(save.at, 1, &id, &kind, data);
+        }
+        let Some(outcome) = &save.outcome else { return };
+        let (kind, when) = match outcome.status {
+            Status::Faulted => ("workflow.faulted", "faultedAt"),
+            Status::Cancelled => ("workflow.cancelled", "cancelledAt"),
+            _ => ("workflow.completed", "completedAt"),
+        };
+        let mut data = json!({ "name": name, when: save.at.rfc3339() });
+        if let Some(error) = &outcome.error {
+            data["error"] = json!(error);
+        }
+        self.tell(save.at, 3, "ended", kind, data);
+    }
+
+    fn task(&mut self, number: u64, trace: &Trace) {
+        let name = self.name();
+        let data = |when: &str| json!({ "workflow": name, "task": trace.reference, when: trace.at.rfc3339() });
+        let id = format!("task/{number}");
+        let (kind, mut data) = match &trace.kind {
+            TraceKind::Started { .. } => {
+                self.tell(trace.at, 2, &format!("{id}/created"), "task.created", data("createdAt"));
+                ("task.started", data("startedAt"))
+            }
+            TraceKind::Completed { .. } => ("task.completed", data("completedAt")),
+            TraceKind::Faulted { .. } => ("task.faulted", data("faultedAt")),
+            TraceKind::Retrying { .. } => ("task.retried", data("retriedAt")),
+            TraceKind::Cancelled => ("task.cancelled", data("cancelledAt")),
+            TraceKind::Skipped => return,
+        };
+        if let TraceKind::Faulted { error } = &trace.kind {
+            data["error"] = json!(error);
+        }
+        self.tell(trace.at, 2, &id, kind, data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_or_its_beginning_is_asked_for() {
+        assert_eq!(asked("io.serverlessworkflow.workflow.started.v1"), WORKFLOWS);
+        assert_eq!(asked("io.serverlessworkflow.task.*"), TASKS);
+        assert_eq!(asked("io.serverlessworkflow.*"), WORKFLOWS | TASKS);
+        assert_eq!((asked("order.paid"), asked("*"), asked("")), (0, 0, 0));
+    }
+}
