@@ -26,6 +26,7 @@ pub struct Config {
     /// `text` or `json`.
     pub log_format: LogFormat,
     pub node: NodeSection,
+    pub events: EventsSection,
     pub ai: AiSection,
     pub telegram: TelegramSection,
     pub plugins: PluginsSection,
@@ -51,6 +52,16 @@ pub struct NodeSection {
     pub calls: usize,
     /// The memory that one plugin call may use, in MiB.
     pub plugin_memory: usize,
+}
+
+/// The stream of events.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsSection {
+    /// How long an event stays, in seconds.
+    pub age: u64,
+    /// How many stay.
+    pub count: u64,
 }
 
 /// The language model.
@@ -129,6 +140,10 @@ log_format = "text"
 call_timeout = 300
 calls = 256
 plugin_memory = 256
+
+[events]
+age = 604800
+count = 1000000
 
 [ai]
 base_url = "https://api.openai.com/v1"

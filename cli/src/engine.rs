@@ -10,7 +10,7 @@ use potok_content::ContentProvider;
 use potok_dsl::{Problem, TaskPath, Timestamp};
 use potok_journal::{PluginRow, SqliteStore, Store, Write};
 use potok_machine::LockedFunction;
-use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts};
+use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts, Retention};
 use potok_rehearse::Pure;
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
 use potok_secrets::{Environment, Files, Source, Vault};
@@ -86,6 +86,10 @@ impl Engine {
             call_timeout: config.call_timeout(),
             calls: config.node.calls,
             triggers: keep,
+            retention: Retention {
+                age: Duration::from_secs(config.events.age),
+                count: config.events.count,
+            },
             ..NodeConfig::default()
         };
         let node = Node::start(parts, settings).await?;

@@ -4,7 +4,7 @@
 //! costs time, never an event: the marks are asked for at every start.
 
 use potok_dsl::{RunId, Timestamp};
-use potok_machine::Event;
+use potok_machine::{Event, Status};
 
 use super::{BehindRuns, Core, Found, Nudges, Output, load::RETRY};
 
@@ -98,7 +98,8 @@ impl Core {
     /// Has the stream looked into for a run, if it is time.
     pub(super) fn look(&mut self, run: RunId, out: &mut Vec<Output>) {
         let Some(live) = self.runs.get_mut(&run) else { return };
-        if live.outcome.is_some() || self.stopping {
+        // A run that someone has halted takes nothing; what came is looked for when it goes on.
+        if live.outcome.is_some() || self.stopping || live.machine.status() == Status::Suspended {
             return;
         }
         if let Some(wanted) = live.listening.look() {
@@ -141,6 +142,10 @@ impl Core {
                 return false;
             };
             if live.outcome.is_some() {
+                return true;
+            }
+            if live.machine.status() == Status::Suspended {
+                live.listening.look_again();
                 return true;
             }
             if !live.listening.is_steady() {

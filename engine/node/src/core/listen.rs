@@ -174,6 +174,11 @@ impl Listening {
                 .any(|l| l.patterns_unwritten || (caught_up && l.cursor_unwritten))
     }
 
+    /// Whether it is looking.
+    pub fn is_looking(&self) -> bool {
+        self.looking
+    }
+
     /// Whether it is looking, or about to.
     pub fn busy(&self) -> bool {
         self.looking || self.again

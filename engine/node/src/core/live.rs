@@ -286,7 +286,8 @@ impl Live {
         self.calls.is_empty()
             && self.writing.is_none()
             && !self.dirty()
-            && !self.listening.busy()
+            && !self.listening.is_looking()
+            && (!self.listening.busy() || self.machine.status() == Status::Suspended)
             && !self.machine.wants_to_proceed()
     }
 

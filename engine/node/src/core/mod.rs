@@ -271,6 +271,8 @@ impl Core {
         let seq = live.seq + 1;
         live.commanders.push((seq, client));
         self.consume(run, event, out);
+        // Events that came while it was halted.
+        self.look(run, out);
     }
 
     /// Answers when the start is durable. A run that is not in memory has become durable before it left, or was refused: the store knows.

@@ -286,6 +286,45 @@ impl Disk {
         Some(machine)
     }
 
+    /// The events that a run has emitted, as its journal alone tells it.
+    pub fn emitted(&self, run: RunId, evaluator: &Evaluator) -> Vec<Arc<Value>> {
+        let record = &self.runs[&run];
+        let mut entries = record
+            .entries
+            .iter()
+            .map(|text| serde_json::from_str::<Entry>(text).unwrap());
+        let Some(Entry::Start(start)) = entries.next() else {
+            panic!("the journal of {run} has no start")
+        };
+        let definition = Arc::clone(&record.deployed.definition);
+        let (mut machine, mut effects) = Machine::start(definition, evaluator.clone(), &start, &mut ());
+        for entry in entries {
+            let Entry::Event(recorded) = entry else {
+                panic!("the journal of {run} has two starts")
+            };
+            effects.extend(machine.apply(&recorded, &mut ()).unwrap());
+        }
+        while machine.wants_to_proceed() {
+            effects.extend(machine.proceed(Timestamp(0), &mut ()));
+        }
+        let emitted = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Emit(emit) => Some(emit.event),
+            _ => None,
+        });
+        emitted.collect()
+    }
+
+    /// An event that a run would consume, and has not: nobody has told it.
+    pub fn missed(&self, run: RunId, evaluator: &Evaluator) -> Option<u64> {
+        let record = self.runs.get(&run).filter(|record| record.outcome.is_none())?;
+        let machine = self.replay(run, evaluator)?;
+        let mut stream = (1..).zip(&self.events);
+        let missed = stream.find(|(sequence, event)| {
+            *sequence > record.events_after && !record.consumed.contains(sequence) && machine.accepts(event).is_some()
+        });
+        missed.map(|(sequence, _)| sequence)
+    }
+
     /// Whether what is durable leads to this call, and its completion is not durable yet.
     pub fn asks_for(&self, run: RunId, effect: &potok_machine::CallEffect, evaluator: &Evaluator) -> bool {
         let Some(machine) = self.replay(run, evaluator) else {

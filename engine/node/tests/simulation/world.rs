@@ -228,6 +228,9 @@ impl World {
                 return;
             }
             let still = !self.step();
+            if still {
+                self.nothing_is_missed();
+            }
             let command = if step > 1_000 {
                 Command::Cancel(None)
             } else {
@@ -251,6 +254,14 @@ impl World {
             .filter(|(_, record)| record.outcome.is_none())
             .collect();
         panic!("{} runs never end, such as {}", open.len(), open[0].0);
+    }
+
+    /// When nothing more comes, every run has what it listens for.
+    fn nothing_is_missed(&self) {
+        for run in self.disk.runs.keys() {
+            let missed = self.disk.missed(*run, &self.evaluator);
+            assert_eq!(missed, None, "{run} listens for an event that it was never told of");
+        }
     }
 
     /// The next thing that comes, or the next moment that the core waits for; false when there is neither.
@@ -550,7 +561,31 @@ impl World {
     }
 
     /// The end: every run that was accepted is there, has ended, and ended as its journal says.
-    fn settle(&self) {
+    fn settle(&mut self) {
+        let mut emitted = Vec::new();
+        for run in self.disk.runs.keys() {
+            emitted.extend(self.disk.emitted(*run, &self.evaluator));
+        }
+        for event in &emitted {
+            let there = self.disk.events.iter().filter(|known| *known == event).count();
+            assert_eq!(
+                there, 1,
+                "an event that a run has emitted is in the stream {there} times: {event}"
+            );
+        }
+        let inside = self
+            .disk
+            .events
+            .iter()
+            .filter(|event| event["source"] != "/outside")
+            .count();
+        assert_eq!(
+            inside,
+            emitted.len(),
+            "the stream has an event whose cause is not durable"
+        );
+        self.report.emitted = inside as u64;
+        self.report.consumed = self.disk.runs.values().map(|record| record.consumed.len() as u64).sum();
         for run in &self.accepted {
             assert!(self.disk.runs.contains_key(run), "{run} was accepted and is gone");
         }
