@@ -27,5 +27,5 @@ pub use lint::{Schemas, lint};
 pub use placed::Placed;
 pub use problem::{ErrorType, Problem};
 pub use read::{Parsed, data, parse, parse_bytes};
-pub use support::{unsupported, unsupported_without_events};
+pub use support::unsupported;
 pub use words::{FunctionName, Millis, NameError, RunId, SecretName, TaskPath, Timestamp, WorkflowId};

@@ -8,11 +8,7 @@ use potok_dsl::{RunId, Timestamp, WorkflowId};
 use potok_machine::{Entry, Event, Status, Trace, TraceKind};
 use serde_json::{Value, json};
 
-use crate::{
-    cloudevent,
-    core::{ListenChange, Save},
-    shell::Incoming,
-};
+use crate::{cloudevent, core::Save, shell::Incoming};
 
 /// What all their types begin with.
 pub(crate) const PREFIX: &str = "io.serverlessworkflow.";
@@ -112,22 +108,18 @@ impl Story<'_> {
             let data = json!({ "name": name, when: recorded.at.rfc3339() });
             self.tell(recorded.at, 1, &format!("entry/{seq}"), kind, data);
         }
-        for change in &save.listening {
-            let (subscription, kind, when) = match change {
-                ListenChange::Set {
-                    subscription,
-                    patterns: Some(patterns),
-                    ..
-                } if !patterns.is_empty() => (subscription, "started", "startedAt"),
-                ListenChange::Close { subscription } => (subscription, "completed", "completedAt"),
-                ListenChange::Set { .. } => continue,
+        for (number, trace) in (save.first_trace..).zip(save.traces.iter()) {
+            let (kind, when, keys) = match &trace.kind {
+                TraceKind::Listening => ("started", "startedAt", None),
+                TraceKind::Correlated { keys } => ("completed", "completedAt", Some(keys)),
+                _ => continue,
             };
-            let data = json!({ "name": name, when: save.at.rfc3339() });
-            let (id, kind) = (
-                format!("correlation/{subscription}/{kind}"),
-                format!("workflow.correlation-{kind}"),
-            );
-            self.tell(save.at, 1, &id, &kind, data);
+            let mut data = json!({ "name": name, when: trace.at.rfc3339() });
+            if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
+                data["correlationKeys"] = json!(keys);
+            }
+            let kind = format!("workflow.correlation-{kind}");
+            self.tell(trace.at, 2, &format!("correlation/{number}"), &kind, data);
         }
         let Some(outcome) = &save.outcome else { return };
         let (kind, when) = match outcome.status {
@@ -154,8 +146,14 @@ impl Story<'_> {
             TraceKind::Completed { .. } => ("task.completed", data("completedAt")),
             TraceKind::Faulted { .. } => ("task.faulted", data("faultedAt")),
             TraceKind::Retrying { .. } => ("task.retried", data("retriedAt")),
+            TraceKind::Suspended => ("task.suspended", data("suspendedAt")),
+            TraceKind::Resumed => ("task.resumed", data("resumedAt")),
             TraceKind::Cancelled => ("task.cancelled", data("cancelledAt")),
-            TraceKind::Skipped => return,
+            TraceKind::Skipped
+            | TraceKind::Listening
+            | TraceKind::Consumed { .. }
+            | TraceKind::Correlated { .. }
+            | TraceKind::Emitted { .. } => return,
         };
         if let TraceKind::Faulted { error } = &trace.kind {
             data["error"] = json!(error);

@@ -180,7 +180,7 @@ impl Node {
         install_stored(&*store, &host).await?;
         let deployments = Arc::new(Deployments::new(
             Arc::clone(&store),
-            Binder::new(host.clone(), evaluator.clone(), http.clone()),
+            Binder::new(host.clone(), evaluator.clone(), HttpCaller::clone(&http)),
         ));
         let executor = Executor::new(
             host.clone(),

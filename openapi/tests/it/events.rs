@@ -112,3 +112,101 @@ async fn what_is_no_event_is_refused_in_words() {
     // Nothing of all that came in, not even the good one of the batch.
     assert_eq!(rig.get("/events").await.ok(200), json!({ "events": [] }));
 }
+
+/// Waits for an event about its order.
+const SHIP: &str = r"
+document: { dsl: '1.0.3', namespace: test, name: ship, version: '1.0.0' }
+do:
+  - paid:
+      listen:
+        to:
+          one:
+            with: { type: order.paid }
+            correlate:
+              order: { from: '${ .data.order }', expect: '${ $workflow.input.order }' }
+  - tell: { emit: { event: { with: { type: order.shipped, data: { order: '${ .[0].order }' } } } } }
+";
+
+/// Is started by an order and its payment.
+const BOOK: &str = r"
+document: { dsl: '1.0.3', namespace: test, name: book, version: '1.0.0' }
+schedule:
+  on:
+    all:
+      - with: { type: order.placed }
+        correlate: { order: { from: '${ .data.order }' } }
+      - with: { type: order.paid }
+        correlate: { order: { from: '${ .data.order }' } }
+do:
+  - book: { set: { booked: '${ map(.order) }' } }
+";
+
+async fn publish(rig: &Rig, id: &str, kind: &str, order: u64) {
+    let mut event = event(id, kind);
+    event["data"] = json!({ "order": order });
+    send(rig, "application/cloudevents+json", event.to_string())
+        .await
+        .ok(202);
+}
+
+/// The runs of a workflow that have completed, the oldest first, once there are so many.
+async fn completed(rig: &Rig, name: &str, count: usize) -> Vec<Value> {
+    for _ in 0..600 {
+        let listed = rig.get(&format!("/runs?name={name}&status=completed")).await.ok(200);
+        let mut runs = listed["runs"].as_array().unwrap().clone();
+        if runs.len() >= count {
+            runs.reverse();
+            let mut whole = Vec::new();
+            for run in runs {
+                whole.push(rig.get(&format!("/runs/{}", run["id"].as_str().unwrap())).await.ok(200));
+            }
+            return whole;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{count} runs of {name} do not complete");
+}
+
+#[tokio::test]
+async fn an_event_wakes_the_run_that_waits_for_it() {
+    let rig = Rig::empty().await;
+    rig.deploy(SHIP).await.ok(201);
+    for order in 1..=3 {
+        rig.post("/workflows/test/ship/runs", &json!({ "order": order }))
+            .await
+            .ok(202);
+    }
+    publish(&rig, "1", "order.paid", 2).await;
+    let runs = completed(&rig, "ship", 1).await;
+    assert_eq!(runs[0]["input"], json!({ "order": 2 }));
+    let shipped = rig.get("/events?type=order.shipped").await.ok(200);
+    assert_eq!(shipped["events"][0]["event"]["data"], json!({ "order": 2 }));
+    publish(&rig, "2", "order.paid", 3).await;
+    publish(&rig, "3", "order.paid", 1).await;
+    completed(&rig, "ship", 3).await;
+}
+
+#[tokio::test]
+async fn events_start_runs_each_group_once() {
+    let rig = Rig::empty().await;
+    publish(&rig, "0", "order.placed", 7).await;
+    rig.deploy(BOOK).await.ok(201);
+    publish(&rig, "1", "order.placed", 1).await;
+    publish(&rig, "2", "order.placed", 2).await;
+    publish(&rig, "3", "order.paid", 7).await;
+    publish(&rig, "4", "order.paid", 2).await;
+    publish(&rig, "5", "order.paid", 1).await;
+    publish(&rig, "5", "order.paid", 1).await;
+    let runs = completed(&rig, "book", 2).await;
+    let booked: Vec<_> = runs.iter().map(|run| run["output"]["booked"].clone()).collect();
+    assert_eq!(booked, [json!([2, 2]), json!([1, 1])]);
+    assert!(runs[0]["trigger"].as_str().unwrap().ends_with("/on"));
+    // Another version takes over; what waited for the first one does not start it.
+    rig.deploy(&BOOK.replace("version: '1.0.0'", "version: '1.1.0'"))
+        .await
+        .ok(201);
+    publish(&rig, "6", "order.placed", 7).await;
+    publish(&rig, "7", "order.paid", 7).await;
+    let runs = completed(&rig, "book", 3).await;
+    assert_eq!((&runs[2]["workflow"]["version"], runs.len()), (&json!("1.1.0"), 3));
+}

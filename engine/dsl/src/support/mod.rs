@@ -17,20 +17,9 @@ use crate::{
 /// What of a workflow is not executed yet, in the order of the places; empty when it can run.
 #[must_use]
 pub fn unsupported(workflow: &Workflow) -> Vec<Diagnostic> {
-    survey(workflow, true)
-}
-
-/// As [`unsupported`], for whoever has no events to listen for and nowhere to emit them.
-#[must_use]
-pub fn unsupported_without_events(workflow: &Workflow) -> Vec<Diagnostic> {
-    survey(workflow, false)
-}
-
-fn survey(workflow: &Workflow, events: bool) -> Vec<Diagnostic> {
     let mut survey = Survey {
         list: Vec::new(),
         workflow,
-        events,
     };
     survey.workflow();
     survey.list.sort_by_key(|diagnostic| diagnostic.at);
@@ -43,8 +32,6 @@ const LOCKED: &str = "it is fetched when the workflow is deployed, so that all r
 struct Survey<'w> {
     list: Vec<Diagnostic>,
     workflow: &'w Workflow,
-    /// Whether there are events.
-    events: bool,
 }
 
 impl Survey<'_> {
@@ -70,9 +57,6 @@ impl Survey<'_> {
         if let Some(schedule) = &workflow.schedule {
             self.duration(schedule.every.as_ref());
             self.duration(schedule.after.as_ref());
-            if let Some(on) = &schedule.on {
-                self.not_yet(on.at, "schedule.on");
-            }
             for (name, duration) in [("every", &schedule.every), ("after", &schedule.after)] {
                 if let Some(At {
                     value: Duration::Expression(_),
@@ -150,11 +134,7 @@ impl Survey<'_> {
             TaskKind::Do(tasks) => self.tasks(tasks),
             TaskKind::Fork(fork) => self.tasks(&fork.branches),
             TaskKind::For(each) => self.tasks(&each.tasks),
-            TaskKind::Emit(_) if !self.events => self.not_yet(task.kind_at, "emit"),
             TaskKind::Listen(listen) => {
-                if !self.events {
-                    self.not_yet(task.kind_at, "listen");
-                }
                 if let Some(foreach) = &listen.foreach {
                     self.schemas(foreach.output.as_ref().and_then(|output| output.schema.as_ref()));
                     self.schemas(foreach.export.as_ref().and_then(|export| export.schema.as_ref()));

@@ -59,7 +59,7 @@ impl Binder {
     pub async fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Diagnostics> {
         let parsed = potok_dsl::parse(file, text)?;
         let wrong = |list: Vec<Diagnostic>| Diagnostics::new(file, text, list);
-        let mut unsupported = potok_dsl::unsupported_without_events(&parsed.workflow);
+        let mut unsupported = potok_dsl::unsupported(&parsed.workflow);
         if !unsupported.is_empty() {
             for diagnostic in &mut unsupported {
                 diagnostic.message = format!("{} (line {})", diagnostic.message, diagnostic.at.line);

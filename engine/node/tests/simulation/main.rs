@@ -49,6 +49,10 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         "{total:?}"
     );
     assert!(
+        total.published > seeds && total.consumed > seeds / 4 && total.emitted > seeds / 4,
+        "{total:?}"
+    );
+    assert!(
         total.effects > seeds && total.recovered > 0 && total.evicted > 0,
         "{total:?}"
     );
