@@ -2,14 +2,14 @@
 
 use crate::rig::Potok;
 
-/// Line 14 has the `listen`.
-const LISTEN: &str = "\
+/// Line 14 has the call.
+const GRPC: &str = "\
 document:
   dsl: '1.0.3'
   namespace: tests
   name: orders
   version: '1.0.0'
-  title: Waits for an order
+  title: Asks for an order
 
 do:
   - greet:
@@ -17,22 +17,22 @@ do:
         said: hello
 
   - order:
-      listen:
-        to:
-          one:
-            with:
-              type: com.shop.order
+      call: grpc
+      with:
+        proto: { endpoint: https://shop.example.com/order.proto }
+        service: { name: Orders, host: shop.example.com }
+        method: Next
 ";
 
 #[tokio::test]
 async fn what_is_not_executed_yet_is_refused_with_its_line() {
     let potok = Potok::new();
-    potok.write("orders.yaml", LISTEN);
+    potok.write("orders.yaml", GRPC);
     for command in ["run", "validate"] {
         let told = potok.run(&[command, "orders.yaml"]).await.refused(2);
-        assert!(told.contains("not supported yet: listen (line 14)"), "{told}");
+        assert!(told.contains("not supported yet: call: grpc (line 14)"), "{told}");
         assert!(
-            told.contains("orders.yaml:14:7:") && told.contains("   14 |       listen:"),
+            told.contains("orders.yaml:14:7:") && told.contains("   14 |       call: grpc"),
             "{told}"
         );
     }
