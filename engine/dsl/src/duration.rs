@@ -1,12 +1,12 @@
 //! Spans of time as the language writes them: ISO 8601 (`PT1M30S`) or an object (`{ minutes: 1, seconds: 30 }`).
 //!
 //! Both give whole milliseconds; what is finer is cut off. Any component of an ISO duration may have a fraction, as in the language's
-//! schema. A day has 24 hours. A year or a month has no fixed length: it counts as 365 or 30 days here, and [`is_calendar`] tells, so
-//! that whoever executes can refuse it instead of being off by days.
+//! schema. A day has 24 hours. A year or a month has no fixed length: it is 12 months or one of the calendar, from a moment that
+//! whoever executes knows ([`Period`]).
 
 use serde_json::{Map, Value};
 
-use crate::{Millis, model::Duration};
+use crate::{Millis, Period, model::Duration};
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -41,25 +41,35 @@ impl Duration {
     /// A duration from what an expression gave: an ISO 8601 text or a duration object.
     ///
     /// # Errors
-    /// When it is neither, when it does not fit, or when it has years or months, which have no fixed length.
-    pub fn from_value(value: &Value) -> Result<Millis, DurationError> {
+    /// When it is neither, or when it does not fit.
+    pub fn from_value(value: &Value) -> Result<Period, DurationError> {
         let error = |why: &str| DurationError {
             what: value.to_string(),
             why: why.to_owned(),
         };
         match value {
-            Value::String(text) if is_calendar(text) => {
-                Err(error("years and months have no fixed length; write days, such as P30D"))
-            }
-            Value::String(text) => iso(text).map_err(&error),
-            Value::Object(members) => object(members).map_err(|why| error(&why)),
+            Value::String(text) => period(text).map_err(&error),
+            Value::Object(members) => object(members).map(fixed).map_err(|why| error(&why)),
             _ => Err(error(
                 "text such as PT30S or an object such as {\"seconds\": 30} is expected",
             )),
         }
     }
 
-    /// How long, when that is fixed.
+    /// How long, when no expression says so.
+    #[must_use]
+    pub fn period(&self) -> Option<Period> {
+        match self {
+            Self::Fixed {
+                written: Value::String(text),
+                span,
+            } => Some(period(text).unwrap_or(fixed(*span))),
+            Self::Fixed { span, .. } => Some(fixed(*span)),
+            Self::Expression(_) => None,
+        }
+    }
+
+    /// About how long, when no expression says so: a year as 365 days, a month as 30.
     #[must_use]
     pub fn fixed(&self) -> Option<Millis> {
         match self {
@@ -73,6 +83,37 @@ impl Duration {
     pub fn is_calendar(&self) -> bool {
         matches!(self, Self::Fixed { written: Value::String(text), .. } if is_calendar(text))
     }
+}
+
+fn fixed(rest: Millis) -> Period {
+    Period { months: 0, rest }
+}
+
+/// An ISO duration with its months apart. A fraction of a year is months, a fraction of a month is a part of 30 days.
+fn period(text: &str) -> Result<Period, &'static str> {
+    const MONTH: u64 = 30 * DAY;
+    const CALENDAR: [(char, u64); 2] = [('Y', 12 * MONTH), ('M', MONTH)];
+    let whole = iso(text)?;
+    if !is_calendar(text) {
+        return Ok(fixed(whole));
+    }
+    let date = text.trim_start_matches('P');
+    let end = date
+        .split('T')
+        .next()
+        .and_then(|date| date.rfind(['Y', 'M']))
+        .map_or(0, |end| end + 1);
+    let (calendar, rest) = date.split_at(end);
+    let calendar = components(calendar, &CALENDAR).ok_or("it is too long")?;
+    let months = u32::try_from(calendar / u128::from(MONTH)).map_err(|_| "it is too long")?;
+    let part = u64::try_from(calendar % u128::from(MONTH)).unwrap_or(0);
+    let rest = if rest.is_empty() {
+        Millis(0)
+    } else {
+        iso(&format!("P{rest}"))?
+    };
+    let rest = rest.0.checked_add(part).map(Millis).ok_or("it is too long")?;
+    Ok(Period { months, rest })
 }
 
 /// Whether an ISO duration has years or months.
@@ -195,16 +236,47 @@ mod tests {
     fn values() {
         assert_eq!(
             Duration::from_value(&json!({ "minutes": 1, "seconds": 30 })),
-            Ok(Millis(90_000))
+            Ok(fixed(Millis(90_000)))
         );
-        assert_eq!(Duration::from_value(&json!("PT1S")), Ok(Millis(1000)));
+        assert_eq!(Duration::from_value(&json!("PT1S")), Ok(fixed(Millis(1000))));
+        for (text, months, rest) in [
+            ("P1M", 1, 0),
+            ("P1Y2M", 14, 0),
+            ("P1.5Y", 18, 0),
+            ("P0.5M", 0, 15 * DAY),
+            ("P1MT1M", 1, MINUTE),
+            ("P1Y1W1DT1H", 12, 8 * DAY + HOUR),
+        ] {
+            let rest = Millis(rest);
+            assert_eq!(
+                Duration::from_value(&json!(text)),
+                Ok(Period { months, rest }),
+                "{text}"
+            );
+        }
+        let january = crate::Timestamp::parse("2027-01-31T08:00:00Z").unwrap();
+        let after = |text: &str| {
+            january
+                .after_period(Duration::from_value(&json!(text)).unwrap())
+                .rfc3339()
+        };
+        assert_eq!(after("P1M"), "2027-02-28T08:00:00.000Z");
+        assert_eq!(after("P1Y1MT1H"), "2028-02-29T09:00:00.000Z");
+        assert_eq!(
+            january
+                .after_period(Period {
+                    months: u32::MAX,
+                    rest: Millis(0)
+                })
+                .0,
+            i64::MAX
+        );
         for bad in [
             json!({}),
             json!({ "weeks": 1 }),
             json!({ "seconds": -1 }),
             json!({ "seconds": 1.5 }),
             json!({ "days": u64::MAX }),
-            json!("P1M"),
             json!(5),
         ] {
             assert!(Duration::from_value(&bad).is_err(), "{bad}");

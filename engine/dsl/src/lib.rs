@@ -28,4 +28,4 @@ pub use placed::Placed;
 pub use problem::{ErrorType, Problem};
 pub use read::{Parsed, data, parse, parse_bytes};
 pub use support::unsupported;
-pub use words::{FunctionName, Millis, NameError, RunId, SecretName, TaskPath, Timestamp, WorkflowId};
+pub use words::{FunctionName, Millis, NameError, Period, RunId, SecretName, TaskPath, Timestamp, WorkflowId};

@@ -73,6 +73,20 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX)))
     }
 
+    /// The moment a period later: months first, as the calendar has them in UTC (from 31 January a month later is the last of
+    /// February), then the rest.
+    #[must_use]
+    pub fn after_period(self, period: Period) -> Self {
+        if period.months == 0 {
+            return self.after(period.rest);
+        }
+        let moment = chrono::DateTime::from_timestamp_millis(self.0);
+        let moved = moment.and_then(|moment| moment.checked_add_months(chrono::Months::new(period.months)));
+        moved.map_or(Self(i64::MAX), |moved| {
+            Self(moved.timestamp_millis()).after(period.rest)
+        })
+    }
+
     /// How much later this moment is than another; zero when it is earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Millis {
@@ -100,6 +114,15 @@ impl Timestamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
+
+/// A span of time as people count it: months of the calendar, which have no fixed length, and a rest that has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Period {
+    /// The months.
+    pub months: u32,
+    /// The rest.
+    pub rest: Millis,
+}
 
 /// Names one execution of one task in one run, for ever: the task's reference with, in brackets, the index of each iteration and,
 /// after `#`, the number of each visit that a `then` came back for. `/do/1/each[3]/do/0/send#2`.

@@ -16,6 +16,8 @@ enum Node {
     /// A subtree without any expression, kept whole.
     Literal(Value),
     Expression(Expression),
+    /// An expression that stands for its own text when it fails.
+    Loose(Expression, String),
     Array(Vec<Node>),
     Object(Vec<(String, Node)>),
 }
@@ -27,7 +29,26 @@ impl Template {
     /// The first bad expression, with the JSON pointer to it in `value`.
     pub fn parse(value: &Value, evaluator: &Evaluator) -> Result<Self, (String, ExpressionError)> {
         let mut pointer = String::new();
-        compile(value, evaluator, &mut pointer, 0)
+        let strict = |text: &str| match is_expression(text) {
+            true => Expression::parse(text, evaluator).map(|expression| Some(Node::Expression(expression))),
+            false => Ok(None),
+        };
+        compile(value, &strict, &mut pointer, 0)
+            .map(Self)
+            .map_err(|error| (pointer, error))
+    }
+
+    /// As [`Self::parse`] where any string may be an expression: `read` says which are. Where one fails it gives its own text.
+    ///
+    /// # Errors
+    /// A value that is nested too deep, with the JSON pointer to the place.
+    pub fn parse_loose(
+        value: &Value,
+        read: &dyn Fn(&str) -> Option<Expression>,
+    ) -> Result<Self, (String, ExpressionError)> {
+        let mut pointer = String::new();
+        let loose = |text: &str| Ok(read(text).map(|expression| Node::Loose(expression, text.to_owned())));
+        compile(value, &loose, &mut pointer, 0)
             .map(Self)
             .map_err(|error| (pointer, error))
     }
@@ -55,6 +76,10 @@ impl Node {
         Ok(match self {
             Self::Literal(value) => value.clone(),
             Self::Expression(expression) => expression.eval(evaluator, input, scope)?,
+            Self::Loose(expression, text) => match expression.eval(evaluator, input, scope) {
+                Ok(value) => value,
+                Err(_) => Value::from(text.as_str()),
+            },
             Self::Array(items) => Value::Array(
                 items
                     .iter()
@@ -72,8 +97,11 @@ impl Node {
     }
 }
 
+/// What a string is, when it is not literal.
+type Read<'r> = dyn Fn(&str) -> Result<Option<Node>, ExpressionError> + 'r;
+
 /// On an error `pointer` is left at the place of it.
-fn compile(value: &Value, evaluator: &Evaluator, pointer: &mut String, depth: usize) -> Result<Node, ExpressionError> {
+fn compile(value: &Value, read: &Read<'_>, pointer: &mut String, depth: usize) -> Result<Node, ExpressionError> {
     if depth > MAX_DEPTH {
         return Err(ExpressionError::new(
             "",
@@ -81,12 +109,12 @@ fn compile(value: &Value, evaluator: &Evaluator, pointer: &mut String, depth: us
         ));
     }
     match value {
-        Value::String(text) if is_expression(text) => Expression::parse(text, evaluator).map(Node::Expression),
+        Value::String(text) => Ok(read(text)?.unwrap_or_else(|| Node::Literal(value.clone()))),
         Value::Array(items) => {
             let mut nodes = Vec::with_capacity(items.len());
             for (index, item) in items.iter().enumerate() {
                 nodes.push(within(pointer, &index.to_string(), |pointer| {
-                    compile(item, evaluator, pointer, depth + 1)
+                    compile(item, read, pointer, depth + 1)
                 })?);
             }
             let literal = nodes.iter().all(|node| matches!(node, Node::Literal(_)));
@@ -100,7 +128,7 @@ fn compile(value: &Value, evaluator: &Evaluator, pointer: &mut String, depth: us
             let mut nodes = Vec::with_capacity(map.len());
             for (key, item) in map {
                 let token = key.replace('~', "~0").replace('/', "~1");
-                let node = within(pointer, &token, |pointer| compile(item, evaluator, pointer, depth + 1))?;
+                let node = within(pointer, &token, |pointer| compile(item, read, pointer, depth + 1))?;
                 nodes.push((key.clone(), node));
             }
             let literal = nodes.iter().all(|(_, node)| matches!(node, Node::Literal(_)));

@@ -13,9 +13,9 @@ mod text;
 mod uri;
 mod variables;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use potok_dsl::{Diagnostic, Millis, WorkflowId, model};
+use potok_dsl::{Diagnostic, Period, WorkflowId, model};
 use potok_expr::{Evaluator, Expression, SecretPath, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,6 +47,7 @@ pub struct Definition {
     fingerprint: String,
     nodes: Vec<Node>,
     lists: Vec<List>,
+    extensions: Vec<Extension>,
     pub(crate) root: ListId,
     pub(crate) input: Intake,
     pub(crate) output: Shaping,
@@ -92,6 +93,15 @@ impl Definition {
         &self.lists[id.0 as usize]
     }
 
+    pub(crate) fn extension(&self, number: u32) -> Option<&Extension> {
+        self.extensions.get(number as usize)
+    }
+
+    /// Whether there are extensions at all.
+    pub(crate) fn is_extended(&self) -> bool {
+        !self.extensions.is_empty()
+    }
+
     pub(crate) fn has_node(&self, id: NodeId) -> bool {
         (id.0 as usize) < self.nodes.len()
     }
@@ -105,10 +115,18 @@ impl Definition {
 #[derive(Debug)]
 pub(crate) struct List {
     /// What it adds to the path of the task that it belongs to: `/do`, `/try`, `/catch/do`.
-    pub(crate) segment: &'static str,
+    pub(crate) segment: Cow<'static, str>,
     pub(crate) nodes: Vec<NodeId>,
     /// Whether a `then` can lead back, so that visits must be counted.
     pub(crate) revisits: bool,
+}
+
+/// An extension.
+#[derive(Debug)]
+pub(crate) struct Extension {
+    pub(crate) when: Option<Expression>,
+    pub(crate) before: Option<ListId>,
+    pub(crate) after: Option<ListId>,
 }
 
 /// One task.
@@ -126,6 +144,8 @@ pub(crate) struct Node {
     pub(crate) then: Next,
     pub(crate) label: Option<TextTemplate>,
     pub(crate) kind: Kind,
+    /// The extensions of its kind, by their numbers.
+    pub(crate) extensions: Vec<u32>,
     /// The task as written, for `$task.definition`.
     pub(crate) source: Arc<Value>,
 }
@@ -148,18 +168,21 @@ pub(crate) struct Shaping {
 #[derive(Debug)]
 pub(crate) enum Shape {
     Expression(Expression),
+    /// An expression that gives its own text when it fails.
+    Loose(Expression, String),
     Template(Template),
 }
 
 /// A span of time.
 #[derive(Debug)]
 pub(crate) enum Span {
-    Fixed(Millis),
+    Fixed(Period),
     Expression(Expression),
 }
 
 /// What comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Next {
     Continue,
     Exit,
@@ -228,6 +251,9 @@ pub(crate) struct Retry {
     pub(crate) except_when: Option<Expression>,
     pub(crate) delay: Option<Span>,
     pub(crate) backoff: model::Backoff,
+    pub(crate) increment: Option<Span>,
+    pub(crate) multiplier: f64,
+    pub(crate) max_delay: Option<Span>,
     pub(crate) attempts: Option<u64>,
     pub(crate) attempt_duration: Option<Span>,
     pub(crate) duration: Option<Span>,

@@ -13,7 +13,7 @@ use potok_dsl::{TaskPath, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    definition::{ListId, NodeId},
+    definition::{ListId, Next, NodeId},
     effect::{CallId, TimerId},
     listening::Listening,
     merge::Merge,
@@ -84,6 +84,7 @@ impl<V> Block<V> {
                 Role::Plain => Role::Plain,
                 Role::Iteration { index, item } => Role::Iteration { index, item: f(item)? },
                 Role::Branch { index } => Role::Branch { index },
+                Role::Extension => Role::Extension,
                 Role::Handler { error } => Role::Handler { error: f(error)? },
             },
             context: option(self.context, f)?,
@@ -99,6 +100,8 @@ pub(crate) enum Role<V> {
     Plain,
     /// An iteration of a `for`, or what a `listen` does for an event.
     Iteration { index: u64, item: V },
+    /// What an extension does before or after a task.
+    Extension,
     /// A branch of a `fork`.
     Branch { index: u64 },
     /// What a `catch` does.
@@ -120,6 +123,9 @@ pub(crate) struct Task<V> {
     pub(crate) input: V,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<TimerId>,
+    /// The extensions that apply to this execution, by their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) extensions: Vec<u32>,
     pub(crate) body: Body<V>,
 }
 
@@ -134,6 +140,7 @@ impl<V> Task<V> {
             raw_input: f(self.raw_input)?,
             input: f(self.input)?,
             timeout: self.timeout,
+            extensions: self.extensions,
             body: self.body.map(f)?,
         })
     }
@@ -157,6 +164,8 @@ pub(crate) enum Body<V> {
     Wait {
         timer: TimerId,
     },
+    /// Its extensions do what comes before it or after it.
+    Extended(Extending<V>),
     Fork(Forking<V>),
     Listen(Box<Listening<V>>),
     For(Looping<V>),
@@ -170,10 +179,33 @@ impl<V> Body<V> {
             Self::Child { child } => Body::Child { child },
             Self::Call { call } => Body::Call { call },
             Self::Wait { timer } => Body::Wait { timer },
+            Self::Extended(extending) => Body::Extended(extending.map(f)?),
             Self::Fork(forking) => Body::Fork(forking.map(f)?),
             Self::Listen(listening) => Body::Listen(Box::new(listening.map(f)?)),
             Self::For(looping) => Body::For(looping.map(f)?),
             Self::Try(trying) => Body::Try(trying),
+        })
+    }
+}
+
+/// The state of a task whose extensions are at work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Extending<V> {
+    /// How many of the extensions have had their turn.
+    pub(crate) done: usize,
+    pub(crate) child: Option<FrameId>,
+    /// What the task gave and what it says comes next; `None` before it has begun.
+    pub(crate) output: Option<(V, Option<Next>)>,
+}
+
+impl<V> Extending<V> {
+    fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Extending<U>, E> {
+        let output = self.output.map(|(output, next)| Ok((f(output)?, next)));
+        Ok(Extending {
+            done: self.done,
+            child: self.child,
+            output: output.transpose()?,
         })
     }
 }

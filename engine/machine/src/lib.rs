@@ -48,6 +48,16 @@
 //!   with a timeout error that goes through the `catch` like any other.
 //! - A `call` of a task in `use.functions` gives it the evaluated `with` (an empty object when there is none) as raw input; it
 //!   sees `$context`, but no variable of the loops and catches around the call.
+//! - Branches of a `fork` are scopes of their own: `exit` and `continue` end the branch, `end` the workflow. A branch that faults ends the
+//!   others and the fork. In a race (`compete`) a branch that is skipped does not win, and only the winner's exports count.
+//! - An event that is emitted has an id derived from run and path, so it is the same event when a `try` emits it again.
+//! - A `listen` takes an event by the first filter that is open; what ends it (`until`) comes first; of several listeners the oldest takes
+//!   it. Filters and correlations are settled in the module `filter`, what is kept in `listening`. While a run is suspended, or while too
+//!   many events wait for `foreach`, its subscriptions rest.
+//! - `foreach` begins each time with the input of the `listen`; `until` is tested when an event was consumed and again when it was worked on.
+//! - Extensions lie around a task like the skins of an onion, see the module `extensions`. What they do is not extended itself.
+//! - Functions of `use.functions` may call themselves; how deep is bounded when they run.
+//! - Months of a duration are those of the calendar, in UTC, from the moment at which it begins.
 //! - `$runtime.version` is the version of the semantics, so that it stays the same when the program is upgraded.
 //! - `$secrets.name` is a placeholder that the host resolves when a call leaves (see [`potok_expr::secret`]). What comes into a run holds
 //!   none, and what a run ends with shows marks in their places: so no placeholder comes from or goes to another run.

@@ -4,8 +4,38 @@ use potok_dsl::{Millis, RunId, TaskPath, model::Backoff};
 
 use crate::digest;
 
+/// Retries after which a delay grows no more.
+const MOST_STEPS: u64 = 10_000;
+
 /// The delay before the retry of that number, from 1.
-pub(crate) fn grown(backoff: Backoff, base: Millis, retry: u64) -> Millis {
+pub(crate) fn grown(backoff: Backoff, base: Millis, growth: Growth, retry: u64) -> Millis {
+    let grown = match (backoff, growth.increment) {
+        (Backoff::Linear, Some(increment)) => Millis(
+            base.0
+                .saturating_add(increment.0.saturating_mul(retry.saturating_sub(1))),
+        ),
+        (Backoff::Exponential, _) if growth.multiplier != 2.0 => {
+            // By multiplying, which gives the same everywhere; a power does not.
+            let mut delay = base.0 as f64;
+            for _ in 1..retry.min(MOST_STEPS) {
+                delay *= growth.multiplier;
+            }
+            Millis(delay as u64)
+        }
+        _ => doubled(backoff, base, retry),
+    };
+    growth.most.map_or(grown, |most| grown.min(most))
+}
+
+/// How a delay grows besides by its kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Growth {
+    pub(crate) increment: Option<Millis>,
+    pub(crate) multiplier: f64,
+    pub(crate) most: Option<Millis>,
+}
+
+fn doubled(backoff: Backoff, base: Millis, retry: u64) -> Millis {
     let factor = match backoff {
         Backoff::Constant => 1,
         Backoff::Linear => retry,
@@ -36,11 +66,28 @@ mod tests {
 
     #[test]
     fn delays_grow_as_the_policy_says() {
-        let grow = |backoff| [1, 2, 3, 4].map(|retry| grown(backoff, Millis(100), retry).0);
+        let plain = Growth {
+            increment: None,
+            multiplier: 2.0,
+            most: None,
+        };
+        let grow_by = |backoff, growth| [1, 2, 3, 4].map(|retry| grown(backoff, Millis(100), growth, retry).0);
+        let grow = |backoff| grow_by(backoff, plain);
         assert_eq!(grow(Backoff::Constant), [100, 100, 100, 100]);
         assert_eq!(grow(Backoff::Linear), [100, 200, 300, 400]);
         assert_eq!(grow(Backoff::Exponential), [100, 200, 400, 800]);
-        assert_eq!(grown(Backoff::Exponential, Millis(100), 1000), Millis(u64::MAX));
+        assert_eq!(grown(Backoff::Exponential, Millis(100), plain, 1000), Millis(u64::MAX));
+        let growth = Growth {
+            increment: Some(Millis(30)),
+            multiplier: 3.0,
+            most: Some(Millis(800)),
+        };
+        assert_eq!(grow_by(Backoff::Linear, growth), [100, 130, 160, 190]);
+        assert_eq!(grow_by(Backoff::Exponential, growth), [100, 300, 800, 800]);
+        assert_eq!(
+            grown(Backoff::Exponential, Millis(100), Growth { most: None, ..growth }, 1000),
+            Millis(u64::MAX)
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     definition::{Definition, Kind, Place},
-    frame::{Block, Frame, FrameId, Role, Task},
+    frame::{Block, Body, Frame, FrameId, Role, Task},
     state::Live,
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Scope<'s> {
     pub(crate) context: Option<&'s Arc<Value>>,
     /// Variables of a loop or a catch whose block has not been opened.
     pub(crate) extra: &'s [(&'s str, Arc<Value>)],
+    /// Whether an extension asks about the task.
+    pub(crate) extending: bool,
 }
 
 impl Variables for Scope<'_> {
@@ -53,7 +55,7 @@ impl Scope<'_> {
             }),
             "input" => self.task.map(|task| Arc::clone(&task.input)),
             "output" => self.output.map(Arc::clone),
-            "task" => self.task.map(|task| Arc::new(self.task_descriptor(task))),
+            "task" => self.task.map(|task| Arc::new(self.descriptor(task))),
             "workflow" => Some(Arc::clone(
                 self.workflow.get_or_init(|| Arc::new(self.workflow_descriptor())),
             )),
@@ -93,7 +95,33 @@ impl Scope<'_> {
         }
     }
 
-    fn task_descriptor(&self, task: &Task<Arc<Value>>) -> Value {
+    /// The task itself; in an extension, the task that it extends, with the members of its definition.
+    fn descriptor(&self, task: &Task<Arc<Value>>) -> Value {
+        let outer = self
+            .definition
+            .is_extended()
+            .then(|| extended(self.state, task.parent, false))
+            .flatten();
+        let extended = match outer {
+            None if !self.extending => return self.task_descriptor(task, self.raw_output),
+            None => self.task_descriptor(task, None),
+            Some(task) => {
+                let output = match &task.body {
+                    Body::Extended(extending) => extending.output.as_ref().map(|(output, _)| output),
+                    _ => None,
+                };
+                self.task_descriptor(task, output)
+            }
+        };
+        let node = self.definition.node(outer.unwrap_or(task).node);
+        let mut members = node.source.as_object().cloned().unwrap_or_default();
+        if let Value::Object(extended) = extended {
+            members.extend(extended);
+        }
+        Value::Object(members)
+    }
+
+    fn task_descriptor(&self, task: &Task<Arc<Value>>, output: Option<&Arc<Value>>) -> Value {
         let node = self.definition.node(task.node);
         let mut descriptor = json!({
             "name": node.name.as_ref(),
@@ -102,7 +130,7 @@ impl Scope<'_> {
             "input": task.raw_input.as_ref(),
             "startedAt": moment(task.started_at),
         });
-        if let Some(output) = self.raw_output {
+        if let Some(output) = output {
             descriptor["output"] = output.as_ref().clone();
         }
         descriptor
@@ -121,6 +149,20 @@ impl Scope<'_> {
     fn runtime_descriptor(&self) -> Value {
         json!({ "name": "potok", "version": self.state.semantics.to_string(), "metadata": {} })
     }
+}
+
+/// The task whose extension a frame belongs to, if it does; unless it may be far, not out of a function.
+pub(crate) fn extended(state: &Live, frame: FrameId, far: bool) -> Option<&Task<Arc<Value>>> {
+    let mut next = Some(frame);
+    while let Some(frame) = next.and_then(|id| state.frames.get(id)) {
+        next = match frame {
+            Frame::Block(block) if matches!(block.role, Role::Extension) => return state.frames.task(block.parent?),
+            Frame::Block(block) => block.parent,
+            Frame::Task(task) if far || state.frames.block(task.parent).is_some() => Some(task.parent),
+            Frame::Task(_) => None,
+        };
+    }
+    None
 }
 
 /// A moment as the specification's date-time descriptor.

@@ -34,16 +34,19 @@ pub(crate) fn admit_result(result: &Result<Arc<Value>, Problem>) -> Result<Arc<V
     }
 }
 
+/// A value for those outside.
+pub(crate) fn show(value: Arc<Value>) -> Arc<Value> {
+    if !secret::is_in(&value) {
+        return value;
+    }
+    let mut value = Arc::unwrap_or_clone(value);
+    secret::shown(&mut value);
+    Arc::new(value)
+}
+
 /// How a run ended, for those outside.
 pub(crate) fn show_outcome(mut outcome: Outcome) -> Outcome {
-    outcome.output = outcome.output.map(|output| match secret::is_in(&output) {
-        false => output,
-        true => {
-            let mut output = Arc::unwrap_or_clone(output);
-            secret::shown(&mut output);
-            Arc::new(output)
-        }
-    });
+    outcome.output = outcome.output.map(show);
     if let Some(error) = &mut outcome.error {
         error.change(&secret::shown_text, &secret::shown);
     }

@@ -128,6 +128,11 @@ impl<V> Slab<V> {
         }
     }
 
+    /// How many places there are up to the last that is taken.
+    pub(crate) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
     /// All frames, in the order of their places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Frame<V>> {
         self.slots.iter().flatten().map(|(_, frame)| frame)

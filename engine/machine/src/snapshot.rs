@@ -105,9 +105,17 @@ fn check(state: &Live, definition: &Definition) -> Result<(), Incompatible> {
         match frame {
             Frame::Block(block) if !definition.has_list(block.list) => return damaged("a block of an unknown list"),
             Frame::Task(task) if !definition.has_node(task.node) => return damaged("an unknown task"),
+            Frame::Task(task)
+                if task
+                    .extensions
+                    .iter()
+                    .any(|number| definition.extension(*number).is_none()) =>
+            {
+                return damaged("an unknown extension");
+            }
             Frame::Task(task) => {
                 let fits = match (&task.body, &definition.node(task.node).kind) {
-                    (Body::Instant, _) | (Body::Wait { .. }, Kind::Wait(_)) => true,
+                    (Body::Instant | Body::Extended(_), _) | (Body::Wait { .. }, Kind::Wait(_)) => true,
                     (Body::Child { .. }, Kind::Do(_) | Kind::Call(_)) | (Body::Call { .. }, Kind::Call(_)) => true,
                     (Body::For(_), Kind::For(_)) | (Body::Try(_), Kind::Try(_)) => true,
                     (Body::Listen(_), Kind::Listen(_)) => true,

@@ -9,6 +9,7 @@ mod cancel;
 mod emits;
 mod ends;
 mod enter;
+mod extensions;
 mod forks;
 mod http;
 mod listens;
@@ -59,6 +60,8 @@ enum Signal {
     BlockDone { block: FrameId, output: Arc<Value> },
     /// Something right under this frame has faulted.
     Fault { parent: FrameId, problem: Problem },
+    /// What extensions do before or after a task goes on.
+    Extend { task: FrameId },
     /// A task right under this frame says that the workflow ends.
     End { parent: FrameId, output: Arc<Value> },
 }
@@ -118,6 +121,7 @@ impl Step<'_> {
             next = match signal {
                 Signal::Done { parent, output, next } => self.done(parent, output, next),
                 Signal::BlockDone { block, output } => self.block_done(block, output),
+                Signal::Extend { task } => self.extend(task),
                 Signal::Fault { parent, problem } => self.fault(parent, problem),
                 Signal::End { parent, output } => {
                     self.end(parent, &output);
@@ -167,7 +171,7 @@ impl Step<'_> {
 
     /// The path of a list's tasks: that of the task above, an iteration's index, the list's own segment.
     fn block_path(&self, task: &TaskPath, index: Option<u64>, list: ListId) -> Arc<str> {
-        let segment = self.definition.list(list).segment;
+        let segment = &self.definition.list(list).segment;
         match index {
             Some(index) => Arc::from(format!("{task}[{index}]{segment}")),
             None => Arc::from(format!("{task}{segment}")),

@@ -11,6 +11,8 @@ mod data;
 mod emits;
 #[path = "it/events.rs"]
 mod events;
+#[path = "it/extensions.rs"]
+mod extensions;
 #[path = "it/flow.rs"]
 mod flow;
 #[path = "it/forks.rs"]

@@ -71,6 +71,12 @@ pub struct RetryPolicy {
     pub backoff: Backoff,
     /// The object under the backoff's name as written; `None` when no backoff was written.
     pub backoff_properties: Option<Json>,
+    /// By how much a linear delay grows each time; by itself when absent.
+    pub increment: Option<At<Duration>>,
+    /// By what an exponential delay is multiplied each time; 2 when absent.
+    pub multiplier: Option<At<f64>>,
+    /// The longest that the delay grows to.
+    pub max_delay: Option<At<Duration>>,
     /// Where `limit` was written.
     pub limit_at: Option<Location>,
     /// Where `limit.attempt` was written.

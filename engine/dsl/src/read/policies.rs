@@ -168,12 +168,50 @@ impl Reader {
             policy.backoff = backoff.map_or_else(Backoff::default, |(_, backoff)| *backoff);
             if member.value.members().is_some() {
                 policy.backoff_properties = Some(json(&member.value));
+                self.growth(&member.value, policy);
             } else {
                 let message = format!("'{}' must be an object, not {}", member.key, member.value.kind());
                 self.wrong_help(member.value.at, message, format!("write {}: {{}}", member.key));
             }
         }
         fields.finish(self);
+    }
+
+    /// How a delay grows. The schema leaves that open; unknown members would do nothing.
+    fn growth(&mut self, node: &Node, policy: &mut RetryPolicy) {
+        let Some(mut fields) = Fields::of(self, node, "this backoff") else {
+            return;
+        };
+        if policy.backoff == Backoff::Linear {
+            policy.increment = fields
+                .get("increment")
+                .and_then(|node| self.duration(node, "increment"));
+        }
+        if policy.backoff == Backoff::Exponential {
+            policy.multiplier = fields.get("multiplier").and_then(|node| self.multiplier(node));
+        }
+        if policy.backoff != Backoff::Constant {
+            policy.max_delay = fields.get("maxDelay").and_then(|node| self.duration(node, "maxDelay"));
+        }
+        fields.finish(self);
+    }
+
+    fn multiplier(&mut self, node: &Node) -> Option<At<f64>> {
+        let crate::yaml::Data::Number(number) = &node.data else {
+            self.expected(node, "'multiplier'", "a number");
+            return None;
+        };
+        let value = number.as_f64().filter(|value| (1.0..=1000.0).contains(value));
+        if value.is_none() {
+            self.wrong(
+                node.at,
+                format!("'multiplier' must be from 1 to 1000, and {number} is not"),
+            );
+        }
+        Some(At {
+            value: value?,
+            at: node.at,
+        })
     }
 
     fn limit(&mut self, node: &Node, policy: &mut RetryPolicy) {

@@ -1,16 +1,14 @@
 //! What the language has and this engine does not execute yet. Whatever is on this list is refused before anything runs;
 //! what is not on it is executed. Nothing is read and then ignored.
 
-mod cycles;
-
 use serde_json::Value;
 
 use crate::{
     FunctionName,
     diagnostic::Diagnostic,
     model::{
-        At, Authentication, AuthenticationRef, AuthenticationScheme, Call, Duration, Endpoint, EvaluateMode, Json,
-        Location, RetryPolicy, RetryRef, Schema, SchemaSource, Task, TaskKind, TaskList, Text, TimeoutRef, Workflow,
+        At, Authentication, AuthenticationRef, AuthenticationScheme, Call, Duration, Endpoint, Extension, Json,
+        Location, Schema, SchemaSource, Task, TaskKind, TaskList, Text, Workflow,
     },
 };
 
@@ -53,10 +51,9 @@ impl Survey<'_> {
         self.uses();
         self.schemas(workflow.input.as_ref().and_then(|input| input.schema.as_ref()));
         self.schemas(workflow.output.as_ref().and_then(|output| output.schema.as_ref()));
-        self.timeout(workflow.timeout.as_ref());
         if let Some(schedule) = &workflow.schedule {
-            self.duration(schedule.every.as_ref());
-            self.duration(schedule.after.as_ref());
+            self.interval("every", schedule.every.as_ref());
+            self.interval("after", schedule.after.as_ref());
             for (name, duration) in [("every", &schedule.every), ("after", &schedule.after)] {
                 if let Some(At {
                     value: Duration::Expression(_),
@@ -71,15 +68,6 @@ impl Survey<'_> {
                 }
             }
         }
-        if let Some(mode) = workflow.evaluate.as_ref().and_then(|evaluate| evaluate.mode.as_ref())
-            && mode.value == EvaluateMode::Loose
-        {
-            self.not_yet_help(
-                mode.at,
-                "evaluate.mode loose",
-                "put expressions in ${ } and remove 'mode'",
-            );
-        }
         self.tasks(&workflow.tasks);
     }
 
@@ -88,20 +76,12 @@ impl Survey<'_> {
         for policy in uses.authentications.values() {
             self.authentication(&policy.value, policy.at);
         }
-        for (name, extension) in &uses.extensions {
-            self.not_yet(extension.at, format!("extensions ('{name}')"));
+        for (_, extension) in &uses.extensions {
+            let Extension { before, after, .. } = &extension.value;
+            before.iter().chain(after).for_each(|tasks| self.tasks(tasks));
         }
         for function in uses.functions.values() {
             self.task(function);
-        }
-        for (function, way) in cycles::find(&uses.functions) {
-            self.not_yet(function.at, format!("functions that call themselves ({way})"));
-        }
-        for policy in uses.retries.values() {
-            self.retry(&policy.value);
-        }
-        for timeout in uses.timeouts.values() {
-            self.duration(Some(&timeout.value.after));
         }
         for (name, catalog) in &uses.catalogs {
             self.not_yet(catalog.at, format!("catalogs ('{name}')"));
@@ -124,7 +104,6 @@ impl Survey<'_> {
         self.schemas(task.input.as_ref().and_then(|input| input.schema.as_ref()));
         self.schemas(task.output.as_ref().and_then(|output| output.schema.as_ref()));
         self.schemas(task.export.as_ref().and_then(|export| export.schema.as_ref()));
-        self.timeout(task.timeout.as_ref());
         self.kind(task);
     }
 
@@ -144,14 +123,9 @@ impl Survey<'_> {
             TaskKind::Run(_) => self.not_yet(task.kind_at, "run"),
             TaskKind::Try(attempt) => {
                 self.tasks(&attempt.tasks);
-                match &attempt.catch.retry {
-                    Some(RetryRef::Inline(policy)) => self.retry(&policy.value),
-                    Some(RetryRef::Use(_)) | None => {}
-                }
                 attempt.catch.tasks.iter().for_each(|tasks| self.tasks(tasks));
             }
-            TaskKind::Wait(duration) => self.duration(Some(duration)),
-            TaskKind::Emit(_) | TaskKind::Raise(_) | TaskKind::Set(_) | TaskKind::Switch(_) => {}
+            TaskKind::Emit(_) | TaskKind::Raise(_) | TaskKind::Set(_) | TaskKind::Switch(_) | TaskKind::Wait(_) => {}
         }
     }
 
@@ -287,36 +261,13 @@ impl Survey<'_> {
         }
     }
 
-    fn timeout(&mut self, timeout: Option<&TimeoutRef>) {
-        if let Some(TimeoutRef::Inline(timeout)) = timeout {
-            self.duration(Some(&timeout.value.after));
-        }
-    }
-
-    fn duration(&mut self, duration: Option<&At<Duration>>) {
+    fn interval(&mut self, name: &str, duration: Option<&At<Duration>>) {
         if let Some(duration) = duration.filter(|duration| duration.value.is_calendar()) {
             self.not_yet_help(
                 duration.at,
-                "years and months in a duration",
-                "they have no fixed length; write days, such as P30D",
+                format!("years and months in schedule.{name}"),
+                "write a cron expression, such as '0 0 1 * *' for each month",
             );
-        }
-    }
-
-    fn retry(&mut self, policy: &RetryPolicy) {
-        for duration in [
-            &policy.delay,
-            &policy.attempt_duration,
-            &policy.duration,
-            &policy.jitter_from,
-            &policy.jitter_to,
-        ] {
-            self.duration(duration.as_ref());
-        }
-        if let Some(properties) = &policy.backoff_properties
-            && properties.value.as_object().is_some_and(|members| !members.is_empty())
-        {
-            self.not_yet_help(properties.at, "members of a backoff", "leave it empty: {}");
         }
     }
 }

@@ -73,7 +73,7 @@ pub fn shape() -> impl Strategy<Value = Json> {
 pub fn duration() -> BoxedStrategy<At<Duration>> {
     let fixed = |written: Value| {
         at(Duration::Fixed {
-            span: Duration::from_value(&written).unwrap(),
+            span: Duration::from_value(&written).unwrap().rest,
             written,
         })
     };
@@ -190,7 +190,7 @@ pub fn error() -> impl Strategy<Value = ErrorDefinition> {
 pub fn retry() -> impl Strategy<Value = At<RetryPolicy>> {
     let backoff = (
         select(&[Backoff::Constant, Backoff::Linear, Backoff::Exponential][..]),
-        object(0),
+        any::<bool>(),
     );
     let limit = (
         option::of(duration()),
@@ -211,8 +211,12 @@ pub fn retry() -> impl Strategy<Value = At<RetryPolicy>> {
         option::of(duration()),
     )
         .prop_map(move |(when, except_when, delay, backoff, limit, jitter)| {
-            let (backoff, backoff_properties) =
-                backoff.map_or((Backoff::default(), None), |(kind, object)| (kind, Some(object)));
+            let (backoff, grows) = backoff.map_or((Backoff::default(), None), |(kind, grows)| (kind, Some(grows)));
+            let multiplier = Some(at(1.5)).filter(|_| grows == Some(true) && backoff == Backoff::Exponential);
+            let backoff_properties = grows.map(|_| match multiplier {
+                Some(_) => at(json!({ "multiplier": 1.5 })),
+                None => at(json!({})),
+            });
             let limit_at = limit.is_some().then(Location::default);
             let (duration, attempt) = limit.unwrap_or_default();
             let attempt_at = attempt.is_some().then(Location::default);
@@ -223,6 +227,9 @@ pub fn retry() -> impl Strategy<Value = At<RetryPolicy>> {
                 delay,
                 backoff,
                 backoff_properties,
+                increment: None,
+                multiplier,
+                max_delay: None,
                 limit_at,
                 attempt_at,
                 attempts,

@@ -1,6 +1,7 @@
 //! From the language's model to the arena. Task lists wait in a queue, so nesting costs no native stack.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
@@ -35,6 +36,7 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         secrets: BTreeSet::new(),
     };
     compiler.functions();
+    let extensions = compiler.extensions();
     let root = compiler.list("/do", &workflow.tasks, "/do".to_owned(), &Variables::default());
     compiler.drain();
     let scope = Variables::default();
@@ -67,6 +69,7 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         fingerprint,
         nodes: compiler.nodes,
         lists: compiler.lists,
+        extensions,
         root,
         input,
         output,
@@ -127,20 +130,45 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Compiles `use.extensions`. What they do sees no variables of the loops and catches around the tasks that they extend.
+    fn extensions(&mut self) -> Vec<super::Extension> {
+        let workflow = self.workflow;
+        let scope = Variables::default();
+        let mut extensions = Vec::with_capacity(workflow.uses.extensions.len());
+        for (index, (name, extension)) in workflow.uses.extensions.iter().enumerate() {
+            let name = escape(name);
+            let list = |compiler: &mut Self, tasks: &'a Option<TaskList>, which: &str| {
+                let tasks = tasks.as_ref()?;
+                let segment = format!("/extensions/{index}/{name}/{which}");
+                let reference = format!("/use/extensions/{index}/{name}/{which}");
+                Some(compiler.list(segment, tasks, reference, &scope))
+            };
+            let before = list(self, &extension.value.before, "before");
+            let after = list(self, &extension.value.after, "after");
+            let when = extension.value.when.as_ref();
+            extensions.push(super::Extension {
+                when: when.and_then(|when| self.expression(when, Place::Task, &scope)),
+                before,
+                after,
+            });
+        }
+        extensions
+    }
+
     /// Gives a list its number and puts it in the queue.
     pub(super) fn list(
         &mut self,
-        segment: &'static str,
+        segment: impl Into<Cow<'static, str>>,
         tasks: &'a TaskList,
         reference: String,
         scope: &Variables,
     ) -> ListId {
-        self.part(segment, &tasks.0, 0, reference, scope)
+        self.part(segment.into(), &tasks.0, 0, reference, scope)
     }
 
     fn part(
         &mut self,
-        segment: &'static str,
+        segment: Cow<'static, str>,
         tasks: &'a [TaskItem],
         first: u32,
         reference: String,
@@ -234,10 +262,17 @@ impl<'a> Compiler<'a> {
                 .and_then(|label| self.text(label, Place::If, scope)),
             // Without a kind there is a diagnostic, and the definition is thrown away.
             kind: kind.unwrap_or(Kind::Do(ListId(0))),
+            extensions: self.extensions_of(&task.kind),
             source: Arc::new(task.source.clone()),
             reference: Arc::from(reference),
         };
         (node, flow.back)
+    }
+
+    fn extensions_of(&self, kind: &TaskKind) -> Vec<u32> {
+        let extensions = (0u32..).zip(&self.workflow.uses.extensions);
+        let extensions = extensions.filter(|(_, (_, extension))| extension.value.extend.includes(kind));
+        extensions.map(|(number, _)| number).collect()
     }
 
     fn kind(&mut self, task: &'a Task, reference: &str, flow: &mut FlowReader<'_>, scope: &Variables) -> Option<Kind> {
@@ -263,7 +298,7 @@ impl<'a> Compiler<'a> {
         let branches = (0u32..).zip(fork.branches.0.chunks(1));
         let branches = branches.map(|(index, branch)| {
             self.part(
-                "/fork/branches",
+                "/fork/branches".into(),
                 branch,
                 index,
                 format!("{reference}/fork/branches"),

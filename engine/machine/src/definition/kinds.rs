@@ -104,6 +104,8 @@ impl<'a> Compiler<'a> {
                 .and_then(|duration| self.span(duration, Place::Task, scope))
         };
         let delay = span(&policy.delay, scope);
+        let increment = span(&policy.increment, scope);
+        let max_delay = span(&policy.max_delay, scope);
         let attempt_duration = span(&policy.attempt_duration, outside);
         let duration = span(&policy.duration, scope);
         let jitter_from = span(&policy.jitter_from, scope);
@@ -119,6 +121,9 @@ impl<'a> Compiler<'a> {
                 .and_then(|text| self.expression(text, Place::Task, scope)),
             delay,
             backoff: policy.backoff,
+            increment,
+            multiplier: policy.multiplier.as_ref().map_or(2.0, |multiplier| multiplier.value),
+            max_delay,
             attempts: policy.attempts,
             attempt_duration,
             duration,

@@ -26,6 +26,39 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// In loose mode any text may be an expression; what cannot be one is literal.
+    fn loose(&self, text: &str, place: Place, scope: &Variables) -> Option<Expression> {
+        let expression = Expression::parse(text, self.evaluator).ok()?;
+        let known = |name: &String| complaint(name, place, scope).is_none();
+        let declared = |path: &SecretPath| {
+            let name = path.name();
+            self.workflow.uses.secrets.iter().any(|secret| secret.value == name)
+        };
+        let sound = expression.variables().iter().all(known) && expression.secrets().iter().all(declared);
+        sound.then_some(expression)
+    }
+
+    fn is_loose(&self) -> bool {
+        let evaluate = self.workflow.evaluate.as_ref();
+        let mode = evaluate.and_then(|evaluate| evaluate.mode.as_ref());
+        mode.is_some_and(|mode| mode.value == model::EvaluateMode::Loose)
+    }
+
+    fn loose_template(&mut self, json: &Json, place: Place, scope: &Variables) -> Option<Template> {
+        let template = Template::parse_loose(&json.value, &|text| self.loose(text, place, scope));
+        let mut texts = Vec::new();
+        for_each_string(&json.value, &mut |text| texts.push(text));
+        for text in texts {
+            if let Some(expression) = self.loose(text, place, scope) {
+                self.check_variables(&expression, json.at, place, scope);
+            }
+        }
+        match template {
+            Ok(template) => Some(template),
+            Err((_, error)) => self.refuse(json.at, describe(&error)),
+        }
+    }
+
     fn check_variables(&mut self, expression: &Expression, at: Location, place: Place, scope: &Variables) {
         for name in expression.variables() {
             if let Some((message, help)) = complaint(name, place, scope) {
@@ -54,6 +87,9 @@ impl<'a> Compiler<'a> {
 
     /// Data with expressions in its strings.
     pub(super) fn template(&mut self, json: &Json, place: Place, scope: &Variables) -> Option<Template> {
+        if self.is_loose() {
+            return self.loose_template(json, place, scope);
+        }
         match Template::parse(&json.value, self.evaluator) {
             Ok(template) => {
                 if template.literal().is_none() {
@@ -80,6 +116,13 @@ impl<'a> Compiler<'a> {
     /// An expression (a string), or data with expressions in its strings.
     pub(super) fn shape(&mut self, json: &Json, place: Place, scope: &Variables) -> Option<Shape> {
         match &json.value {
+            Value::String(text) if self.is_loose() => match self.loose(text, place, scope) {
+                Some(expression) => {
+                    self.check_variables(&expression, json.at, place, scope);
+                    Some(Shape::Loose(expression, text.clone()))
+                }
+                None => self.template(json, place, scope).map(Shape::Template),
+            },
             Value::String(text) => self.expression_at(text, json.at, place, scope).map(Shape::Expression),
             _ => self.template(json, place, scope).map(Shape::Template),
         }
@@ -87,6 +130,13 @@ impl<'a> Compiler<'a> {
 
     /// Text that is an expression only in `${ }`.
     pub(super) fn text(&mut self, text: &Text, place: Place, scope: &Variables) -> Option<TextTemplate> {
+        if self.is_loose() {
+            let Some(expression) = self.loose(&text.value, place, scope) else {
+                return Some(TextTemplate::Literal(text.value.clone()));
+            };
+            self.check_variables(&expression, text.at, place, scope);
+            return Some(TextTemplate::Loose(expression, text.value.clone()));
+        }
         if is_expression(&text.value) {
             self.expression(text, place, scope).map(TextTemplate::Expression)
         } else {
@@ -96,7 +146,7 @@ impl<'a> Compiler<'a> {
 
     pub(super) fn span(&mut self, duration: &At<model::Duration>, place: Place, scope: &Variables) -> Option<Span> {
         match &duration.value {
-            model::Duration::Fixed { span, .. } => Some(Span::Fixed(*span)),
+            fixed @ model::Duration::Fixed { .. } => fixed.period().map(Span::Fixed),
             model::Duration::Expression(text) => self
                 .expression_at(text, duration.at, place, scope)
                 .map(Span::Expression),

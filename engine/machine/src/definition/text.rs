@@ -9,6 +9,8 @@ use potok_expr::Expression;
 pub(crate) enum TextTemplate {
     Literal(String),
     Expression(Expression),
+    /// An expression that gives its own text when it fails.
+    Loose(Expression, String),
 }
 
 /// A name as a token of a JSON pointer (RFC 6901).

@@ -26,7 +26,7 @@ impl Step<'_> {
                 Body::Wait { timer } => self.close_timer(Some(*timer)),
                 Body::Try(trying) => self.close_timer(trying.timer),
                 Body::Listen(listening) => self.unsubscribe(listening.subscription, listening.until),
-                Body::Instant | Body::Child { .. } | Body::Fork(_) | Body::For(_) => {}
+                Body::Instant | Body::Child { .. } | Body::Extended(_) | Body::Fork(_) | Body::For(_) => {}
             }
             self.trace(&task, || story(id).unwrap_or(TraceKind::Cancelled));
         }
@@ -46,6 +46,7 @@ impl Step<'_> {
                 Frame::Task(task) => match &task.body {
                     Body::Child { child } => stack.extend(*child),
                     Body::Try(trying) => stack.extend(trying.child),
+                    Body::Extended(extending) => stack.extend(extending.child),
                     Body::Fork(forking) => stack.extend(forking.running.values()),
                     Body::Listen(listening) => stack.extend(listening.running),
                     Body::For(looping) => stack.extend(looping.running.values()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use potok_dsl::{Problem, Timestamp};
+use potok_expr::secret;
 use serde_json::{Map, Value};
 
 use super::{
@@ -26,7 +27,7 @@ impl Step<'_> {
         };
         self.effects.push(Effect::Emit(EmitEffect {
             path: task.path.clone(),
-            event: Arc::clone(&event),
+            event: secrets::show(Arc::clone(&event)),
         }));
         self.trace(&task, || TraceKind::Emitted {
             cloud_event: Arc::clone(&event),

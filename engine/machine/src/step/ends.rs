@@ -22,17 +22,25 @@ impl Step<'_> {
         let node = definition.node(task.node);
         match self.hand_over(&task, raw_output) {
             Ok(output) => {
-                self.close_timer(task.timeout);
-                self.trace(&task, || TraceKind::Completed {
-                    output: Arc::clone(&output),
-                });
-                Signal::Done {
-                    parent: task.parent,
-                    output,
-                    next: next.unwrap_or(node.then),
+                if self.is_extended_after(&task) {
+                    return self.begin_after(task, node, output, next);
                 }
+                self.completed(&task, output, next)
             }
             Err(problem) => self.faulted(task, problem),
+        }
+    }
+
+    /// A task is over, with everything that its extensions do.
+    pub(super) fn completed(&mut self, task: &Taken, output: Arc<Value>, next: Option<Next>) -> Signal {
+        self.close_timer(task.timeout);
+        self.trace(task, || TraceKind::Completed {
+            output: Arc::clone(&output),
+        });
+        Signal::Done {
+            parent: task.parent,
+            output,
+            next: next.unwrap_or(self.definition.node(task.node).then),
         }
     }
 
@@ -94,6 +102,9 @@ impl Step<'_> {
             let caller = self.state.frames.take_task(parent)?;
             return Some(self.finish(caller, output, None));
         };
+        if next == Next::Exit && matches!(block.role, Role::Extension) {
+            return self.extension_exits(parent, output);
+        }
         match next {
             Next::Exit | Next::End => Some(Signal::BlockDone { block: parent, output }),
             Next::Continue => self.advance(parent, block.position + 1, output),
@@ -111,6 +122,7 @@ impl Step<'_> {
         let task = self.state.frames.task(parent)?;
         match &task.body {
             Body::For(_) => self.iteration_done(parent, block, output),
+            Body::Extended(_) => self.extend(parent),
             Body::Fork(_) => self.branch_done(parent, block, output),
             Body::Listen(_) => self.event_done(parent, block, output),
             Body::Try(trying) => {

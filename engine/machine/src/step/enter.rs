@@ -13,6 +13,12 @@ use crate::{
     state::{Purpose, Work},
 };
 
+/// How deep functions of `use.functions` may call each other.
+const MOST_NESTED: usize = 100;
+
+/// How many tasks and lists may be open for another function to begin.
+const MOST_OPEN: usize = 100_000;
+
 impl Step<'_> {
     /// Begins the workflow's first list.
     pub(crate) fn begin(&mut self, input: Arc<Value>) {
@@ -37,6 +43,7 @@ impl Step<'_> {
             raw_input: Arc::clone(&input),
             input,
             timeout: None,
+            extensions: Vec::new(),
             body: Body::Instant,
         };
         let signal = match self.prepare(&mut task, node) {
@@ -44,7 +51,7 @@ impl Step<'_> {
                 self.trace(&task, || TraceKind::Started {
                     input: Arc::clone(&task.input),
                 });
-                self.perform(task, node)
+                self.begin_task(task, node)
             }
             // A task that did not run leads nowhere: what comes next is the next in the list, whatever its `then` says.
             Ok(false) => {
@@ -112,7 +119,7 @@ impl Step<'_> {
     }
 
     /// Does what the task is there for.
-    fn perform(&mut self, task: Taken, node: &Node) -> Option<Signal> {
+    pub(super) fn perform(&mut self, task: Taken, node: &Node) -> Option<Signal> {
         match &node.kind {
             Kind::Set(shape) => {
                 let value = self.shape(shape, &task.input, &self.scope(&task, Place::Task), "set");
@@ -216,6 +223,9 @@ impl Step<'_> {
         function: NodeId,
         with: Option<&potok_expr::Template>,
     ) -> Option<Signal> {
+        if let Err(problem) = self.may_nest(task.parent) {
+            return Some(self.faulted(task, problem));
+        }
         let input = match self.arguments(&task, with) {
             Ok(input) => input,
             Err(problem) => return Some(self.faulted(task, problem)),
@@ -231,6 +241,30 @@ impl Step<'_> {
             }
             Err(signal) => Some(signal),
         }
+    }
+
+    /// Whether a function may be run here: functions may call each other and themselves, but not without end.
+    fn may_nest(&self, parent: FrameId) -> Result<(), Problem> {
+        let mut functions = 0;
+        let mut next = Some(parent);
+        while let Some(frame) = next.and_then(|id| self.state.frames.get(id)) {
+            next = match frame {
+                Frame::Block(block) => block.parent,
+                Frame::Task(task) => {
+                    let is_call = matches!(self.definition.node(task.node).kind, Kind::Call(_));
+                    functions += usize::from(is_call && matches!(task.body, Body::Child { .. }));
+                    Some(task.parent)
+                }
+            };
+        }
+        let why = if functions >= MOST_NESTED {
+            format!("functions of 'use.functions' call each other more than {MOST_NESTED} deep; let them end")
+        } else if self.state.frames.places() >= MOST_OPEN {
+            format!("more than {MOST_OPEN} tasks are open at once; let functions call fewer at once")
+        } else {
+            return Ok(());
+        };
+        Err(Problem::new(ErrorType::Runtime, "Too many functions", why))
     }
 
     fn perform_wait(&mut self, task: Taken, node: &Node, span: &Span) -> Option<Signal> {
@@ -256,15 +290,20 @@ impl Step<'_> {
     /// Makes a frame of a task that lasts, and starts its timeout.
     pub(super) fn open(&mut self, task: Taken, node: &Node, body: Body<Arc<Value>>) -> Result<FrameId, Signal> {
         let limit = match &node.timeout {
+            // It has run since the task's extensions began.
+            _ if task.timeout.is_some() => None,
             None => None,
             Some(span) => match self.span(span, &task, &[], "timeout.after") {
                 Ok(limit) => Some(limit),
                 Err(problem) => return Err(self.faulted(task, problem)),
             },
         };
-        let parent = task.parent;
+        let (parent, timeout) = (task.parent, task.timeout);
         let id = self.state.frames.insert(Frame::Task(Task { body, ..task }));
         self.adopt(parent, id);
+        if let Some(open) = timeout.and_then(|timer| self.state.timers.get_mut(&timer)) {
+            open.purpose = Purpose::Task(id);
+        }
         if let Some(limit) = limit {
             let timer = self.start_timer(self.state.now.after(limit), Purpose::Task(id));
             if let Some(task) = self.state.frames.task_mut(id) {
@@ -285,6 +324,7 @@ impl Step<'_> {
         } else if let Some(task) = self.state.frames.task_mut(parent) {
             match &mut task.body {
                 Body::Child { child } => *child = to,
+                Body::Extended(extending) => extending.child = to,
                 Body::Try(trying) => trying.child = to,
                 Body::Listen(listening) => listening.running = to,
                 _ => {}

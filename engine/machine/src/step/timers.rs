@@ -7,7 +7,7 @@ use potok_dsl::{ErrorType, Problem, Timestamp};
 use super::{Signal, Step};
 use crate::{
     effect::{Effect, TimerId},
-    frame::{Body, FrameId, Phase},
+    frame::{Body, Extending, FrameId, Phase},
     state::{OpenTimer, Purpose},
 };
 
@@ -66,7 +66,7 @@ impl Step<'_> {
         let Some(task) = self.state.frames.task(id) else { return };
         match &task.body {
             Body::Instant => {}
-            Body::Child { child } => {
+            Body::Child { child } | Body::Extended(Extending { child, .. }) => {
                 if let Some(child) = *child {
                     self.cancel(child);
                 }

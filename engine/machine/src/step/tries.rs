@@ -160,15 +160,23 @@ impl Step<'_> {
         let base = span(&policy.delay, "retry.delay")?.unwrap_or_default();
         let from = span(&policy.jitter_from, "retry.jitter.from")?.unwrap_or_default();
         let to = span(&policy.jitter_to, "retry.jitter.to")?.unwrap_or_default();
-        let delay = retry::grown(policy.backoff, base, retry);
+        let growth = retry::Growth {
+            increment: span(&policy.increment, "retry.backoff.linear.increment")?,
+            multiplier: policy.multiplier,
+            most: span(&policy.max_delay, "retry.backoff.maxDelay")?,
+        };
+        let delay = retry::grown(policy.backoff, base, growth, retry);
         let jitter = retry::jitter(self.state.run, &task.path, retry, from, to);
         let delay = delay
             .0
             .saturating_add(jitter.0)
             .max(problem.retry_after_ms.unwrap_or(0));
         let at = self.state.now.after(Millis(delay));
-        let limit = span(&policy.duration, "retry.limit.duration")?;
-        Ok(Some(at).filter(|at| limit.is_none_or(|limit| at.since(task.started_at) <= limit)))
+        let limit = match &policy.duration {
+            Some(limit) => Some(self.period(limit, task, extra, "retry.limit.duration")?),
+            None => None,
+        };
+        Ok(Some(at).filter(|at| limit.is_none_or(|limit| *at <= task.started_at.after_period(limit))))
     }
 
     /// Does what `catch` says about an error that is not tried again.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use potok_dsl::{ErrorType, Millis, Problem, model};
+use potok_dsl::{ErrorType, Millis, Period, Problem, model};
 use potok_expr::{Expression, ExpressionError, Template};
 use serde_json::{Map, Value};
 
@@ -30,6 +30,7 @@ impl Step<'_> {
             output: None,
             context,
             extra: &[],
+            extending: false,
         }
     }
 
@@ -79,7 +80,7 @@ impl Step<'_> {
     pub(crate) fn workflow_timeout(&self, input: &Arc<Value>) -> Result<Option<Millis>, Problem> {
         let span = match &self.definition.timeout {
             None => return Ok(None),
-            Some(Span::Fixed(span)) => return Ok(Some(*span)),
+            Some(Span::Fixed(period)) => return Ok(Some(self.length(*period))),
             Some(Span::Expression(expression)) => expression,
         };
         let scope = self.workflow_scope(Place::WorkflowOutput, None);
@@ -87,7 +88,7 @@ impl Step<'_> {
         let value = value.map_err(|error| expression_problem(&error, "the workflow's timeout"));
         value
             .and_then(|value| duration(&value, "the workflow's timeout"))
-            .map(Some)
+            .map(|period| Some(self.length(period)))
             .map_err(|problem| at("/timeout", problem))
     }
 
@@ -96,6 +97,10 @@ impl Step<'_> {
             Shape::Expression(expression) => expression
                 .eval(self.evaluator, input, scope)
                 .map_err(|error| expression_problem(&error, what)),
+            Shape::Loose(expression, text) => {
+                let value = expression.eval(self.evaluator, input, scope);
+                Ok(value.unwrap_or_else(|_| Value::from(text.as_str())))
+            }
             Shape::Template(template) => self.template(template, input, scope, what),
         }
     }
@@ -158,9 +163,14 @@ impl Step<'_> {
             TextTemplate::Expression(expression) => expression
                 .eval(self.evaluator, &task.input, &self.scope(task, place))
                 .map_err(|error| expression_problem(&error, what)),
+            TextTemplate::Loose(expression, text) => {
+                let value = expression.eval(self.evaluator, &task.input, &self.scope(task, place));
+                Ok(value.unwrap_or_else(|_| Value::from(text.as_str())))
+            }
         }
     }
 
+    /// How long a span is that begins now.
     pub(super) fn span(
         &self,
         span: &Span,
@@ -168,8 +178,22 @@ impl Step<'_> {
         extra: &[(&str, Arc<Value>)],
         what: &str,
     ) -> Result<Millis, Problem> {
+        self.period(span, task, extra, what).map(|period| self.length(period))
+    }
+
+    fn length(&self, period: Period) -> Millis {
+        self.state.now.after_period(period).since(self.state.now)
+    }
+
+    pub(super) fn period(
+        &self,
+        span: &Span,
+        task: &Taken,
+        extra: &[(&str, Arc<Value>)],
+        what: &str,
+    ) -> Result<Period, Problem> {
         let expression = match span {
-            Span::Fixed(span) => return Ok(*span),
+            Span::Fixed(period) => return Ok(*period),
             Span::Expression(expression) => expression,
         };
         let scope = Scope {
@@ -212,7 +236,7 @@ pub(super) fn brief(value: &Value) -> String {
     }
 }
 
-fn duration(value: &Value, what: &str) -> Result<Millis, Problem> {
+fn duration(value: &Value, what: &str) -> Result<Period, Problem> {
     model::Duration::from_value(value).map_err(|error| wrong(format!("{what}: {error}")))
 }
 

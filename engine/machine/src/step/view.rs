@@ -57,6 +57,7 @@ impl<'v> View<'v> {
             output: None,
             context: None,
             extra: &[],
+            extending: false,
         }
     }
 

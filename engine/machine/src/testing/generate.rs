@@ -97,6 +97,24 @@ fn generated(seed: u64, size: u64, events: bool) -> String {
         "timeouts": { "short": { "after": { "milliseconds": 20 } } },
         "errors": { "odd": { "type": "https://example.com/odd", "status": 418, "title": "Odd" } },
     });
+    if generator.random.one_in(3) {
+        let extend = *generator
+            .random
+            .pick(&["all", "call", "set", "composite", "for", "try"]);
+        let mut extension = json!({ "extend": extend, "when": "${ $task.input.n != 3 }" });
+        generator.left = 3;
+        extension["before"] = generator.list(1);
+        if generator.random.one_in(2) {
+            extension["after"] = generator.list(1);
+        }
+        if let Some(before) = extension["before"].as_array_mut()
+            && generator.random.one_in(3)
+        {
+            let mock = json!({ "set": { "n": 1, "list": [8] }, "then": "exit", "if": "${ .n == 2 }" });
+            before.insert(0, json!({ "mock": mock }));
+        }
+        document["use"]["extensions"] = json!([{ "extension": extension }]);
+    }
     generator.left = size.max(1);
     document["do"] = generator.list(4);
     if generator.random.one_in(6) {

@@ -1,7 +1,7 @@
 //! What flows: input, output, context, arguments of expressions, schemas.
 
 use potok_dsl::ErrorType;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{completed, echo, error, output, run_with};
 
@@ -194,4 +194,44 @@ do:
     let labels: Vec<_> = driver.traces.iter().map(|trace| trace.label.as_deref()).collect();
     assert_eq!(labels[0], Some("Ann"));
     assert_eq!(labels[4], Some("A plain one"));
+}
+
+#[test]
+fn loose_mode_evaluates_what_can_be_evaluated() {
+    let body = r"
+evaluate: { mode: loose }
+do:
+  - data:
+      set:
+        n: .n
+        sum: '.n + 1'
+        text: hello
+        kind: com.example.told
+        strict: '${ .n }'
+        fails: .n.x
+        failing: '${ .n.x }'
+        unknown: $nothing
+        number: '5'
+        nested: [.n, { in: '. | .n' }]
+  - whole: { set: .sum, output: { as: '{ sum: ., text: $context.text }' } }
+  - told: { emit: { event: { with: { type: com.example.told, data: .sum } } }, output: { as: 'not (an expression' } }
+";
+    let mut driver = crate::support::start(body, json!({ "n": 1 }));
+    let outcome = driver.run(&mut echo).unwrap().clone();
+    assert_eq!(crate::support::completed(outcome), json!("not (an expression"));
+    let outputs: Vec<Value> = driver
+        .traces
+        .iter()
+        .filter_map(|trace| match &trace.kind {
+            potok_machine::TraceKind::Completed { output } => Some(output.as_ref().clone()),
+            _ => None,
+        })
+        .collect();
+    let data = json!({
+        "n": 1, "sum": 2, "text": "hello", "kind": "com.example.told", "strict": 1, "fails": ".n.x", "failing": "${ .n.x }",
+        "unknown": "$nothing", "number": 5, "nested": [1, { "in": 1 }],
+    });
+    assert_eq!(outputs[..2], [data, json!({ "sum": 2, "text": null })]);
+    let strict = body.replace("loose", "strict");
+    assert!(crate::support::try_compile(&strict).is_err());
 }

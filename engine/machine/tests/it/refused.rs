@@ -59,15 +59,6 @@ use: { functions: { mine: { call: no.other } } }
 }
 
 #[test]
-fn functions_that_call_themselves() {
-    let body = r"
-use: { functions: { a: { do: [{ x: { call: b } }] }, b: { try: [{ y: { call: a } }], catch: {} } } }
-do: [{ z: { call: a } }]
-";
-    insta::assert_snapshot!(said(body));
-}
-
-#[test]
 fn schemas_that_are_none() {
     insta::assert_snapshot!(said(
         "input: { schema: { document: { type: strnig } } }\ndo: [{ a: { set: { x: 1 } } }]"

@@ -118,3 +118,45 @@ fn the_workflow_itself_can_take_too_long() {
     completed(outcome);
     assert!(driver.effects.contains(&Effect::CancelTimer { timer: TimerId(1) }));
 }
+
+#[test]
+fn months_are_those_of_the_calendar() {
+    let body = "do: [{ rest: { wait: SPAN, timeout: { after: P2Y } } }]";
+    for (span, until) in [
+        ("P1M", "1970-02-01T00:16:40.000Z"),
+        ("P1Y1D", "1971-01-02T00:16:40.000Z"),
+        ("'${ .span }'", "1970-03-01T01:16:40.000Z"),
+    ] {
+        let driver = crate::support::start(&body.replace("SPAN", span), json!({ "span": "P2MT1H" }));
+        let timers: Vec<String> = driver.timers().into_iter().map(|(at, _)| at.rfc3339()).collect();
+        assert_eq!(timers, [until, "1972-01-01T00:16:40.000Z"]);
+    }
+}
+
+#[test]
+fn delays_grow_as_their_backoff_says() {
+    let body = r"
+do:
+  - tried:
+      try: [{ call: { call: test.pure } }]
+      catch: { retry: { delay: PT1S, backoff: BACKOFF, limit: { attempt: { count: 4 } } } }
+";
+    for (backoff, seconds) in [
+        ("{ linear: { increment: PT2S } }", [1, 3, 5, 7]),
+        ("{ linear: { maxDelay: PT3S } }", [1, 2, 3, 3]),
+        (
+            "{ exponential: { multiplier: 3, maxDelay: '${ \"PT20S\" }' } }",
+            [1, 3, 9, 20],
+        ),
+        ("{ constant: {} }", [1, 1, 1, 1]),
+    ] {
+        let (_, driver) = crate::support::run_with(&body.replace("BACKOFF", backoff), json!({}), &mut |_| {
+            Err(crate::support::unavailable())
+        });
+        let pauses = driver.traces.iter().filter_map(|trace| match &trace.kind {
+            potok_machine::TraceKind::Retrying { until, .. } => Some(until.since(trace.at).0 / 1000),
+            _ => None,
+        });
+        assert_eq!(pauses.collect::<Vec<_>>(), seconds, "{backoff}");
+    }
+}

@@ -33,6 +33,10 @@ impl<'w> Needs<'w> {
         for task in workflow.uses.functions.values() {
             search.task(task);
         }
+        for (_, extension) in &workflow.uses.extensions {
+            search.optional(extension.value.before.as_ref());
+            search.optional(extension.value.after.as_ref());
+        }
         search.needs
     }
 }
