@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use potok_dsl::{Problem, Timestamp};
-use potok_expr::secret;
 use serde_json::{Map, Value};
 
 use super::{
