@@ -54,8 +54,8 @@ pub enum AuthenticationScheme {
 pub enum RetryRef {
     /// The name of one in `use.retries`.
     Use(Text),
-    /// One in place.
-    Inline(At<RetryPolicy>),
+    /// One in place. Boxed: it is by far the widest part of a task, and tasks nest.
+    Inline(Box<At<RetryPolicy>>),
 }
 
 /// A retry policy.

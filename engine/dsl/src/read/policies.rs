@@ -126,7 +126,7 @@ impl Reader {
     pub fn retry_ref(&mut self, node: &Node) -> Option<RetryRef> {
         let Some(name) = node.text() else {
             self.check_reference(node, "retry", "retries")?;
-            return self.retry(node).map(RetryRef::Inline);
+            return self.retry(node).map(Box::new).map(RetryRef::Inline);
         };
         self.refer(node.at, name, "retries", |names| &names.retries);
         Some(RetryRef::Use(At {

@@ -295,7 +295,7 @@ fn kind(depth: u32) -> BoxedStrategy<TaskKind> {
     });
     let retries = prop_oneof![
         Just(RetryRef::Use(at("retry".to_owned()))),
-        retry().prop_map(RetryRef::Inline)
+        retry().prop_map(|policy| RetryRef::Inline(Box::new(policy)))
     ];
     let catch = (
         option::of(filter),
