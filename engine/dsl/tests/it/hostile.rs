@@ -176,13 +176,7 @@ fn much_that_is_wrong_is_said() {
         .collect();
     let circle = format!("{head}use:\n  functions:\n{functions}do:\n  - a: {{ call: f0 }}\n");
     let workflow = potok_dsl::parse("w", &circle).unwrap().workflow;
-    let list = potok_dsl::unsupported(&workflow);
-    assert_eq!(list.len(), 1);
-    assert!(
-        list[0].message.ends_with("(f0 → f1 → f2 → f3 → f4 → f5 → … → f0)"),
-        "{}",
-        list[0].message
-    );
+    assert_eq!(potok_dsl::unsupported(&workflow), []);
     let nested = (0..40).fold(format!("{{ set: {{ a: [{}] }} }}", "1,".repeat(100_000)), |inner, _| {
         format!("{{ do: [ {{ t: {inner} }} ] }}")
     });
