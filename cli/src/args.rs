@@ -84,6 +84,9 @@ pub struct RunArgs {
     /// Store a file as a blob and put its id into the input under this name
     #[arg(long = "file", value_name = "NAME=PATH")]
     pub files: Vec<String>,
+    /// Another workflow file that this one runs; may be given several times
+    #[arg(long = "with", value_name = "FILE")]
+    pub with: Vec<PathBuf>,
     /// Write a JSON line for each task event
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,

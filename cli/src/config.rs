@@ -30,6 +30,7 @@ pub struct Config {
     pub ai: AiSection,
     pub telegram: TelegramSection,
     pub plugins: PluginsSection,
+    pub shell: ShellSection,
     pub egress: EgressSection,
     pub secrets: SecretsSection,
 }
@@ -98,6 +99,14 @@ pub struct PluginsSection {
     pub grants: Vec<String>,
 }
 
+/// Commands of the operating system.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShellSection {
+    /// Whether workflows may run them.
+    pub enabled: bool,
+}
+
 /// Where requests of workflows may go.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +168,9 @@ api_url = "https://api.telegram.org"
 
 [plugins]
 grants = ["ai", "blob", "library", "telegram"]
+
+[shell]
+enabled = false
 
 [egress]
 allow = []

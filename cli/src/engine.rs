@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use potok_ai::{AiConfig, AiProvider};
 use potok_blob::BlobProvider;
 use potok_bus::InProcess;
-use potok_calls::{Egress, EgressPolicy, HttpCaller};
+use potok_calls::{Egress, EgressPolicy, HttpCaller, Shell};
 use potok_content::ContentProvider;
 use potok_dsl::{Problem, TaskPath, Timestamp};
 use potok_journal::{PluginRow, SqliteStore, Store, Write};
@@ -69,6 +69,7 @@ impl Engine {
             store,
             host,
             http,
+            shell: shell(config),
             // What people have set is there for a run that nothing is kept of, too.
             vault: if scratch.is_some() {
                 vault_with_stored(config)?
@@ -164,6 +165,12 @@ pub fn bare_host(config: &Config) -> Result<Host, Failure> {
     }
     install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
     Ok(host)
+}
+
+/// What runs commands, if the operator allows it.
+fn shell(config: &Config) -> Option<Shell> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    config.shell.enabled.then(|| Shell::new(path))
 }
 
 /// The way out of what workflows send.

@@ -127,6 +127,8 @@ pub(crate) struct Run {
     output: Option<Value>,
     /// Its error, once it has faulted.
     error: Option<ProblemObject>,
+    /// The run that started it, if one did.
+    parent: Option<Uuid>,
     /// What started it, if that was a trigger.
     trigger: Option<String>,
     /// The key under which it was started.
@@ -148,6 +150,7 @@ impl From<RunView> for Run {
             input: view.input,
             output: view.output,
             error: view.error.map(Into::into),
+            parent: view.parent.map(|parent| parent.0),
             trigger: view.trigger,
             idempotency_key: view.idempotency_key,
             created_at: Time(view.created_at),
@@ -170,6 +173,8 @@ pub(crate) struct RunSummary {
     status: Status,
     /// Its error, once it has faulted.
     error: Option<ProblemObject>,
+    /// The run that started it, if one did.
+    parent: Option<Uuid>,
     /// What started it, if that was a trigger.
     trigger: Option<String>,
     /// The key under which it was started.
@@ -189,6 +194,7 @@ impl From<RunView> for RunSummary {
             definition,
             status,
             error,
+            parent,
             trigger,
             idempotency_key,
             created_at,
@@ -203,6 +209,7 @@ impl From<RunView> for RunSummary {
             definition,
             status,
             error,
+            parent,
             trigger,
             idempotency_key,
             created_at,

@@ -45,6 +45,12 @@ async fn drive(
     mut trace: Option<&mut Trace>,
     mut interrupt: Signal,
 ) -> Result<RunView, Failure> {
+    for file in &args.with {
+        let text = read_workflow(file)?;
+        let directory = crate::input::directory(file);
+        node.deploy_draft(&directory, &file.display().to_string(), &text)
+            .await?;
+    }
     let file = args.file.display().to_string();
     let directory = crate::input::directory(&args.file);
     let deployment = node.deploy_draft(&directory, &file, text).await?;

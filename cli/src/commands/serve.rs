@@ -59,7 +59,7 @@ pub async fn serve(config: &Config, args: ServeArgs) -> Result<u8, Failure> {
     Ok(COMPLETED)
 }
 
-/// Deploys the workflow files of a directory as drafts, each again when it changes.
+/// Deploys the workflow files of a directory as drafts, again when one of them changes.
 async fn watch(node: Node, dir: PathBuf) {
     let mut seen: BTreeMap<PathBuf, Option<SystemTime>> = BTreeMap::new();
     let mut ticks = tokio::time::interval(LOOK);
@@ -74,25 +74,48 @@ async fn watch(node: Node, dir: PathBuf) {
                 continue;
             }
         };
-        for (file, changed) in files {
-            if seen.get(&file) != Some(&changed) {
-                seen.insert(file.clone(), changed);
-                deploy(&node, &dir, &file).await;
-            }
+        let changed = files.iter().any(|(file, at)| seen.get(file) != Some(at));
+        if changed {
+            seen.extend(files.iter().cloned());
+            deploy_all(&node, &dir, files.iter().map(|(file, _)| file.as_path())).await;
         }
     }
 }
 
-async fn deploy(node: &Node, dir: &Path, file: &Path) {
-    let name = file.display().to_string();
-    match tokio::fs::read_to_string(file).await {
-        Ok(text) => match node.deploy_draft(dir, &name, &text).await {
-            Ok(deployment) if deployment.created => eprintln!("potok: {name}: deployed {}", deployment.id),
-            Ok(_) => {}
-            Err(error) => eprintln!("{error}"),
-        },
-        Err(error) => eprintln!("potok: cannot read {name}: {error}"),
+/// Deploys files until none of them is new any more: one that runs another is bound to that one as it is now, in whatever order they stand.
+async fn deploy_all<'f>(node: &Node, dir: &Path, files: impl ExactSizeIterator<Item = &'f Path> + Clone) {
+    let mut wrong = Vec::new();
+    for _ in 0..=files.len() {
+        let mut news = false;
+        wrong.clear();
+        for file in files.clone() {
+            match deploy(node, dir, file).await {
+                Ok(new) => news |= new,
+                Err(why) => wrong.push(why),
+            }
+        }
+        if !news {
+            break;
+        }
     }
+    for why in wrong {
+        eprintln!("{why}");
+    }
+}
+
+/// Deploys a file; whether it is new, or why it is not deployed.
+async fn deploy(node: &Node, dir: &Path, file: &Path) -> Result<bool, String> {
+    let name = file.display().to_string();
+    let text = tokio::fs::read_to_string(file).await;
+    let text = text.map_err(|error| format!("potok: cannot read {name}: {error}"))?;
+    let deployment = node
+        .deploy_draft(dir, &name, &text)
+        .await
+        .map_err(|error| error.to_string())?;
+    if deployment.created {
+        eprintln!("potok: {name}: deployed {}", deployment.id);
+    }
+    Ok(deployment.created)
 }
 
 /// The `.yaml` and `.yml` files of a directory with the times of their last changes; tests of workflows are not workflows.

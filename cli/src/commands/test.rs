@@ -118,7 +118,7 @@ async fn run_file(file: &Path, config: &Config, backstage: &Arc<Backstage>) -> R
         evaluator.clone(),
         HttpCaller::new(engine::egress(config)?),
     );
-    let binder = binder.within(input::directory(&workflow));
+    let binder = binder.within(input::directory(&workflow)).for_rehearsal();
     let prepared = binder.prepare(&workflow.display().to_string(), &text).await;
     let prepared = Arc::new(prepared.map_err(|found: Diagnostics| Failure::Invalid(found.to_string()))?);
     let plan = Arc::new(plan);

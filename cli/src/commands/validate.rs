@@ -1,10 +1,15 @@
 //! `potok validate`: what deploying would say, for any number of files, to people or to editors.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use potok_calls::HttpCaller;
-use potok_dsl::{Diagnostic, Diagnostics, SecretName};
+use potok_dsl::{Diagnostic, Diagnostics, SecretName, WorkflowId, model::WORKFLOW_LATEST};
 use potok_expr::{Evaluator, SecretPath};
+use potok_journal::SqliteStore;
+use potok_machine::LockedWorkflow;
 use potok_node::deploy::{Binder, Prepared};
 use potok_rehearse::Plan;
 use serde::Serialize;
@@ -21,6 +26,9 @@ pub async fn validate(config: &Config, args: &ValidateArgs) -> Result<u8, Failur
     let host = engine::host_with_stored(config)?;
     let evaluator = Evaluator::new(host.jq());
     let binder = Binder::new(host, evaluator, HttpCaller::new(engine::egress(config)?));
+    let binder = binder
+        .knowing(known(config, &args.files))
+        .with_commands(config.shell.enabled);
     let mut verdicts = Vec::new();
     for file in &args.files {
         verdicts.push(Verdict::of(file, config, &binder).await?);
@@ -34,6 +42,43 @@ pub async fn validate(config: &Config, args: &ValidateArgs) -> Result<u8, Failur
     }
     let valid = verdicts.iter().all(|verdict| verdict.is_valid(args.strict));
     Ok(if valid { COMPLETED } else { INVALID })
+}
+
+/// The workflows that those in the files may run: what the data directory has deployed, and the files themselves, in whatever order they will be
+/// deployed.
+fn known(config: &Config, files: &[PathBuf]) -> BTreeMap<String, LockedWorkflow> {
+    let mut known = BTreeMap::new();
+    let mut add = |id: &WorkflowId, definition: &str| {
+        for version in [WORKFLOW_LATEST, &id.version] {
+            let locked = LockedWorkflow {
+                definition: definition.to_owned(),
+                version: id.version.clone(),
+            };
+            known.insert(format!("{}/{}:{version}", id.namespace, id.name), locked);
+        }
+    };
+    let database = config.data_dir.join("potok.db");
+    if database.exists() {
+        match SqliteStore::definitions_in(&database) {
+            Ok(rows) => rows.iter().for_each(|row| add(&row.id, &row.hash)),
+            Err(error) => tracing::warn!(%error, "the workflows of the data directory are left out"),
+        }
+    }
+    for file in files {
+        let parsed = std::fs::read_to_string(file)
+            .ok()
+            .and_then(|text| potok_dsl::parse("", &text).ok());
+        if let Some(parsed) = parsed {
+            let document = parsed.workflow.document;
+            let id = WorkflowId {
+                namespace: document.namespace.value,
+                name: document.name.value,
+                version: document.version.value,
+            };
+            add(&id, &parsed.hash);
+        }
+    }
+    known
 }
 
 /// What there is to say of a file.

@@ -1,4 +1,4 @@
-//! The language's own calls, as far as they are executed: `call: http`.
+//! The language's own calls, as far as they are executed: `call: http`, `run: shell`.
 //!
 //! A request comes in with every expression resolved, and a JSON value or a [`Problem`] goes out. Nothing is tried again here: the
 //! workflow's `retry` decides that. A redirection is an error, or is followed where the workflow says `redirect`.
@@ -17,6 +17,7 @@ mod post;
 mod redirect;
 mod request;
 mod response;
+mod shell;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,6 +35,7 @@ pub use fetch::{DOCUMENT_LIMIT, Document, parse as parse_document};
 use mask::Mask;
 pub use post::{PostError, Posted, check_address};
 use request::place;
+pub use shell::{MOST_DETACHED, OUTPUT_LIMIT, ProcessOutput, Shell, ShellCommand};
 
 /// The largest body that is taken, in bytes, after decompression.
 pub const BODY_LIMIT: usize = 64 * 1024 * 1024;

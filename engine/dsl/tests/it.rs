@@ -127,6 +127,7 @@ fn the_schema_of_metadata_potok_agrees_with_the_reader() {
 
     let each = json!({ "for": { "in": ".a" }, "do": [{ "b": { "set": { "a": 1 } } }] });
     let call = json!({ "call": "book.extract" });
+    let run = json!({ "run": { "workflow": { "namespace": "a", "name": "b", "version": "latest" } } });
     for (on, potok, sound) in [
         (&each, json!({}), true),
         (
@@ -162,6 +163,9 @@ fn the_schema_of_metadata_potok_agrees_with_the_reader() {
         (&call, json!({ "delivery": "atLeastOnce" }), true),
         (&call, json!({ "delivery": "exactlyOnce" }), false),
         (&call, json!({ "idempotencyKey": 1 }), false),
+        (&run, json!({ "bind": "start" }), true),
+        (&run, json!({ "bind": "deploy", "label": "Sub" }), true),
+        (&run, json!({ "bind": "never" }), false),
         (&call, json!({ "timezone": "UTC" }), false),
         (&call, json!("label"), false),
     ] {

@@ -14,7 +14,7 @@ use crate::rows::{
     TriggerRow, hash,
 };
 use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
-use crate::write::{RowChange, RunUpdate, RunWrite, Write};
+use crate::write::{Message, RowChange, RunUpdate, RunWrite, Write};
 
 /// The version of how entries, timelines and snapshots are encoded: JSON, with references as in `values`.
 pub(crate) const ENCODING: i64 = 1;
@@ -78,6 +78,9 @@ pub(crate) enum Encoded {
         media_type: Option<String>,
         created_at: i64,
     },
+    Silence {
+        run: RunId,
+    },
     Events(Vec<EncodedEvent>),
     TrimEvents(Trim),
     Tables(Vec<SqlStatement>),
@@ -104,6 +107,8 @@ pub(crate) struct EncodedRun {
     pub(crate) subscriptions: Vec<EncodedSubscription>,
     pub(crate) consumed: Vec<u64>,
     pub(crate) finished: bool,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) heard: Vec<RunId>,
 }
 
 /// What becomes of a run's row, its JSON as text.
@@ -250,6 +255,7 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
             media_type,
             created_at,
         },
+        Write::Silence { run } => Encoded::Silence { run },
         Write::Events(events) => Encoded::Events(events.into_iter().map(encode_event).collect::<Result<_, _>>()?),
         Write::TrimEvents(trim) => Encoded::TrimEvents(trim),
         Write::Tables(statements) => {
@@ -282,6 +288,8 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         subscriptions,
         consumed,
         finished,
+        messages,
+        heard,
     } = write;
     for value in &values {
         if hash(&value.bytes) != value.hash {
@@ -316,6 +324,8 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         subscriptions: subscriptions.into_iter().map(encode_subscription).collect(),
         consumed,
         finished,
+        messages,
+        heard,
     })
 }
 

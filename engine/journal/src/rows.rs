@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::events::SubscriptionRow;
+use crate::write::Message;
 
 /// A run as people and lists see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +69,8 @@ pub struct LoadedRun {
     pub last_seq: u64,
     /// The ordinal of the last row of its timeline.
     pub last_ordinal: Option<u64>,
+    /// What it was told and has not heard; `run` is who told it.
+    pub messages: Vec<Message>,
     /// Its subscriptions.
     pub subscriptions: Vec<SubscriptionRow>,
 }

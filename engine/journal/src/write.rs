@@ -64,6 +64,11 @@ pub enum Write {
         /// The time.
         created_at: i64,
     },
+    /// Throws away what was said to a run that never was.
+    Silence {
+        /// The run.
+        run: RunId,
+    },
     /// Executes statements on a provider's tables. Gives [`Written::Rows`].
     Tables(Vec<SqlStatement>),
     /// Events come in, all or none. Gives [`Written::Events`].
@@ -139,6 +144,19 @@ pub struct RunWrite {
     pub consumed: Vec<u64>,
     /// The run has ended: it takes no more entries and no more events, and its snapshot goes, unless the write brings one.
     pub finished: bool,
+    /// What it says to other runs.
+    pub messages: Vec<Message>,
+    /// The runs whose messages it has heard.
+    pub heard: Vec<RunId>,
+}
+
+/// What one run says to another. It stays until that one has heard it or has ended, and until then that one is due at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The other run.
+    pub run: RunId,
+    /// What is said.
+    pub word: String,
 }
 
 impl RunWrite {
@@ -157,6 +175,8 @@ impl RunWrite {
             subscriptions: Vec::new(),
             consumed: Vec::new(),
             finished: false,
+            messages: Vec::new(),
+            heard: Vec::new(),
         }
     }
 }

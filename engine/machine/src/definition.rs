@@ -8,6 +8,7 @@ mod compile;
 mod events;
 mod kinds;
 mod pieces;
+mod run;
 mod schema;
 mod text;
 mod uri;
@@ -15,12 +16,12 @@ mod variables;
 
 use std::{borrow::Cow, sync::Arc};
 
-use potok_dsl::{Diagnostic, Period, WorkflowId, model};
+use potok_dsl::{Diagnostic, Period, Problem, WorkflowId, model};
 use potok_expr::{Evaluator, Expression, SecretPath, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use call::{Authentication, Call, HttpTemplate, OpenApiTemplate};
+pub(crate) use call::{Authentication, Binding, Call, HttpTemplate, OpenApiTemplate, ShellTemplate, WorkflowTemplate};
 pub(crate) use events::{Emit, Foreach, Listen, Until};
 pub(crate) use schema::Schema;
 pub(crate) use text::TextTemplate;
@@ -100,6 +101,17 @@ impl Definition {
     /// Whether there are extensions at all.
     pub(crate) fn is_extended(&self) -> bool {
         !self.extensions.is_empty()
+    }
+
+    /// Whether a value can be the workflow's input.
+    ///
+    /// # Errors
+    /// What its schema has against it.
+    pub fn check_input(&self, input: &Value) -> Result<(), Problem> {
+        match &self.input.schema {
+            Some(schema) => schema.check(input, "the workflow's input"),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn has_node(&self, id: NodeId) -> bool {

@@ -19,6 +19,11 @@ pub(crate) fn seed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     hash.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
+/// All bits over some pieces; where one ends and the next begins matters.
+pub(crate) fn raw<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    sha256(pieces)
+}
+
 fn hex<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bytes: usize) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes * 2);

@@ -7,7 +7,10 @@ use potok_dsl::{Millis, Problem, TaskPath, Timestamp, model};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::lock::LockedFunction;
+use crate::{
+    lock::LockedFunction,
+    request::{ShellRequest, WorkflowRequest},
+};
 
 /// The number of a call within its run, from 1; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,6 +125,10 @@ pub enum Request {
     Http(HttpRequest),
     /// An operation of an API that an OpenAPI document describes.
     OpenApi(OpenApiRequest),
+    /// A run of another workflow.
+    Workflow(WorkflowRequest),
+    /// A command for the shell.
+    Shell(ShellRequest),
 }
 
 /// An HTTP request.

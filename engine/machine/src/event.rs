@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::effect::{CallId, SubscriptionId, TimerId};
+use crate::request::Parent;
 
 /// How a run begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Start {
     pub input: Arc<Value>,
     /// When it began.
     pub at: Timestamp,
+    /// The run that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
 }
 
 /// What can happen to a run after it has begun.

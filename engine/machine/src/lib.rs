@@ -26,7 +26,7 @@
 //!
 //! let input = Arc::new(serde_json::json!({ "name": "Ann" }));
 //! let (run, at) = (RunId::from_bytes([1; 16]), Timestamp(0));
-//! let start = Start { semantics: SEMANTICS, run, definition: parsed.hash, input, at };
+//! let start = Start { semantics: SEMANTICS, run, definition: parsed.hash, input, at, parent: None };
 //! let (mut machine, effects) = Machine::start(Arc::new(definition), evaluator, &start, &mut ());
 //! let [Effect::StartTimer { timer, at: Timestamp(5_000) }] = effects[..] else { panic!("{effects:?}") };
 //!
@@ -59,6 +59,7 @@
 //! - Functions of `use.functions` may call themselves; how deep is bounded when they run.
 //! - Months of a duration are those of the calendar, in UTC, from the moment at which it begins.
 //! - `$runtime.version` is the version of the semantics, so that it stays the same when the program is upgraded.
+//! - A `run: workflow` whose task is tried again starts another run: the runs of all attempts are there to be seen.
 //! - `$secrets.name` is a placeholder that the host resolves when a call leaves (see [`potok_expr::secret`]). What comes into a run holds
 //!   none, and what a run ends with shows marks in their places: so no placeholder comes from or goes to another run.
 //! - What happens to the workflow as a whole has the instance `/input`, `/output` or `/timeout`.
@@ -76,6 +77,7 @@ mod lock;
 mod machine;
 mod merge;
 mod observer;
+mod request;
 mod retry;
 mod scope;
 mod secrets;
@@ -95,9 +97,10 @@ pub use effect::{
 };
 pub use error::{Incompatible, Mismatch};
 pub use event::{Entry, Event, Recorded, Start};
-pub use lock::{Lock, LockedFunction, LockedOperation, LockedSchema};
+pub use lock::{Lock, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};
+pub use request::{MOST_NESTED, Parent, ProcessOutput, ShellRequest, WorkflowRequest};
 pub use snapshot::Snapshot;
 
 /// The version of machine and expressions: what a run does with the same events. Each run pins it in its [`Start`].

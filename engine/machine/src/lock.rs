@@ -1,4 +1,5 @@
-//! What a deployed workflow is bound to: the components behind the functions that it calls, and what was fetched when it was deployed.
+//! What a deployed workflow is bound to: the components behind the functions that it calls, the definitions of the workflows that it runs,
+//! and what was fetched when it was deployed.
 //!
 //! The lock is made by whoever deploys; the machine only looks functions up in it.
 
@@ -18,11 +19,23 @@ pub struct LockedFunction {
     pub pure: bool,
 }
 
+/// A workflow as it was found when the one that runs it was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LockedWorkflow {
+    /// The hash of its definition.
+    pub definition: String,
+    /// Which version that is.
+    pub version: String,
+}
+
 /// Everything that a workflow is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Lock {
     /// Functions by the name under which the workflow calls them.
     pub functions: BTreeMap<String, LockedFunction>,
+    /// Workflows by the name under which the workflow runs them: `namespace/name:version`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workflows: BTreeMap<String, LockedWorkflow>,
     /// Operations of OpenAPI documents, by [`Self::operation_key`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub operations: BTreeMap<String, LockedOperation>,

@@ -16,6 +16,7 @@ use crate::{
     error::{Incompatible, Mismatch},
     event::{Event, Recorded, Start},
     observer::{Observer, TraceKind},
+    request::Parent,
     secrets,
     slab::Slab,
     snapshot::{self, Snapshot},
@@ -60,6 +61,7 @@ impl Machine {
             semantics: start.semantics,
             run: start.run,
             definition: start.definition.clone(),
+            parent: start.parent,
             started_at: start.at,
             now: start.at,
             tasks: 0,
@@ -232,6 +234,12 @@ impl Machine {
     #[must_use]
     pub fn run(&self) -> RunId {
         self.state.run
+    }
+
+    /// The run that started it.
+    #[must_use]
+    pub fn parent(&self) -> Option<Parent> {
+        self.state.parent
     }
 
     /// The moment of the next timer.

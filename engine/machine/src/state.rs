@@ -16,6 +16,7 @@ use crate::{
     definition::NodeId,
     effect::{CallEffect, CallId, Outcome, Subscription, SubscriptionId, TimerId},
     frame::FrameId,
+    request::Parent,
     slab::{Slab, pairs},
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct State<V> {
     pub(crate) run: RunId,
     /// The hash of the definition, as the start named it.
     pub(crate) definition: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Parent>,
     pub(crate) started_at: Timestamp,
     /// The time of the last event that was consumed: the only time that anything in a run sees.
     pub(crate) now: Timestamp,
@@ -151,6 +154,7 @@ impl<V> State<V> {
             semantics: self.semantics,
             run: self.run,
             definition: self.definition,
+            parent: self.parent,
             started_at: self.started_at,
             now: self.now,
             tasks: self.tasks,

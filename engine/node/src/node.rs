@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use potok_bus::Bus;
-use potok_calls::HttpCaller;
+use potok_calls::{HttpCaller, Shell as CommandShell};
 use potok_dsl::{ErrorType, FunctionName, Problem, RunId, WorkflowId};
 use potok_expr::Evaluator;
 use potok_journal::{PluginRow, RunCursor, RunFilter, Store, StoreError, Write};
@@ -66,6 +66,8 @@ pub struct NodeParts {
     pub host: Host,
     /// What makes HTTP calls.
     pub http: HttpCaller,
+    /// What runs commands; `None` when the operator does not allow it.
+    pub shell: Option<CommandShell>,
     /// Where secrets come from, the store left out.
     pub vault: Vault,
     /// The key of the secrets in the store.
@@ -167,6 +169,7 @@ impl Node {
             store,
             host,
             http,
+            shell: commands,
             vault,
             secrets_key,
             bus,
@@ -180,11 +183,12 @@ impl Node {
         install_stored(&*store, &host).await?;
         let deployments = Arc::new(Deployments::new(
             Arc::clone(&store),
-            Binder::new(host.clone(), evaluator.clone(), HttpCaller::clone(&http)),
+            Binder::new(host.clone(), evaluator.clone(), HttpCaller::clone(&http)).with_commands(commands.is_some()),
         ));
         let executor = Executor::new(
             host.clone(),
             Arc::clone(&http),
+            commands.map(Arc::new),
             vault.clone(),
             Arc::clone(&tables),
             config.calls,
@@ -319,8 +323,9 @@ impl Node {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub async fn check(&self, file: &str, text: &str) -> Result<Prepared, potok_dsl::Diagnostics> {
-        self.0.deployments.binder().prepare(file, text).await
+    pub async fn check(&self, file: &str, text: &str) -> Result<Prepared, DeployError> {
+        let deployments = &self.0.deployments;
+        deployments.prepare(deployments.binder().clone(), file, text).await
     }
 }
 
@@ -347,9 +352,9 @@ impl Node {
                 warnings,
             });
         }
-        let prepared = self.0.deployments.binder().prepare(file, text).await;
-        self.deploy_prepared(prepared.map_err(DeployError::Invalid)?, draft)
-            .await
+        let deployments = &self.0.deployments;
+        let prepared = deployments.prepare(deployments.binder().clone(), file, text).await?;
+        self.deploy_prepared(prepared, draft).await
     }
 
     /// Deploys a draft that stands in a directory: what it keeps elsewhere may be a file there.
@@ -358,7 +363,7 @@ impl Node {
     /// As [`Self::deploy`].
     pub async fn deploy_draft(&self, directory: &Path, file: &str, text: &str) -> Result<Deployment, DeployError> {
         let binder = self.0.deployments.binder().clone().within(directory.to_owned());
-        let prepared = binder.prepare(file, text).await.map_err(DeployError::Invalid)?;
+        let prepared = self.0.deployments.prepare(binder, file, text).await?;
         self.deploy_prepared(prepared, true).await
     }
 
@@ -412,6 +417,10 @@ impl Node {
     pub async fn remove_workflow(&self, namespace: &str, name: &str, version: &str) -> Result<(), NodeError> {
         let _one = self.0.deploying.lock().await;
         let hashes = self.0.deployments.hashes(namespace, name).await?;
+        if let Some(user) = self.0.deployments.user(&id(namespace, name, version)).await? {
+            let message = format!("{namespace}/{name}:{version} is run by {user}; remove that one first");
+            return Err(NodeError::Conflict(message));
+        }
         if !self.0.deployments.remove(&id(namespace, name, version)).await? {
             return Err(missing_workflow(namespace, name, Some(version)));
         }
@@ -564,6 +573,7 @@ impl Node {
                 run,
                 deployed: prepared.deployed.clone(),
                 input: Arc::new(request.input.clone()),
+                parent: None,
                 trigger: None,
                 idempotency_key: request.idempotency_key.clone(),
                 labels: request.labels.clone(),

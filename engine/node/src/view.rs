@@ -27,6 +27,8 @@ pub struct RunView {
     pub output: Option<Value>,
     /// Its error, once it has faulted.
     pub error: Option<Problem>,
+    /// The run that started it, if one did.
+    pub parent: Option<RunId>,
     /// What started it, if that was a trigger.
     pub trigger: Option<String>,
     /// The key under which it was started.

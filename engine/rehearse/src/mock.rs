@@ -37,10 +37,8 @@ impl Asked {
                 let what = format!("{} {}{}", part("method").to_uppercase(), part("server"), part("path"));
                 ("http", what, Value::Object(call.parameters.clone()))
             }
-            #[allow(unreachable_patterns)]
-            _ if request.get("command").is_some() => ("shell", text("command").to_owned(), request.clone()),
-            #[allow(unreachable_patterns)]
-            _ => {
+            Request::Shell(_) => ("shell", text("command").to_owned(), request.clone()),
+            Request::Workflow(_) => {
                 let what = format!("{}/{}:{}", text("namespace"), text("name"), text("version"));
                 ("workflow", what, request.get("input").cloned().unwrap_or_default())
             }

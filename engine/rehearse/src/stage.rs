@@ -69,6 +69,7 @@ pub fn rehearse(
         definition: "test".to_owned(),
         input: Arc::new(input),
         at: now,
+        parent: None,
     };
     let mut traces = Vec::new();
     let (machine, effects) = Machine::start(Arc::clone(definition), evaluator.clone(), &start, &mut traces);

@@ -73,6 +73,8 @@ impl Runs {
         status: Query<Option<Vec<Status>>>,
         /// Started by this trigger.
         trigger: Query<Option<Trigger>>,
+        /// Started by this run.
+        parent: Query<Option<Uuid>>,
         /// Accepted at this time or later.
         created_from: Query<Option<Time>>,
         /// Accepted before this time.
@@ -95,7 +97,7 @@ impl Runs {
                 .map(str::to_owned)
                 .collect(),
             trigger: trigger.0.map(|t| t.0),
-            parent: None,
+            parent: parent.0.map(RunId),
             created_from: created_from.0.map(|t| t.0.0),
             created_before: created_before.0.map(|t| t.0.0),
         };

@@ -86,6 +86,7 @@ impl Rig {
             store: Arc::new(SqliteStore::in_memory().unwrap()),
             host,
             http: HttpCaller::new(Egress::new("127.0.0.1".parse().unwrap()).unwrap()),
+            shell: None,
             vault: potok_secrets::Vault::default(),
             secrets_key: KeyPlace::text(KEY.to_owned(), "the test's key"),
             bus: Arc::new(InProcess::default()),

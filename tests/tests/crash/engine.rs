@@ -65,6 +65,12 @@ impl Engine {
         text(&self.answer(request.body(input.to_string())).await["id"])
     }
 
+    /// Cancels a run; durable when it returns.
+    pub async fn cancel(&self, id: &str) {
+        let request = self.request(Method::POST, &format!("/runs/{id}/cancel"));
+        self.answer(request.header("content-type", JSON).body("{}")).await;
+    }
+
     pub async fn run(&self, id: &str) -> Value {
         self.answer(self.request(Method::GET, &format!("/runs/{id}"))).await
     }

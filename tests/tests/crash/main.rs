@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod children;
 mod engine;
 mod failpoint;
 mod oracle;

@@ -79,8 +79,19 @@ pub struct TaskPotok {
     pub idempotency_key: Option<Text>,
     /// On a call: what happens with it after a crash in its middle.
     pub delivery: Option<At<Delivery>>,
+    /// On a `run: workflow`: when the version is chosen.
+    pub bind: Option<At<Bind>>,
     /// What people see.
     pub label: Option<Text>,
+}
+
+/// When the version of a workflow that another one runs is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bind {
+    /// When the one that runs it is deployed.
+    Deploy,
+    /// Each time that it starts.
+    Start,
 }
 
 /// `metadata.potok.rate`.

@@ -1,5 +1,7 @@
 //! Tasks: what all have in common, and what each kind does.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{
@@ -216,6 +218,40 @@ pub struct Run {
     pub wait_at: Option<Location>,
     /// `stdout`, `stderr`, `code`, `all` or `none`.
     pub output: Option<Text>,
+}
+
+impl Run {
+    /// Which workflow it runs; `None` when it runs something else.
+    #[must_use]
+    pub fn workflow(&self) -> Option<WorkflowRef> {
+        let member = |name: &str| self.properties.value.get(name).and_then(Value::as_str);
+        (self.process == RunProcess::Workflow).then_some(())?;
+        Some(WorkflowRef {
+            namespace: member("namespace")?.to_owned(),
+            name: member("name")?.to_owned(),
+            version: member("version").unwrap_or(WORKFLOW_LATEST).to_owned(),
+        })
+    }
+}
+
+/// The version that means the active one.
+pub const WORKFLOW_LATEST: &str = "latest";
+
+/// A workflow as another one names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkflowRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its version, or [`WORKFLOW_LATEST`].
+    pub version: String,
+}
+
+impl fmt::Display for WorkflowRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.name, self.version)
+    }
 }
 
 /// What `run` runs.

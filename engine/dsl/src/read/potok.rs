@@ -6,8 +6,8 @@ use std::str::FromStr;
 use super::{Reader, clip, fields::Fields};
 use crate::{
     model::{
-        At, CatchUp, Concurrency, Delivery, DocumentPotok, OnConflict, Overlap, Rate, RatePer, SchedulePotok, TaskKind,
-        TaskPotok,
+        At, Bind, CatchUp, Concurrency, Delivery, DocumentPotok, OnConflict, Overlap, Rate, RatePer, RunProcess,
+        SchedulePotok, TaskKind, TaskPotok,
     },
     yaml::Node,
 };
@@ -40,6 +40,8 @@ const DELIVERIES: [(&str, Delivery); 2] = [
     ("atLeastOnce", Delivery::AtLeastOnce),
     ("atMostOnce", Delivery::AtMostOnce),
 ];
+
+const BINDS: [(&str, Bind); 2] = [("deploy", Bind::Deploy), ("start", Bind::Start)];
 
 impl Reader {
     pub fn document_potok(&mut self, node: &Node, scheduled: bool) -> Option<DocumentPotok> {
@@ -121,13 +123,16 @@ impl Reader {
             delivery: fields
                 .get("delivery")
                 .and_then(|node| self.word(node, "delivery", &DELIVERIES)),
+            bind: fields.get("bind").and_then(|node| self.word(node, "bind", &BINDS)),
             label: fields.text(self, "label"),
         };
+        let runs_workflow = matches!(kind, Some(TaskKind::Run(run)) if run.process == RunProcess::Workflow);
         for (key, belongs, to) in [
             ("parallel", matches!(kind, Some(TaskKind::For(_))), "'for'"),
             ("collect", matches!(kind, Some(TaskKind::For(_))), "'for'"),
             ("idempotencyKey", matches!(kind, Some(TaskKind::Call(_))), "'call'"),
             ("delivery", matches!(kind, Some(TaskKind::Call(_))), "'call'"),
+            ("bind", runs_workflow, "'run: workflow'"),
         ] {
             if let Some(member) = fields.peek(key).filter(|_| kind.is_some() && !belongs) {
                 self.wrong(

@@ -8,7 +8,7 @@ use crate::{
     diagnostic::Diagnostic,
     model::{
         At, Authentication, AuthenticationRef, AuthenticationScheme, Call, Duration, Endpoint, Extension, Json,
-        Location, Schema, SchemaSource, Task, TaskKind, TaskList, Text, Workflow,
+        Location, RunProcess, Schema, SchemaSource, Task, TaskKind, TaskList, Text, Workflow,
     },
 };
 
@@ -54,19 +54,6 @@ impl Survey<'_> {
         if let Some(schedule) = &workflow.schedule {
             self.interval("every", schedule.every.as_ref());
             self.interval("after", schedule.after.as_ref());
-            for (name, duration) in [("every", &schedule.every), ("after", &schedule.after)] {
-                if let Some(At {
-                    value: Duration::Expression(_),
-                    at,
-                }) = duration
-                {
-                    self.not_yet_help(
-                        *at,
-                        format!("an expression in schedule.{name}"),
-                        "write a fixed duration such as PT1H",
-                    );
-                }
-            }
         }
         self.tasks(&workflow.tasks);
     }
@@ -120,7 +107,11 @@ impl Survey<'_> {
                     foreach.tasks.iter().for_each(|tasks| self.tasks(tasks));
                 }
             }
-            TaskKind::Run(_) => self.not_yet(task.kind_at, "run"),
+            TaskKind::Run(run) => match run.process {
+                RunProcess::Container => self.not_yet(task.kind_at, "run: container"),
+                RunProcess::Script => self.not_yet(task.kind_at, "run: script"),
+                RunProcess::Shell | RunProcess::Workflow => {}
+            },
             TaskKind::Try(attempt) => {
                 self.tasks(&attempt.tasks);
                 attempt.catch.tasks.iter().for_each(|tasks| self.tasks(tasks));

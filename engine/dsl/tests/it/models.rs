@@ -35,6 +35,7 @@ fn task_potok(kind: &TaskKind) -> BoxedStrategy<(TaskPotok, Map<String, Value>)>
                 rate: rate.map(at),
                 idempotency_key: idempotency_key.filter(|_| is_call),
                 delivery: delivery.filter(|_| is_call).map(at),
+                bind: None,
                 label,
             };
             let mut members = Map::new();

@@ -8,6 +8,7 @@
 mod apply;
 mod migrate;
 mod open;
+mod outbox;
 mod read_catalog;
 mod read_events;
 mod read_runs;
@@ -121,6 +122,15 @@ impl SqliteStore {
             plugins.extend(read_catalog::plugin(&connection, &row.hash)?);
         }
         Ok(plugins)
+    }
+
+    /// The definitions in a database file that are deployed for good. Another process may have the file, as with [`Self::plugins_in`].
+    ///
+    /// # Errors
+    /// As [`Self::plugins_in`].
+    pub fn definitions_in(path: impl AsRef<Path>) -> Result<Vec<DefinitionRow>, StoreError> {
+        let connection = open::reader_of_ours(path.as_ref())?;
+        read_catalog::definitions(&connection, &DefinitionFilter::default(), None, usize::MAX >> 1)
     }
 
     /// The rows of a table in a database file; none when there is no such table. Another process may have the file, as above.

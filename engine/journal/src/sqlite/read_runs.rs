@@ -10,6 +10,7 @@ use potok_dsl::RunId;
 use crate::encode::ENCODING;
 use crate::error::StoreError;
 use crate::rows::{Hash, LoadedRun, RunCursor, RunFilter, RunPage, RunRow, TimelineRow};
+use crate::sqlite::outbox;
 use crate::sqlite::read_events;
 use crate::sqlite::sql::{each_row, error, int, query, query_one, uint};
 use crate::values::{join, unmark};
@@ -105,6 +106,7 @@ pub(crate) fn load_run(connection: &Connection, run: RunId) -> Result<Option<Loa
         entries_after_snapshot: entries,
         last_seq,
         last_ordinal: last_ordinal.flatten().map(uint),
+        messages: outbox::messages(connection, run)?,
         subscriptions: read_events::subscriptions(connection, run)?,
     }))
 }

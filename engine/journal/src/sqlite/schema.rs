@@ -18,18 +18,15 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 2] = [
+pub(crate) const MIGRATIONS: [ProviderMigration; 3] = [migration(1, FIRST), migration(2, EVENTS), migration(3, OUTBOX)];
+
+const fn migration(version: u32, sql: &'static str) -> ProviderMigration {
     ProviderMigration {
         owner: OWNER,
-        version: 1,
-        sql: FIRST,
-    },
-    ProviderMigration {
-        owner: OWNER,
-        version: 2,
-        sql: EVENTS,
-    },
-];
+        version,
+        sql,
+    }
+}
 
 const FIRST: &str = r#"
 CREATE TABLE definitions (
@@ -223,3 +220,12 @@ CREATE TABLE consumed (
 );
 CREATE INDEX consumed_by_sequence ON consumed (sequence);
 ";
+
+/// What runs say to each other, until it is heard.
+const OUTBOX: &str = "
+CREATE TABLE outbox (
+    run BYTEA NOT NULL,
+    sender BYTEA NOT NULL,
+    word TEXT NOT NULL,
+    PRIMARY KEY (run, sender, word)
+)";

@@ -8,6 +8,7 @@ use crate::encode::{ENCODING, EncodedRow, EncodedRun, EncodedSnapshot, EncodedTi
 use crate::error::StoreError;
 use crate::rows::RunRow;
 use crate::sqlite::apply::put_value;
+use crate::sqlite::outbox;
 use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::sqlite::write_events;
 use crate::write::{RunUpdate, Written};
@@ -18,11 +19,14 @@ struct Standing {
     last_seq: u64,
     status: String,
     wake_at: Option<i64>,
+    /// Whether it was told something that it has not heard.
+    told: bool,
 }
 
 /// Applies the write of one run.
 pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Written, StoreError> {
     let run = write.run.bytes();
+    outbox::hear(connection, write.run, &write.heard)?;
     match (standing(connection, write.run)?, &write.row) {
         (None, Some(EncodedRow::Open { row, texts })) if write.expect_seq == 0 => open(connection, write, row, texts)?,
         (None, _) if write.expect_seq == 0 => return Err(StoreError::Missing(format!("run {}", write.run))),
@@ -49,6 +53,10 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
     for value in &write.values {
         put_value(connection, value)?;
     }
+    if write.finished {
+        outbox::silence(connection, write.run)?;
+    }
+    outbox::send(connection, write.run, &write.messages)?;
     let last_seq = write.expect_seq + write.count;
     if write.count > 0 {
         execute(
@@ -86,7 +94,8 @@ fn conflict(write: &EncodedRun, found: u64) -> StoreError {
 fn standing(connection: &Connection, run: RunId) -> Result<Option<Standing>, StoreError> {
     query_one(
         connection,
-        "SELECT finished, status, wake_at, (SELECT MAX(seq) FROM journal WHERE run = $1) FROM runs WHERE id = $1",
+        "SELECT finished, status, wake_at, (SELECT MAX(seq) FROM journal WHERE run = $1),
+            EXISTS (SELECT 1 FROM outbox WHERE run = $1) FROM runs WHERE id = $1",
         &[&run.bytes()],
         |row| {
             Ok(Standing {
@@ -94,6 +103,7 @@ fn standing(connection: &Connection, run: RunId) -> Result<Option<Standing>, Sto
                 status: row.get(1)?,
                 wake_at: row.get(2)?,
                 last_seq: uint(row.get::<_, Option<i64>>(3)?.unwrap_or(0)),
+                told: row.get::<_, i64>(4)? != 0,
             })
         },
     )
@@ -117,7 +127,10 @@ fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTe
     }
     let id = row.id.bytes();
     let partition = i64::from(id[15]);
-    let wake_at = row.wake_at.filter(|_| !write.finished);
+    // Nobody but its parent can have said something to a run that was not there.
+    let told = row.parent.is_some() && outbox::waits(connection, row.id)?;
+    let wake_at = if told { Some(0) } else { row.wake_at };
+    let wake_at = wake_at.filter(|_| !write.finished);
     execute(
         connection,
         "INSERT INTO runs (id, partition, definition, namespace, name, version, status, finished, input, output, error,
@@ -161,7 +174,8 @@ fn change(
     update: &RunUpdate,
     texts: &RowTexts,
 ) -> Result<(), StoreError> {
-    let wake_at = update.wake_at.filter(|_| !write.finished);
+    let wake_at = if standing.told { Some(0) } else { update.wake_at };
+    let wake_at = wake_at.filter(|_| !write.finished);
     let finished = standing.finished || write.finished;
     if (finished, &update.status, wake_at) != (standing.finished, &standing.status, standing.wake_at) {
         execute(

@@ -33,6 +33,7 @@ on_every_store!(
     runs::too_large_values_are_named,
     runs::runs_are_listed_newest_first,
     runs::due_runs_come_in_order,
+    runs::a_run_that_was_told_something_is_due,
     runs::timelines_come_in_pages,
     events::an_event_comes_in_once,
     events::who_waits_for_a_value_is_told_alone,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use potok_journal::{
-    RowChange, RunCursor, RunFilter, RunWrite, SqlStatement, SqlValue, Store, StoreError, StoredValue, TriggerRow,
-    Write, Written, hash,
+    Message, RowChange, RunCursor, RunFilter, RunWrite, SqlStatement, SqlValue, Store, StoreError, StoredValue,
+    TriggerRow, Write, Written, hash,
 };
 use serde_json::{Value, json};
 
@@ -559,4 +559,55 @@ pub(crate) async fn timelines_come_in_pages(store: Arc<dyn Store>) {
     commit_run(&store, write).await.unwrap();
     let page = store.timeline(run_id(1), Some(7), 10).await.unwrap();
     assert_eq!(page.iter().map(|row| row.ordinal).collect::<Vec<_>>(), [8]);
+}
+
+/// What one run says to another makes that one due, until it has heard it or has ended.
+pub(crate) async fn a_run_that_was_told_something_is_due(store: Arc<dyn Store>) {
+    let (parent, child) = (run_id(1), run_id(2));
+    store.commit(opening(row(1))).await.unwrap();
+    let mut begun = row(2);
+    begun.parent = Some(parent);
+    store.commit(opening(begun)).await.unwrap();
+    assert_eq!(store.due(1_000, None, 10).await.unwrap(), []);
+
+    let tell = |run, word: &str| {
+        vec![Message {
+            run,
+            word: word.to_owned(),
+        }]
+    };
+    let mut end = appending(child, 2, 2);
+    end.row = Some(update("completed", 5).into());
+    end.finished = true;
+    end.messages = tell(parent, "ended");
+    commit_run(&store, end).await.unwrap();
+    assert_eq!(store.due(1_000, None, 10).await.unwrap(), [(0, parent)]);
+    // A write of the run that has not heard it leaves it due.
+    let mut other = appending(parent, 2, 2);
+    other.row = Some(update("running", 6).into());
+    commit_run(&store, other).await.unwrap();
+    assert_eq!(store.due(1_000, None, 10).await.unwrap(), [(0, parent)]);
+    let loaded = store.load_run(parent).await.unwrap().unwrap();
+    assert_eq!(loaded.messages, tell(child, "ended"));
+
+    let mut hears = appending(parent, 3, 3);
+    hears.row = Some(update("running", 7).into());
+    hears.heard = vec![child];
+    // One that has ended hears nothing any more.
+    hears.messages = tell(child, "cancel");
+    commit_run(&store, hears).await.unwrap();
+    assert_eq!(store.due(1_000, None, 10).await.unwrap(), []);
+    assert_eq!(store.load_run(child).await.unwrap().unwrap().messages, []);
+
+    // One that is not there yet finds what was said when it comes.
+    let mut speaks = appending(parent, 4, 4);
+    speaks.row = Some(update("running", 8).into());
+    speaks.messages = tell(run_id(3), "cancel");
+    commit_run(&store, speaks).await.unwrap();
+    let mut late = row(3);
+    late.parent = Some(parent);
+    store.commit(opening(late)).await.unwrap();
+    assert_eq!(store.due(1_000, None, 10).await.unwrap(), [(0, run_id(3))]);
+    store.commit(Write::Silence { run: run_id(3) }).await.unwrap();
+    assert_eq!(store.load_run(run_id(3)).await.unwrap().unwrap().messages, []);
 }

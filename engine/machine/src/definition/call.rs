@@ -1,12 +1,13 @@
-//! What a `call` task calls, compiled.
+//! What a `call` task calls and a `run` task runs, compiled.
 
 use std::sync::Arc;
 
+use potok_dsl::model::WorkflowRef;
 use potok_expr::Template;
 use serde_json::Value;
 
 use super::{NodeId, TextTemplate, Uri, UriTemplate};
-use crate::{effect::HttpOutput, lock::LockedFunction};
+use crate::{effect::HttpOutput, lock::LockedFunction, request::ProcessOutput};
 
 /// A call.
 #[derive(Debug)]
@@ -29,6 +30,55 @@ pub(crate) enum Call {
         request: Box<HttpTemplate>,
         key: Option<TextTemplate>,
     },
+    /// A run of another workflow.
+    Workflow(Box<WorkflowTemplate>),
+    /// A command for the shell.
+    Shell(Box<ShellTemplate>),
+}
+
+impl Call {
+    /// The raw output of the task, when the call has given something: one that does not wait passes its input on.
+    pub(crate) fn output(&self, given: Arc<Value>, input: &Arc<Value>) -> Arc<Value> {
+        match self {
+            Self::Workflow(workflow) if !workflow.wait => Arc::clone(input),
+            Self::Workflow(workflow) if workflow.silent => Arc::new(Value::Null),
+            Self::Shell(shell) if !shell.wait => Arc::clone(input),
+            _ => given,
+        }
+    }
+}
+
+/// `run: workflow`.
+#[derive(Debug)]
+pub(crate) struct WorkflowTemplate {
+    pub(crate) target: WorkflowRef,
+    pub(crate) binding: Binding,
+    pub(crate) input: Option<Template>,
+    pub(crate) wait: bool,
+    /// Whether the output is not wanted.
+    pub(crate) silent: bool,
+}
+
+/// Which definition of a workflow runs.
+#[derive(Debug)]
+pub(crate) enum Binding {
+    /// The one that runs it: a workflow that runs itself.
+    This,
+    /// The one that the workflow was locked to.
+    Locked(String),
+    /// The one that is found when it starts.
+    Late,
+}
+
+/// `run: shell`.
+#[derive(Debug)]
+pub(crate) struct ShellTemplate {
+    pub(crate) command: TextTemplate,
+    pub(crate) arguments: Option<Template>,
+    pub(crate) environment: Option<Template>,
+    pub(crate) stdin: Option<TextTemplate>,
+    pub(crate) output: ProcessOutput,
+    pub(crate) wait: bool,
 }
 
 /// `with` of `call: http`.

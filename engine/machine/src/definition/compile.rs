@@ -276,7 +276,6 @@ impl<'a> Compiler<'a> {
     }
 
     fn kind(&mut self, task: &'a Task, reference: &str, flow: &mut FlowReader<'_>, scope: &Variables) -> Option<Kind> {
-        let unsupported = |what: &str| format!("not supported yet: {what}");
         match &task.kind {
             TaskKind::Do(tasks) => Some(Kind::Do(self.list("/do", tasks, format!("{reference}/do"), scope))),
             TaskKind::For(each) => self.for_each(each, task, reference, scope),
@@ -289,7 +288,7 @@ impl<'a> Compiler<'a> {
             TaskKind::Fork(fork) => Some(self.fork(fork, reference, scope)),
             TaskKind::Emit(emit) => self.emit(emit, task.kind_at, scope),
             TaskKind::Listen(listen) => self.listen(listen, reference, scope),
-            TaskKind::Run(_) => self.refuse(task.kind_at, unsupported("run")),
+            TaskKind::Run(run) => self.run(run, task, scope).map(|call| Kind::Call(Box::new(call))),
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     values::{brief, wrong},
 };
 use crate::{
-    definition::{Call, Node, Place, TextTemplate},
+    definition::{Call, Kind, Node, Place, TextTemplate},
     digest,
     effect::{CallEffect, CallId, Effect, Request},
     frame::{Body, FrameId},
@@ -95,6 +95,11 @@ impl Step<'_> {
                 let request = Request::OpenApi(self.openapi(task, request)?);
                 Ok((request, false, key.as_ref()))
             }
+            Call::Workflow(workflow) => {
+                let call = CallId(self.state.calls_made + 1);
+                Ok((Request::Workflow(self.sub_workflow(task, workflow, call)?), false, None))
+            }
+            Call::Shell(shell) => Ok((Request::Shell(self.shell(task, shell)?), false, None)),
             Call::Task { .. } => Err(wrong("a task of use.functions is no request".to_owned())),
         }
     }
@@ -122,7 +127,14 @@ impl Step<'_> {
             return;
         };
         let signal = match outcome {
-            Ok(output) => self.finish(task, output, None),
+            Ok(given) => {
+                let definition = self.definition;
+                let output = match &definition.node(task.node).kind {
+                    Kind::Call(call) => call.output(given, &task.input),
+                    _ => given,
+                };
+                self.finish(task, output, None)
+            }
             Err(problem) => self.faulted(task, problem),
         };
         self.settle(signal);
@@ -164,6 +176,14 @@ fn digest_of(request: &Request) -> String {
         Request::OpenApi(request) => {
             digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
             digest::short([b"openapi".as_slice(), &text])
+        }
+        Request::Workflow(request) => {
+            digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
+            digest::short([b"workflow".as_slice(), &text])
+        }
+        Request::Shell(request) => {
+            digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
+            digest::short([b"shell".as_slice(), &text])
         }
     }
 }

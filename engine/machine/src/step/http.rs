@@ -104,7 +104,7 @@ fn parameters(value: Value, what: &str) -> Result<IndexMap<String, QueryValue>, 
 }
 
 /// An object of strings; members that are null are left out.
-fn strings(value: Value, what: &str) -> Result<IndexMap<String, String>, Problem> {
+pub(super) fn strings(value: Value, what: &str) -> Result<IndexMap<String, String>, Problem> {
     let members = object(value, what)?.into_iter().filter(|(_, value)| !value.is_null());
     members
         .map(|(name, value)| Ok((name.clone(), text(&value, &name, what)?)))

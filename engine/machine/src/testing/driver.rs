@@ -58,6 +58,7 @@ impl Driver {
             definition: "test".to_owned(),
             input: Arc::new(input),
             at: now,
+            parent: None,
         };
         let mut traces = Vec::new();
         let (machine, effects) = begin(definition, evaluator, &start, &mut traces, slice);

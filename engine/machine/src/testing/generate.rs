@@ -7,9 +7,10 @@ use potok_expr::Evaluator;
 use serde_json::{Map, Value, json};
 
 use super::Random;
-use crate::{CallEffect, Definition, Lock, LockedFunction, LockedOperation, LockedSchema};
+use crate::{CallEffect, Definition, Lock, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 
-/// What tests are bound to: the functions `test.pure` and `test.effect`, the operation `getPet` and a schema under `https://api.example`.
+/// What tests are bound to: the functions `test.pure` and `test.effect`, the operation `getPet` and a schema under `https://api.example`, and the
+/// workflow `test/child:1.0.0`, whose definition has the hash `child`.
 #[must_use]
 pub fn lock() -> Lock {
     let function = |name: &str, pure| {
@@ -23,8 +24,13 @@ pub fn lock() -> Lock {
             },
         )
     };
+    let child = LockedWorkflow {
+        definition: "child".to_owned(),
+        version: "1.0.0".to_owned(),
+    };
     Lock {
         functions: [function("test.pure", true), function("test.effect", false)].into(),
+        workflows: [("test/child:1.0.0".to_owned(), child)].into(),
         operations: [(
             Lock::operation_key("https://api.example/openapi.json", "getPet"),
             LockedOperation {
@@ -278,6 +284,17 @@ impl Generator {
                 "call": "test.effect",
                 "with": { "n": "${ .n }" },
                 "metadata": { "potok": { "idempotencyKey": "${ \"key-\\(.n)\" }" } },
+            }),
+            4 => json!({
+                "run": {
+                    "workflow": {
+                        "namespace": "test",
+                        "name": "child",
+                        "version": "1.0.0",
+                        "input": { "n": "${ .n }", "list": [1, 2] },
+                    },
+                    "await": !self.random.one_in(4),
+                },
             }),
             n if n % 2 == 0 => json!({ "call": "test.pure", "with": { "n": "${ .n }" } }),
             _ => {

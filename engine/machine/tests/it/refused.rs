@@ -79,7 +79,7 @@ do:
 #[test]
 fn what_is_not_executed_yet() {
     insta::assert_snapshot!(said(
-        "do:\n  - a: { fork: { branches: [{ b: { run: { shell: { command: ls } } } }] } }\n  - c: { call: grpc, with: { proto: { endpoint: 'https://a' }, service: { name: a, host: b }, method: c } }"
+        "do:\n  - a: { fork: { branches: [{ b: { run: { container: { image: a } } } }] } }\n  - c: { call: grpc, with: { proto: { endpoint: 'https://a' }, service: { name: a, host: b }, method: c } }"
     ));
 }
 

@@ -48,6 +48,8 @@ pub fn echo(effect: &CallEffect) -> Result<Value, Problem> {
     Ok(match &effect.request {
         Request::Function { args, .. } => args.as_ref().clone(),
         Request::Http(request) => serde_json::to_value(request).unwrap(),
+        Request::Workflow(request) => request.input.as_ref().clone(),
+        Request::Shell(request) => serde_json::to_value(request).unwrap(),
         Request::OpenApi(request) => serde_json::to_value(request).unwrap(),
     })
 }

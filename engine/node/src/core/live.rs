@@ -7,14 +7,16 @@ use std::{
 
 use potok_dsl::{RunId, TaskPath, Timestamp};
 use potok_machine::{
-    CallEffect, CallId, Effect, Entry, Event, Machine, Mismatch, Observer, Outcome, Status, TimerId, Trace,
+    CallEffect, CallId, Effect, Entry, Event, Machine, Mismatch, Observer, Outcome, Parent, Request, Status, TimerId,
+    Trace,
 };
 
 use serde_json::Value;
 
 use super::{
+    family::Child,
     listen::Listening,
-    types::{Client, Deployed, Kept, ListenChange, Opening, Output, Save, Update},
+    types::{Client, Deployed, Kept, ListenChange, Message, Opening, Output, Save, Update, Word},
 };
 
 /// Traces of a run beyond this number are no longer kept: a loop that never ends must not fill the disk with its timeline.
@@ -49,7 +51,15 @@ pub(super) struct Live {
     /// What it listens for.
     pub listening: Listening,
     /// Calls that are open.
-    calls: HashMap<CallId, (TaskPath, String)>,
+    calls: HashMap<CallId, OpenCall>,
+    /// What it says to other runs with its next write.
+    messages: Vec<Message>,
+    /// The runs whose messages its next write has heard.
+    pub heard: Vec<RunId>,
+    /// Whether the run that started it does not wait for it any more.
+    pub forsaken: bool,
+    /// When its row says that it must be looked at again.
+    pub row_wakes: Option<Timestamp>,
     /// Timers that are armed.
     pub timers: HashMap<TimerId, Timestamp>,
     /// How the run has ended.
@@ -72,6 +82,42 @@ pub(super) struct Live {
     pub leaving: bool,
 }
 
+/// A call that is open.
+struct OpenCall {
+    path: TaskPath,
+    digest: String,
+    /// The run that it wants.
+    child: Option<Child>,
+}
+
+impl OpenCall {
+    fn of(call: &CallEffect) -> Self {
+        let child = match &call.request {
+            Request::Workflow(wanted) => Some(Child {
+                run: wanted.run,
+                awaited: wanted.parent.awaits,
+                there: false,
+            }),
+            _ => None,
+        };
+        Self {
+            path: call.path.clone(),
+            digest: call.digest.clone(),
+            child,
+        }
+    }
+
+    /// Whether nothing is to be done for it but to wait for another run.
+    fn rests(&self) -> bool {
+        self.child.is_some_and(|child| child.awaited && child.there)
+    }
+
+    /// The run that is to be cancelled when nobody waits for the call any more.
+    fn awaited(&self) -> Option<RunId> {
+        self.child.filter(|child| child.awaited).map(|child| child.run)
+    }
+}
+
 /// A write under way.
 pub(super) struct Writing {
     pub upto: u64,
@@ -81,6 +127,8 @@ pub(super) struct Writing {
     emits: Vec<Arc<Value>>,
     listening: Vec<ListenChange>,
     consumed: Vec<u64>,
+    messages: Vec<Message>,
+    heard: Vec<RunId>,
 }
 
 /// Traces in order, the first one numbered.
@@ -148,6 +196,10 @@ impl Live {
             emits: Vec::new(),
             listening: Listening::default(),
             calls: HashMap::new(),
+            messages: Vec::new(),
+            heard: Vec::new(),
+            forsaken: false,
+            row_wakes: Some(Timestamp(0)),
             timers: HashMap::new(),
             outcome: None,
             traces: Traces::default(),
@@ -171,16 +223,44 @@ impl Live {
         self.machine.run()
     }
 
+    /// The run that started it.
+    pub fn parent(&self) -> Option<Parent> {
+        self.machine.parent()
+    }
+
     /// Whether a completion is of a call that is open, with the path and digest that it was made with.
     pub fn is_open(&self, call: CallId) -> bool {
         self.calls.contains_key(&call)
     }
 
+    /// The path and the digest of a call that is open.
+    pub fn call(&self, call: CallId) -> Option<(TaskPath, String)> {
+        let open = self.calls.get(&call)?;
+        Some((open.path.clone(), open.digest.clone()))
+    }
+
+    /// The run that an open call wants.
+    pub fn child(&self, call: CallId) -> Option<Child> {
+        self.calls.get(&call)?.child
+    }
+
+    pub fn child_mut(&mut self, call: CallId) -> Option<&mut Child> {
+        self.calls.get_mut(&call)?.child.as_mut()
+    }
+
+    /// The open call that wants a run.
+    pub fn call_of(&self, child: RunId) -> Option<CallId> {
+        let wants = |open: &OpenCall| open.child.is_some_and(|wanted| wanted.run == child);
+        self.calls.iter().find(|(_, open)| wants(open)).map(|(call, _)| *call)
+    }
+
     /// Consumes an event: the only way in.
     pub fn consume(&mut self, now: Timestamp, event: Event) -> Result<Vec<Wish>, Mismatch> {
         let recorded = self.machine.record(now, event);
-        if let Event::CallCompleted { call, .. } = &recorded.event {
-            self.calls.remove(call);
+        if let Event::CallCompleted { call, .. } = &recorded.event
+            && let Some(closed) = self.calls.remove(call)
+        {
+            self.heard.extend(closed.awaited());
         }
         if let Event::TimerFired { timer } = &recorded.event {
             self.timers.remove(timer);
@@ -209,7 +289,7 @@ impl Live {
         for effect in effects {
             match effect {
                 Effect::Call(call) => {
-                    self.calls.insert(call.call, (call.path.clone(), call.digest.clone()));
+                    self.calls.insert(call.call, OpenCall::of(&call));
                     let call = Box::new(call);
                     if call.pure || self.durable >= self.seq {
                         wishes.push(Wish::Out(Output::StartCall {
@@ -221,10 +301,15 @@ impl Live {
                     }
                 }
                 Effect::CancelCall { call } => {
-                    self.calls.remove(&call);
+                    let closed = self.calls.remove(&call);
                     let before = self.gated.len();
                     self.gated.retain(|(_, gated)| gated.call != call);
                     if self.gated.len() == before {
+                        let child = closed.and_then(|closed| closed.awaited());
+                        self.messages.extend(child.map(|run| Message {
+                            run,
+                            word: Word::Cancel,
+                        }));
                         wishes.push(Wish::Out(Output::CancelCall { run: self.run(), call }));
                     }
                 }
@@ -241,7 +326,14 @@ impl Live {
                 Effect::Unsubscribe { subscription } => self.listening.unsubscribe(subscription),
                 // It leaves with the entry that led to it: in one write, or not at all.
                 Effect::Emit(emit) => self.emits.push(emit.event),
-                Effect::Finish(outcome) => self.outcome = Some(outcome),
+                Effect::Finish(outcome) => {
+                    self.outcome = Some(outcome);
+                    let waits = self.parent().filter(|parent| parent.awaits && !self.forsaken);
+                    self.messages.extend(waits.map(|parent| Message {
+                        run: parent.run,
+                        word: Word::Ended,
+                    }));
+                }
                 Effect::Yield => wishes.push(Wish::Proceed),
             }
         }
@@ -266,6 +358,7 @@ impl Live {
             || self.row_changed
             || !self.traces.list.is_empty()
             || !self.emits.is_empty()
+            || !self.messages.is_empty()
             || (self.outcome.is_none() && self.listening.dirty())
     }
 
@@ -277,13 +370,14 @@ impl Live {
             || !self.commanders.is_empty()
             || self.outcome.is_some()
             || self.row_changed
+            || !self.messages.is_empty()
             || self.unsaved.len() >= 256
             || self.traces.list.len() >= 1024
     }
 
     /// Whether nothing happens in it before its next timer, and everything is durable.
     pub fn idle(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.values().all(OpenCall::rests)
             && self.writing.is_none()
             && !self.dirty()
             && !self.listening.is_looking()
@@ -296,7 +390,7 @@ impl Live {
         if self.outcome.is_some() {
             return None;
         }
-        if !self.calls.is_empty() || self.machine.wants_to_proceed() {
+        if !self.calls.values().all(OpenCall::rests) || self.machine.wants_to_proceed() {
             return Some(Timestamp(0));
         }
         self.timers.values().min().copied()
@@ -319,7 +413,9 @@ impl Live {
         let opening = self.opening.take();
         let emits = std::mem::take(&mut self.emits);
         let (listening, consumed) = self.listening.take();
+        let (messages, heard) = (std::mem::take(&mut self.messages), std::mem::take(&mut self.heard));
         let status = self.status();
+        self.row_wakes = self.wake_at();
         self.row_changed = false;
         self.linger = None;
         let save = Save {
@@ -330,7 +426,7 @@ impl Live {
             opening: opening.clone(),
             status,
             outcome: self.outcome.clone(),
-            wake_at: self.wake_at(),
+            wake_at: self.row_wakes,
             at: now,
             recoveries: self.recoveries,
             snapshot,
@@ -339,6 +435,8 @@ impl Live {
             emits: emits.clone(),
             listening: listening.clone(),
             consumed: consumed.clone(),
+            messages: messages.clone(),
+            heard: heard.clone(),
         };
         let update = Update {
             run: self.run(),
@@ -357,14 +455,16 @@ impl Live {
             emits,
             listening,
             consumed,
+            messages,
+            heard,
         });
         save
     }
 
     /// The write under way is durable: what waited for it may leave.
-    pub fn saved(&mut self) -> (Vec<Output>, Option<Update>) {
+    pub fn saved(&mut self) -> (Vec<Output>, Vec<Message>, Option<Update>) {
         let Some(writing) = self.writing.take() else {
-            return (Vec::new(), None);
+            return (Vec::new(), Vec::new(), None);
         };
         self.durable = writing.upto;
         self.listening.settle(self.durable);
@@ -378,7 +478,7 @@ impl Live {
                 });
             }
         }
-        (out, Some(writing.update))
+        (out, writing.messages, Some(writing.update))
     }
 
     /// The write under way did not happen: what it carried is unsaved again.
@@ -396,6 +496,10 @@ impl Live {
         let mut traces = writing.update.traces.as_ref().clone();
         traces.append(&mut self.traces.list);
         self.traces.list = traces;
+        writing.messages.append(&mut self.messages);
+        self.messages = writing.messages;
+        writing.heard.append(&mut self.heard);
+        self.heard = writing.heard;
         self.snapshot_at = self.snapshot_at.min(self.durable);
         self.row_changed = true;
     }

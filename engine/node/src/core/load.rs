@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use potok_dsl::{Millis, RunId, Timestamp};
-use potok_machine::{Effect, Entry, Event, Machine};
+use potok_machine::{Effect, Entry, Event, Machine, Request};
 
 use super::{
-    Answer, Core, DueRuns, LoadFailure, Output, Stored,
+    Answer, Command, Core, DueRuns, LoadFailure, Output, Stored, Word,
     live::{Live, Traces},
 };
 
@@ -80,7 +80,11 @@ impl Core {
                 if let LoadFailure::Unavailable(_) = failure {
                     self.reload(run);
                 }
-                for (_, client) in waiting {
+                // Nobody waits for the answer to what one run says to another: a run that never was does not have to hear it.
+                if matches!(failure, LoadFailure::Missing) && waiting.iter().any(|(_, client)| client.is_none()) {
+                    out.push(Output::Silence(run));
+                }
+                for client in waiting.into_iter().filter_map(|(_, client)| client) {
                     out.push(Output::Answer(client, refusal(&failure)));
                 }
                 return;
@@ -88,7 +92,7 @@ impl Core {
         };
         if let Err(why) = self.revive(run, *stored, out) {
             tracing::error!(%run, %why, "a stored run cannot go on; it stays as it is");
-            for (_, client) in waiting {
+            for client in waiting.into_iter().filter_map(|(_, client)| client) {
                 out.push(Output::Answer(client, Answer::Failed(why.clone())));
             }
             return;
@@ -114,6 +118,8 @@ impl Core {
             recoveries,
             trigger,
             listeners,
+            wake_at,
+            messages,
         } = stored;
         let definition = Arc::clone(&deployed.definition);
         let mut entries = entries.into_iter();
@@ -142,13 +148,19 @@ impl Core {
             seq += 1;
         }
         let outstanding = machine.outstanding();
-        let calls = outstanding.iter().any(|effect| matches!(effect, Effect::Call(_)));
+        let calls = outstanding.iter().any(is_made_again);
         let outcome = machine.outcome().cloned();
         let mut live = Live::restored(machine, deployed, trigger, seq, self.now);
         live.adopt_traces(traces, snapshot_at);
         live.outcome = outcome;
         live.recoveries = recoveries;
         live.listening.restore(&listeners);
+        live.row_wakes = wake_at;
+        let parent = live.parent().map(|parent| parent.run);
+        let told = messages.iter().any(|message| message.word == Word::Cancel);
+        live.forsaken = messages
+            .iter()
+            .any(|message| message.word == Word::Cancel && Some(message.run) == parent);
         if calls {
             live.recoveries += 1;
             live.row_changed = true;
@@ -156,7 +168,10 @@ impl Core {
         let stuck = live.recoveries > self.config.recoveries;
         let wishes = if stuck { Vec::new() } else { live.resume(outstanding) };
         self.runs.insert(run, live);
-        if stuck {
+        if told {
+            self.grant(run, wishes, out);
+            self.command(run, Command::Cancel(None), None, out);
+        } else if stuck {
             let reason = format!("recovered {recoveries} times without progress");
             self.hold(run, reason, out);
         } else {
@@ -188,6 +203,14 @@ impl Core {
         }
         live.row_changed = true;
         self.settle(run, out);
+    }
+}
+
+/// Whether a call is made again after a recovery. A run that waits for another one makes no progress by itself.
+fn is_made_again(effect: &Effect) -> bool {
+    match effect {
+        Effect::Call(call) => !matches!(&call.request, Request::Workflow(wanted) if wanted.parent.awaits),
+        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@
 //! writes of many runs into one transaction.
 
 mod events;
+mod family;
 mod listen;
 mod live;
 mod load;
@@ -22,9 +23,10 @@ use std::{
 
 use potok_dsl::{Millis, RunId, Timestamp};
 use potok_expr::Evaluator;
-use potok_machine::{Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
+use potok_machine::{CallId, Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
 
 use events::Behind;
+pub use family::{handed_over, started};
 use live::{Live, Traces, Wish};
 pub use types::*;
 
@@ -62,7 +64,7 @@ pub struct Core {
     now: Timestamp,
     runs: HashMap<RunId, Live>,
     /// Runs that are being read, with what waits for them.
-    loading: HashMap<RunId, Vec<(Command, Client)>>,
+    loading: HashMap<RunId, Vec<(Command, Option<Client>)>>,
     /// Clients that wait for a run's end.
     waiters: HashMap<RunId, Vec<Client>>,
     timers: BTreeSet<(Timestamp, RunId, TimerId)>,
@@ -78,6 +80,8 @@ pub struct Core {
     recovered: bool,
     /// Runs to be read again.
     reloads: BTreeSet<(Timestamp, RunId)>,
+    /// Calls that want runs which could not be started, to be made again.
+    again: BTreeSet<(Timestamp, RunId, CallId)>,
     asking: bool,
     /// Runs for which something came.
     behind: Behind,
@@ -107,6 +111,7 @@ impl Core {
             due_after: None,
             recovered: false,
             reloads: BTreeSet::new(),
+            again: BTreeSet::new(),
             asking: false,
             behind: Behind::default(),
             nudged: HashSet::new(),
@@ -121,7 +126,7 @@ impl Core {
         self.now = self.now.max(now);
         match input {
             Input::Start(start) => self.start(start, out),
-            Input::Command { run, command, client } => self.command(run, command, client, out),
+            Input::Command { run, command, client } => self.command(run, command, Some(client), out),
             Input::Wait { run, client } => self.waiters.entry(run).or_default().push(client),
             Input::Accepted { run, client } => self.accepted(run, client, out),
             Input::Forget { run, client } => self.forget(run, client),
@@ -145,6 +150,8 @@ impl Core {
                     );
                 }
             }
+            Input::Child { parent, call, start } => self.start_child(parent, call, *start, out),
+            Input::ChildThere { parent, child, .. } => self.child_there(parent, child, out),
             Input::Saved { run, result } => self.saved(run, result, out),
             Input::Loaded { run, result } => self.loaded(run, result, out),
             Input::Due(due) => self.due(due, out),
@@ -171,6 +178,7 @@ impl Core {
             self.reloads.first().map(|t| t.0),
             self.looks.first().map(|t| t.0),
             self.behind.wakeup(),
+            self.next_again(),
             due,
         ]
         .into_iter()
@@ -195,6 +203,7 @@ impl Core {
             run,
             deployed,
             input,
+            parent,
             trigger,
             idempotency_key,
             labels,
@@ -217,6 +226,7 @@ impl Core {
             definition: deployed.hash.to_string(),
             input: Arc::clone(&input),
             at: self.now,
+            parent,
         };
         let mut traces = Traces::default();
         let (machine, effects) = Machine::start(
@@ -229,6 +239,7 @@ impl Core {
             definition: Arc::clone(&deployed.hash),
             workflow: deployed.definition.id().clone(),
             input,
+            parent: parent.map(|parent| parent.run),
             trigger,
             idempotency_key,
             labels,
@@ -243,7 +254,7 @@ impl Core {
         self.settle(run, out);
     }
 
-    fn command(&mut self, run: RunId, command: Command, client: Client, out: &mut Vec<Output>) {
+    fn command(&mut self, run: RunId, command: Command, client: Option<Client>, out: &mut Vec<Output>) {
         let Some(live) = self.runs.get_mut(&run) else {
             let waiting = self.loading.entry(run).or_insert_with(|| {
                 out.push(Output::Load(run));
@@ -254,22 +265,22 @@ impl Core {
         };
         let status = live.status();
         if live.outcome.is_some() {
-            out.push(Output::Answer(client, Answer::Refused(status)));
+            out.extend(client.map(|client| Output::Answer(client, Answer::Refused(status))));
             return;
         }
         let event = match command {
             Command::Suspend(_) if status == Status::Suspended => {
-                return out.push(Output::Answer(client, Answer::Taken(status)));
+                return out.extend(client.map(|client| Output::Answer(client, Answer::Taken(status))));
             }
             Command::Resume if status != Status::Suspended => {
-                return out.push(Output::Answer(client, Answer::Refused(status)));
+                return out.extend(client.map(|client| Output::Answer(client, Answer::Refused(status))));
             }
             Command::Cancel(reason) => Event::Cancel { reason },
             Command::Suspend(reason) => Event::Suspend { reason },
             Command::Resume => Event::Resume,
         };
         let seq = live.seq + 1;
-        live.commanders.push((seq, client));
+        live.commanders.extend(client.map(|client| (seq, client)));
         self.consume(run, event, out);
         // Events that came while it was halted.
         self.look(run, out);
@@ -369,6 +380,17 @@ impl Core {
                 // What broke off before the write goes on after it.
                 self.look(run, out);
             }
+            Err(failure) if live.durable == 0 && live.parent().is_some() => {
+                let parent = live.parent();
+                let reload = !matches!(failure, SaveFailure::Refused(_));
+                self.drop_run(run, "it could not be written", out);
+                if let Some(parent) = parent {
+                    self.child_failed(parent.run, run, &failure, out);
+                }
+                if reload {
+                    self.reload(run);
+                }
+            }
             Err(SaveFailure::Duplicate(existing)) => {
                 let mut clients = std::mem::take(&mut live.starters);
                 clients.extend(self.waiters.remove(&run).unwrap_or_default());
@@ -398,7 +420,9 @@ impl Core {
 
     fn durable(&mut self, run: RunId, out: &mut Vec<Output>) {
         let Some(live) = self.runs.get_mut(&run) else { return };
-        let (released, update) = live.saved();
+        let first = live.durable == 0;
+        let parent = live.parent().filter(|_| first);
+        let (released, messages, update) = live.saved();
         out.extend(released);
         out.extend(live.starters.drain(..).map(|c| Output::Answer(c, Answer::Started(run))));
         let (status, durable) = (live.status(), live.durable);
@@ -410,10 +434,13 @@ impl Core {
                 .map(|(_, c)| Output::Answer(c, Answer::Taken(status))),
         );
         out.extend(update.map(Output::Publish));
-        let ended = live
-            .outcome
-            .clone()
-            .filter(|_| live.durable == live.seq && !live.dirty());
+        let outcome = live.outcome.clone();
+        let ended = outcome.clone().filter(|_| live.durable == live.seq && !live.dirty());
+        if let Some(parent) = parent {
+            self.child_there(parent.run, run, out);
+        }
+        self.tell(run, messages, outcome.as_ref(), out);
+        let Some(live) = self.runs.get(&run) else { return };
         match ended {
             Some(outcome) => self.ended(run, &outcome, out),
             None if self.stopping => self.stop_run(run, out),
@@ -489,6 +516,7 @@ impl Core {
             self.grant(run, wishes, out);
             self.settle(run, out);
         }
+        self.ask_again(out);
         while let Some(&(at, run)) = self.reloads.first().filter(|t| t.0 <= now) {
             self.reloads.remove(&(at, run));
             self.load(run, out);
@@ -517,6 +545,13 @@ impl Core {
             return;
         }
         let wake = live.wake_at();
+        if wake != live.row_wakes {
+            // Its row has to say what brings it back.
+            if let Some(live) = self.runs.get_mut(&run) {
+                live.row_changed = true;
+            }
+            return self.settle(run, out);
+        }
         if wake.is_some_and(|at| at <= self.now.after(self.config.evict_after)) {
             let at = self.now.after(self.config.evict_after);
             self.idling.insert((at, run));

@@ -29,6 +29,7 @@ fn start(run: RunId, tasks: &str) -> Input {
         run,
         deployed: deployed(tasks),
         input: Arc::new(json!({})),
+        parent: None,
         trigger: None,
         idempotency_key: None,
         labels: json!({}),

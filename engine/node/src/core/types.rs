@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp, WorkflowId};
-use potok_machine::{CallEffect, CallId, Definition, Entry, Outcome, Pattern, Snapshot, Status, SubscriptionId, Trace};
+use potok_machine::{
+    CallEffect, CallId, Definition, Entry, Outcome, Parent, Pattern, Snapshot, Status, SubscriptionId, Trace,
+};
 use serde_json::Value;
 
 /// Someone who waits for an answer; the shell knows who.
@@ -28,6 +30,8 @@ pub struct StartRun {
     pub deployed: Deployed,
     /// Its input, as given.
     pub input: Arc<Value>,
+    /// The run that started it, if one did.
+    pub parent: Option<Parent>,
     /// The trigger that started it, if one did.
     pub trigger: Option<Arc<str>>,
     /// The key under which its workflow starts it at most once.
@@ -65,6 +69,10 @@ pub struct Stored {
     pub trigger: Option<Arc<str>>,
     /// Its subscriptions.
     pub listeners: Vec<Listener>,
+    /// When it is to be woken, as its row says.
+    pub wake_at: Option<Timestamp>,
+    /// What it was told and has not heard, each with who told it.
+    pub messages: Vec<Message>,
 }
 
 /// A subscription as the store has it.
@@ -76,6 +84,25 @@ pub struct Listener {
     pub cursor: u64,
     /// Whether something came since that may be for it.
     pub behind: bool,
+}
+
+/// What one run says to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The other run.
+    pub run: RunId,
+    /// What.
+    pub word: Word,
+}
+
+/// The words that runs have for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// To the parent: the child has ended.
+    Ended,
+    /// To a child: nobody waits for it any more.
+    Cancel,
 }
 
 /// What a snapshot row keeps: the machine's state, and where its timeline stands.
@@ -228,6 +255,24 @@ pub enum Input {
         /// How it ended.
         outcome: Result<Arc<Value>, Problem>,
     },
+    /// The definition of a run that a call wants is known.
+    Child {
+        /// The run that makes the call.
+        parent: RunId,
+        /// The call.
+        call: CallId,
+        /// The run that it wants.
+        start: Box<StartRun>,
+    },
+    /// A run that a call wants is there already and has not ended.
+    ChildThere {
+        /// The run that makes the call.
+        parent: RunId,
+        /// The call.
+        call: CallId,
+        /// The run that it wants.
+        child: RunId,
+    },
     /// A write has ended.
     Saved {
         /// The run.
@@ -265,7 +310,8 @@ pub enum Input {
 pub enum Output {
     /// Write this; answer with [`Input::Saved`].
     Save(Box<Save>),
-    /// Make this call; answer with [`Input::CallDone`].
+    /// Make this call; answer with [`Input::CallDone`]. One that wants a run of another workflow is answered with [`Input::Child`] or
+    /// [`Input::ChildThere`], unless that run has ended.
     StartCall {
         /// The run.
         run: RunId,
@@ -279,6 +325,8 @@ pub enum Output {
         /// The call.
         call: CallId,
     },
+    /// Throw away what was said to a run that never was.
+    Silence(RunId),
     /// Read a run; answer with [`Input::Loaded`].
     Load(RunId),
     /// Ask the store which runs are due, in the order of their times and ids; answer with [`Input::Due`].
@@ -387,6 +435,10 @@ pub struct Save {
     pub listening: Vec<ListenChange>,
     /// The numbers of the events that it has consumed.
     pub consumed: Vec<u64>,
+    /// What it says to other runs.
+    pub messages: Vec<Message>,
+    /// The runs whose messages it has heard.
+    pub heard: Vec<RunId>,
 }
 
 /// The part of a run's row that never changes.
@@ -398,6 +450,8 @@ pub struct Opening {
     pub workflow: WorkflowId,
     /// The input, as given.
     pub input: Arc<Value>,
+    /// The run that started it.
+    pub parent: Option<RunId>,
     /// The trigger that started it.
     pub trigger: Option<Arc<str>>,
     /// The key under which its workflow starts it at most once.

@@ -1,14 +1,21 @@
 //! Binding a text to what it needs: functions to the components that have them now, schemas and operations to what is fetched now.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use potok_calls::{HttpCaller, openapi::Operation};
 use potok_dsl::{
     Diagnostic, Diagnostics, FunctionName, Parsed,
-    model::{AuthenticationRef, AuthenticationScheme, Endpoint, Location, OpenApiCall, Text, Workflow},
+    model::{
+        AuthenticationRef, AuthenticationScheme, Endpoint, Location, OpenApiCall, Task, Text, WORKFLOW_LATEST,
+        Workflow, WorkflowRef,
+    },
 };
 use potok_expr::Evaluator;
-use potok_machine::{Lock, LockedFunction, LockedOperation, LockedSchema};
+use potok_machine::{Lock, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 use potok_wasm::Host;
 use serde_json::{Value, json};
 
@@ -27,7 +34,23 @@ pub struct Binder {
     host: Host,
     evaluator: Evaluator,
     resources: Resources,
+    workflows: Workflows,
+    /// Whether workflows may run commands.
+    commands: bool,
 }
+
+/// The workflows that others may run.
+#[derive(Clone)]
+enum Workflows {
+    /// These, as they are named: `namespace/name:version`.
+    Known(Arc<BTreeMap<String, LockedWorkflow>>),
+    /// Whatever is named is there: for those that are only checked or rehearsed.
+    Any,
+}
+
+/// What to do about commands that are not allowed.
+pub(crate) const SHELL_IS_OFF: &str = "the operator allows commands with `enabled = true` under `[shell]` in potok.toml, or \
+    POTOK_SHELL_ENABLED=true";
 
 impl Binder {
     /// Binds to the functions of a host and to what a caller can fetch.
@@ -37,7 +60,30 @@ impl Binder {
             host,
             evaluator,
             resources: Resources::new(http),
+            workflows: Workflows::Known(Arc::default()),
+            commands: false,
         }
+    }
+
+    /// The same where workflows may run commands, or may not.
+    #[must_use]
+    pub fn with_commands(mut self, allowed: bool) -> Self {
+        self.commands = allowed;
+        self
+    }
+
+    /// The same where these workflows may be run by others, each as it is named: `namespace/name:version`.
+    #[must_use]
+    pub fn knowing(mut self, workflows: BTreeMap<String, LockedWorkflow>) -> Self {
+        self.workflows = Workflows::Known(Arc::new(workflows));
+        self
+    }
+
+    /// The same for what will not run by itself: every workflow that is named is taken to be there, and commands are nobody's business.
+    #[must_use]
+    pub fn for_rehearsal(mut self) -> Self {
+        self.workflows = Workflows::Any;
+        self.with_commands(true)
     }
 
     /// The same for a text that stands in this directory: what it refers to by `file:` or by a relative path is looked for there, and
@@ -65,6 +111,13 @@ impl Binder {
                 diagnostic.message = format!("{} (line {})", diagnostic.message, diagnostic.at.line);
             }
             return Err(wrong(unsupported));
+        }
+        if !self.commands {
+            let off = |task: &Task| Diagnostic::new(task.kind_at, "run: shell is off").with_help(SHELL_IS_OFF);
+            let commands: Vec<_> = Needs::of(&parsed.workflow).commands().map(off).collect();
+            if !commands.is_empty() {
+                return Err(wrong(commands));
+            }
         }
         let lock = self.lock(&parsed.workflow).await.map_err(&wrong)?;
         let mut found = self.lint(&parsed);
@@ -99,6 +152,9 @@ impl Binder {
             wrong: Vec::new(),
             documents: HashMap::new(),
         };
+        for target in needs.workflows() {
+            binding.sub_workflow(&target);
+        }
         for name in needs.functions {
             binding.function(name);
         }
@@ -148,6 +204,24 @@ impl Binding<'_> {
             }
             Err(message) => self.complain(name.at, message),
         }
+    }
+
+    /// One that is not there has its place in the compiler's diagnostics; the workflow itself needs no lock.
+    fn sub_workflow(&mut self, target: &WorkflowRef) {
+        let document = &self.workflow.document;
+        let this = target.version == WORKFLOW_LATEST || target.version == document.version.value;
+        if this && target.namespace == document.namespace.value && target.name == document.name.value {
+            return;
+        }
+        let name = target.to_string();
+        let locked = match &self.binder.workflows {
+            Workflows::Known(known) => known.get(&name).cloned(),
+            Workflows::Any => Some(LockedWorkflow {
+                definition: name.clone(),
+                version: target.version.clone(),
+            }),
+        };
+        self.lock.workflows.extend(locked.map(|locked| (name, locked)));
     }
 
     async fn schema(&mut self, endpoint: &Endpoint) {

@@ -1,16 +1,16 @@
 //! Definitions by their hashes: compiled once, kept while they are used.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use potok_dsl::{Timestamp, WorkflowId};
+use potok_dsl::{Timestamp, WorkflowId, model::WORKFLOW_LATEST};
 use potok_journal::{DefinitionFilter, DefinitionRow, Store, StoreError, Write, Written};
-use potok_machine::Lock;
+use potok_machine::{Lock, LockedWorkflow};
 use potok_wasm::FunctionInfo;
 
-use super::{Binder, DeployError, Prepared, diff, one_step};
+use super::{Binder, DeployError, Prepared, diff, needs::Needs, one_step};
 use crate::{Deployment, WorkflowView};
 
 /// How many compiled definitions are kept.
@@ -50,6 +50,43 @@ impl Deployments {
     /// What prepares texts; nothing is kept of it.
     pub(crate) fn binder(&self) -> &Binder {
         &self.binder
+    }
+
+    /// Prepares a text, bound to the workflows that are deployed now; nothing is kept.
+    pub(crate) async fn prepare(&self, binder: Binder, file: &str, text: &str) -> Result<Prepared, DeployError> {
+        let parsed = potok_dsl::parse(file, text).map_err(DeployError::Invalid)?;
+        let mut known = BTreeMap::new();
+        for target in Needs::of(&parsed.workflow).workflows() {
+            let version = Some(target.version.as_str()).filter(|version| *version != WORKFLOW_LATEST);
+            if let Some((view, _)) = self.find(&target.namespace, &target.name, version).await? {
+                let locked = LockedWorkflow {
+                    definition: view.definition,
+                    version: view.id.version,
+                };
+                known.insert(target.to_string(), locked);
+            }
+        }
+        let prepared = binder.knowing(known).prepare(file, text).await;
+        prepared.map_err(DeployError::Invalid)
+    }
+
+    /// A deployed workflow that is locked to a version of another one, if there is one.
+    pub(crate) async fn user(&self, id: &WorkflowId) -> Result<Option<WorkflowId>, StoreError> {
+        let Some((view, _)) = self.find(&id.namespace, &id.name, Some(&id.version)).await? else {
+            return Ok(None);
+        };
+        let everything = DefinitionFilter {
+            drafts: true,
+            ..DefinitionFilter::default()
+        };
+        let rows = self.rows(&everything).await?;
+        let user = rows.into_iter().find(|row| {
+            let lock = serde_json::from_value::<Lock>(row.lock.clone()).unwrap_or_default();
+            lock.workflows
+                .values()
+                .any(|locked| locked.definition == view.definition)
+        });
+        Ok(user.map(|row| row.id))
     }
 
     /// The definition that is deployed for good with this very text, which is bound as it was then.

@@ -24,6 +24,7 @@ use crate::{
     schedule::{self, Plan},
 };
 pub use binder::Binder;
+pub(crate) use binder::SHELL_IS_OFF;
 pub use cache::Deployments;
 pub use needs::called;
 pub(crate) use step::one_step;
@@ -58,7 +59,7 @@ impl Prepared {
 
     fn bound(parsed: Arc<Parsed>, lock: Lock, evaluator: &Evaluator) -> Result<Self, Vec<Diagnostic>> {
         let definition = Definition::compile(&parsed.workflow, &lock, evaluator)?;
-        let plans = Plan::of(&parsed.workflow).map_err(|error| {
+        let plans = Plan::of(&parsed.workflow, evaluator).map_err(|error| {
             let at = parsed.workflow.schedule.as_ref().map(|s| s.at).unwrap_or_default();
             vec![Diagnostic::new(at, error.to_string())]
         })?;
@@ -108,7 +109,8 @@ fn hash(text: &str, lock: &Lock) -> String {
     }
     let operations = lock.operations.iter().map(|(key, locked)| (1, key, &locked.document));
     let schemas = lock.schemas.iter().map(|(key, locked)| (2, key, &locked.document));
-    for (kind, key, document) in operations.chain(schemas) {
+    let workflows = lock.workflows.iter().map(|(key, locked)| (3, key, &locked.definition));
+    for (kind, key, document) in operations.chain(schemas).chain(workflows) {
         hasher.update([kind]);
         hasher.update(key.as_bytes());
         hasher.update([0]);

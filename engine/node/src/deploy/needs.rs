@@ -1,7 +1,8 @@
 //! What a workflow needs besides its text: what deploying has to find and lock.
 
 use potok_dsl::model::{
-    Call, ExternalResource, OpenApiCall, Schema, SchemaSource, Task, TaskKind, TaskList, Text, Workflow,
+    Bind, Call, ExternalResource, OpenApiCall, Run, RunProcess, Schema, SchemaSource, Task, TaskKind, TaskList, Text,
+    Workflow, WorkflowRef,
 };
 
 /// What is needed, each thing as often as it is named.
@@ -13,6 +14,8 @@ pub(super) struct Needs<'w> {
     pub operations: Vec<&'w OpenApiCall>,
     /// The schemas that are kept elsewhere.
     pub schemas: Vec<&'w ExternalResource>,
+    /// What it runs, each with its task.
+    pub runs: Vec<(&'w Task, &'w Run)>,
 }
 
 /// The functions called anywhere in a workflow that are not in its own `use.functions`, each where it is first named.
@@ -22,6 +25,21 @@ pub fn called(workflow: &Workflow) -> Vec<&Text> {
 }
 
 impl<'w> Needs<'w> {
+    /// The workflows that are chosen when this one is deployed.
+    pub(super) fn workflows(&self) -> impl Iterator<Item = WorkflowRef> {
+        let late = |task: &Task| task.potok.bind.as_ref().is_some_and(|bind| bind.value == Bind::Start);
+        self.runs
+            .iter()
+            .filter(move |(task, _)| !late(task))
+            .filter_map(|(_, run)| run.workflow())
+    }
+
+    /// The tasks that run commands.
+    pub(super) fn commands(&self) -> impl Iterator<Item = &'w Task> {
+        let commands = self.runs.iter().filter(|(_, run)| run.process == RunProcess::Shell);
+        commands.map(|(task, _)| *task)
+    }
+
     pub(super) fn of(workflow: &'w Workflow) -> Self {
         let mut search = Search {
             workflow,
@@ -60,6 +78,7 @@ impl<'w> Search<'w> {
         match &task.kind {
             TaskKind::Call(Call::Function { name, .. }) => self.name(name),
             TaskKind::Call(Call::OpenApi(call)) => self.needs.operations.push(call),
+            TaskKind::Run(run) => self.needs.runs.push((task, run)),
             TaskKind::Do(tasks) => self.list(tasks),
             TaskKind::Fork(fork) => self.list(&fork.branches),
             TaskKind::For(each) => self.list(&each.tasks),
@@ -77,7 +96,6 @@ impl<'w> Search<'w> {
             TaskKind::Call(_)
             | TaskKind::Emit(_)
             | TaskKind::Raise(_)
-            | TaskKind::Run(_)
             | TaskKind::Set(_)
             | TaskKind::Switch(_)
             | TaskKind::Wait(_) => {}

@@ -12,6 +12,8 @@ use potok_dsl::{
     Millis, Timestamp,
     model::{CatchUp, Duration, Overlap, Workflow},
 };
+use potok_expr::{Evaluator, Expression, ExpressionError};
+use serde_json::{Map, Value};
 
 /// What a workflow's schedule says.
 #[derive(Debug, Clone)]
@@ -45,9 +47,18 @@ pub enum PlanError {
     /// There is no such time zone.
     #[error("there is no time zone '{0}'; use an IANA name such as Europe/Moscow")]
     Zone(String),
-    /// The interval is an expression or zero.
-    #[error("a schedule needs a fixed interval of at least a millisecond")]
+    /// The interval is zero.
+    #[error("a schedule needs an interval of at least a millisecond")]
     Interval,
+    /// The interval is an expression that fails.
+    #[error("the interval of a schedule: {0}")]
+    Expression(#[from] ExpressionError),
+    /// The interval is an expression that asks for what is not known before a run.
+    #[error("the interval of a schedule is known before any run: ${0} does not exist there")]
+    Variable(String),
+    /// The interval is an expression that gives something else.
+    #[error("the interval of a schedule: {0}")]
+    NoDuration(String),
 }
 
 impl Plan {
@@ -55,7 +66,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError`] when one of them cannot be followed.
-    pub fn of(workflow: &Workflow) -> Result<Vec<(&'static str, Self)>, PlanError> {
+    pub fn of(workflow: &Workflow, evaluator: &Evaluator) -> Result<Vec<(&'static str, Self)>, PlanError> {
         let Some(schedule) = &workflow.schedule else {
             return Ok(Vec::new());
         };
@@ -86,10 +97,16 @@ impl Plan {
             plans.push(("cron", plan(Rhythm::Cron(Box::new(parsed), zone), Overlap::Skip)));
         }
         if let Some(every) = &schedule.every {
-            plans.push(("every", plan(Rhythm::Every(fixed(&every.value)?), Overlap::Allow)));
+            plans.push((
+                "every",
+                plan(Rhythm::Every(interval(&every.value, evaluator)?), Overlap::Allow),
+            ));
         }
         if let Some(after) = &schedule.after {
-            plans.push(("after", plan(Rhythm::After(fixed(&after.value)?), Overlap::Skip)));
+            plans.push((
+                "after",
+                plan(Rhythm::After(interval(&after.value, evaluator)?), Overlap::Skip),
+            ));
         }
         Ok(plans)
     }
@@ -127,9 +144,22 @@ impl Plan {
     }
 }
 
-fn fixed(duration: &Duration) -> Result<Millis, PlanError> {
-    match duration {
-        Duration::Fixed { span, .. } if span.0 > 0 => Ok(*span),
-        _ => Err(PlanError::Interval),
-    }
+/// How long an interval is. An expression is evaluated when the workflow is deployed: it sees an empty object and no variables.
+fn interval(duration: &Duration, evaluator: &Evaluator) -> Result<Millis, PlanError> {
+    let span = match duration {
+        Duration::Fixed { span, .. } => *span,
+        Duration::Expression(text) => {
+            let expression = Expression::parse(text, evaluator)?;
+            if let Some(name) = expression.variables().first() {
+                return Err(PlanError::Variable(name.clone()));
+            }
+            let value = expression.eval(evaluator, &Value::Object(Map::new()), &())?;
+            let period = Duration::from_value(&value).map_err(|error| PlanError::NoDuration(error.to_string()))?;
+            if period.months > 0 {
+                return Err(PlanError::NoDuration(format!("{value} has years or months; write a cron")));
+            }
+            period.rest
+        }
+    };
+    if span.0 > 0 { Ok(span) } else { Err(PlanError::Interval) }
 }

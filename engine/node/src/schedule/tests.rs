@@ -20,7 +20,10 @@ fn cron(text: &str, zone: &str) -> Plan {
          schedule: {{cron: '{text}'}}\ndo: [{{a: {{set: {{x: 1}}}}}}]\n"
     );
     let parsed = potok_dsl::parse("t.yaml", &text).unwrap();
-    Plan::of(&parsed.workflow).unwrap().remove(0).1
+    Plan::of(&parsed.workflow, &potok_expr::Evaluator::native())
+        .unwrap()
+        .remove(0)
+        .1
 }
 
 fn at(text: &str) -> Timestamp {
@@ -151,6 +154,30 @@ fn after_counts_from_the_end() {
     assert_eq!(scheduler.wakeup(), Some(Timestamp(75_000)));
 }
 
+#[test]
+fn an_interval_may_be_an_expression_that_needs_no_run() {
+    let plan = |every: &str| {
+        let text = format!(
+            "document: {{dsl: '1.0.3', namespace: t, name: t, version: '1.0.0'}}\n\
+             schedule: {{every: '{every}'}}\ndo: [{{a: {{set: {{x: 1}}}}}}]\n"
+        );
+        let parsed = potok_dsl::parse("t.yaml", &text).unwrap();
+        let plans = Plan::of(&parsed.workflow, &potok_expr::Evaluator::native());
+        plans
+            .map(|mut plans| plans.remove(0).1.next(Timestamp(0)).unwrap().0)
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(plan("${ { minutes: 60 / 4 } }"), Ok(900_000));
+    assert_eq!(plan("${ \"PT\" + \"90S\" }"), Ok(90_000));
+    for (every, wrong) in [
+        ("${ $context.every }", "$context does not exist there"),
+        ("${ 5 }", "the interval of a schedule"),
+        ("${ \"PT0S\" }", "at least a millisecond"),
+    ] {
+        let said = plan(every).unwrap_err();
+        assert!(said.contains(wrong), "{said}");
+    }
+}
 /// Found by scenarios: the end of a run that does nothing is told before its start is.
 #[test]
 fn a_run_that_ends_before_its_start_is_told_is_over() {

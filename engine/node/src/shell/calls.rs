@@ -4,23 +4,25 @@ use std::{collections::HashMap, panic::AssertUnwindSafe};
 
 use futures::FutureExt;
 use potok_dsl::{ErrorType, Problem, RunId};
-use potok_machine::{CallEffect, CallId};
+use potok_machine::{CallEffect, CallId, Request, WorkflowRequest};
 use tokio::task::AbortHandle;
 
-use super::{Executor, Shell, now};
+use super::{Executor, Shell, children::Children, now};
 use crate::core::Input;
 
 /// Calls under way.
 pub(super) struct Calls {
     executor: Executor,
+    children: Children,
     shell: Shell,
     under_way: HashMap<(RunId, CallId), AbortHandle>,
 }
 
 impl Calls {
-    pub fn new(executor: Executor, shell: Shell) -> Self {
+    pub fn new(executor: Executor, children: Children, shell: Shell) -> Self {
         Self {
             executor,
+            children,
             shell,
             under_way: HashMap::new(),
         }
@@ -28,6 +30,10 @@ impl Calls {
 
     /// Starts a call; its end is reported as [`Input::CallDone`].
     pub fn start(&mut self, run: RunId, effect: CallEffect) {
+        if let Request::Workflow(wanted) = &effect.request {
+            let wanted = wanted.clone();
+            return self.find(run, effect, wanted);
+        }
         let (executor, shell) = (self.executor.clone(), self.shell.clone());
         let (call, path, digest) = (effect.call, effect.path.clone(), effect.digest.clone());
         let task = tokio::spawn(async move {
@@ -43,6 +49,16 @@ impl Calls {
                     outcome,
                 })
                 .await;
+        });
+        self.under_way.insert((run, call), task.abort_handle());
+    }
+
+    /// Looks for the run that a call wants.
+    fn find(&mut self, run: RunId, effect: CallEffect, wanted: WorkflowRequest) {
+        let (children, shell, call) = (self.children.clone(), self.shell.clone(), effect.call);
+        let task = tokio::spawn(async move {
+            let found = children.find(run, &effect, &wanted).await;
+            shell.happened(found).await;
         });
         self.under_way.insert((run, call), task.abort_handle());
     }

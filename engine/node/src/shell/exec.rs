@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use potok_calls::{
-    HttpCaller, HttpContext,
+    HttpCaller, HttpContext, Shell, ShellCommand,
     openapi::{Manner, Operation},
 };
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp, model};
-use potok_machine::{CallEffect, HttpOutput, QueryValue, Request};
+use potok_machine::{CallEffect, HttpOutput, QueryValue, Request, ShellRequest};
 use potok_secrets::Vault;
 use potok_wasm::{CallContext, Host, Tables};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::confidential::{self, Guarded};
+use crate::deploy::SHELL_IS_OFF;
 
 /// A century: nothing is waited for any longer.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -28,6 +29,8 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub(crate) struct Executor {
     host: Host,
     http: Arc<HttpCaller>,
+    /// What runs commands, if the operator allows it.
+    shell: Option<Arc<Shell>>,
     vault: Vault,
     tables: Arc<dyn Tables>,
     /// How many calls are under way at once; the others wait here.
@@ -40,6 +43,7 @@ impl Executor {
     pub fn new(
         host: Host,
         http: Arc<HttpCaller>,
+        shell: Option<Arc<Shell>>,
         vault: Vault,
         tables: Arc<dyn Tables>,
         places: usize,
@@ -48,6 +52,7 @@ impl Executor {
         Self {
             host,
             http,
+            shell,
             vault,
             tables,
             places: Arc::new(Semaphore::new(places)),
@@ -151,7 +156,34 @@ impl Executor {
                     .call(&operation.request(&request.parameters, manner)?, http)
                     .await
             }
+            Request::Shell(request) => match &self.shell {
+                Some(shell) => shell.run(command(request), deadline).await,
+                None => Err(Problem::new(ErrorType::Authorization, "Shell is off", SHELL_IS_OFF)),
+            },
+            // It is looked for elsewhere: nobody may be kept waiting for a place by a run that takes days.
+            Request::Workflow(_) => Err(Problem::new(
+                ErrorType::Runtime,
+                "Not a call",
+                "a run of another workflow is not made as a call",
+            )),
         }
+    }
+}
+
+fn command(request: ShellRequest) -> ShellCommand {
+    ShellCommand {
+        command: request.command,
+        arguments: request.arguments,
+        environment: request.environment,
+        stdin: request.stdin,
+        output: match request.output {
+            potok_machine::ProcessOutput::Stdout => potok_calls::ProcessOutput::Stdout,
+            potok_machine::ProcessOutput::Stderr => potok_calls::ProcessOutput::Stderr,
+            potok_machine::ProcessOutput::Code => potok_calls::ProcessOutput::Code,
+            potok_machine::ProcessOutput::All => potok_calls::ProcessOutput::All,
+            potok_machine::ProcessOutput::None => potok_calls::ProcessOutput::None,
+        },
+        awaits: request.awaits,
     }
 }
 

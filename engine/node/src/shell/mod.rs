@@ -5,6 +5,7 @@
 
 mod arrive;
 mod calls;
+mod children;
 mod confidential;
 mod events;
 mod exec;
@@ -161,7 +162,11 @@ impl Driver {
             core,
             scheduler,
             clients: HashMap::new(),
-            calls: calls::Calls::new(executor, shell.clone()),
+            calls: calls::Calls::new(
+                executor,
+                children::Children::new(Arc::clone(&store), Arc::clone(&deployments)),
+                shell.clone(),
+            ),
             io: store::Io::new(store, stream, deployments, bus, Arc::clone(&metrics), shell),
             metrics,
             out: Vec::new(),
@@ -207,8 +212,12 @@ impl Driver {
     fn take(&mut self, message: Message) {
         match message {
             Message::Happened(input) => {
-                if let Input::CallDone { run, call, .. } = &input {
-                    self.calls.done(*run, *call);
+                match &input {
+                    Input::CallDone { run, call, .. } => self.calls.done(*run, *call),
+                    Input::Child { parent, call, .. } | Input::ChildThere { parent, call, .. } => {
+                        self.calls.done(*parent, *call);
+                    }
+                    _ => {}
                 }
                 self.stopping |= matches!(input, Input::Stop);
                 self.step(input);
@@ -243,6 +252,7 @@ impl Driver {
                 Output::Save(save) => self.io.save(save),
                 Output::StartCall { run, effect } => self.calls.start(run, *effect),
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
+                Output::Silence(run) => self.io.silence(run),
                 Output::Load(run) => self.io.load(run),
                 Output::QueryDue { until, after, limit } => self.io.query_due(until, after, limit),
                 Output::Look { run, wanted, limit } => self.io.look(run, wanted, limit),

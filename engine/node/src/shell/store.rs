@@ -7,7 +7,7 @@ use potok_dsl::{Problem, RunId, Timestamp, WorkflowId};
 use potok_journal::{
     LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Store, StoreError, TimelineRow, TriggerRow, Write,
 };
-use potok_machine::Status;
+use potok_machine::{Outcome, Status};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     RunView, TaskEvent,
-    core::{Answer, DueRuns, Input, Kept, LoadFailure, Save, SaveFailure, StartRun, Stored, Update},
+    core::{Answer, DueRuns, Input, Kept, LoadFailure, Message as Told, Save, SaveFailure, StartRun, Stored, Update},
     deploy::Deployments,
     metrics::Metrics,
     news::{RunNews, subject},
@@ -93,6 +93,16 @@ impl Io {
         tokio::spawn(async move {
             let result = load(&*store, &deployments, run).await.map(Box::new);
             shell.happened(Input::Loaded { run, result }).await;
+        });
+    }
+
+    /// Throws away what was said to a run that never was.
+    pub fn silence(&self, run: RunId) {
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            if let Err(error) = store.commit(Write::Silence { run }).await {
+                tracing::warn!(%run, %error, "a message to a run that never was is left");
+            }
         });
     }
 
@@ -194,6 +204,7 @@ pub(super) async fn fire(
             run: RunId(Uuid::now_v7()),
             deployed: prepared.deployed.clone(),
             input: Arc::clone(&input),
+            parent: None,
             trigger: Some(Arc::clone(key)),
             idempotency_key: Some(format!("{key}/{mark}")),
             labels: Value::Object(serde_json::Map::new()),
@@ -250,6 +261,7 @@ async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Resul
         entries_after_snapshot,
         last_ordinal,
         subscriptions,
+        messages,
         ..
     } = loaded;
     let snapshot = match snapshot {
@@ -268,6 +280,8 @@ async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Resul
         recoveries: row.recoveries,
         trigger: row.trigger.map(Into::into),
         listeners: subscriptions.into_iter().map(events::listener).collect(),
+        wake_at: row.wake_at.map(Timestamp),
+        messages: messages.into_iter().filter_map(heard).collect(),
     })
 }
 
@@ -286,6 +300,12 @@ fn run_write(save: Save) -> RunWrite {
     write.subscriptions = save.listening.iter().map(events::change).collect();
     write.consumed.clone_from(&save.consumed);
     write.finished = save.outcome.is_some();
+    let messages = save.messages.iter().map(|message| potok_journal::Message {
+        run: message.run,
+        word: word(message.word),
+    });
+    write.messages = messages.collect();
+    write.heard.clone_from(&save.heard);
     write.row = Some(row(save));
     write
 }
@@ -324,7 +344,7 @@ fn row(save: Save) -> RowChange {
         input: Arc::unwrap_or_clone(opening.input),
         output,
         error,
-        parent: None,
+        parent: opening.parent,
         trigger: opening.trigger.map(|t| t.to_string()),
         idempotency_key: opening.idempotency_key,
         wake_at,
@@ -342,8 +362,23 @@ fn json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-fn word(status: Status) -> String {
-    match json(&status) {
+/// A message as the store had it; one of a later version means nothing here.
+fn heard(message: potok_journal::Message) -> Option<Told> {
+    let word = serde_json::from_value(Value::String(message.word)).ok()?;
+    Some(Told { run: message.run, word })
+}
+
+/// How a run stands that the store has.
+pub(super) fn outcome(row: RunRow) -> Outcome {
+    Outcome {
+        status: status(&row.status),
+        output: row.output.map(Arc::new),
+        error: row.error.and_then(|error| serde_json::from_value(error).ok()),
+    }
+}
+
+fn word(word: impl serde::Serialize) -> String {
+    match json(&word) {
         Value::String(word) => word,
         _ => String::new(),
     }
@@ -369,6 +404,7 @@ impl From<RunRow> for RunView {
             error: row
                 .error
                 .and_then(|error| serde_json::from_value::<Problem>(error).ok()),
+            parent: row.parent,
             trigger: row.trigger,
             idempotency_key: row.idempotency_key,
             labels: row.labels,

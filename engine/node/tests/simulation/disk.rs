@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use potok_dsl::{RunId, Timestamp};
 use potok_expr::Evaluator;
-use potok_machine::{Effect, Entry, Machine, Outcome, Pattern, SubscriptionId, correlated};
+use potok_machine::{
+    CallEffect, CallId, Effect, Entry, Machine, Outcome, Pattern, Request, SubscriptionId, WorkflowRequest, correlated,
+};
 use potok_node::core::{
-    BehindRuns, Deployed, DueRuns, Found, Kept, ListenChange, Listener, LoadFailure, Nudges, Save, SaveFailure, Stored,
-    Wanted,
+    BehindRuns, Deployed, DueRuns, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
+    SaveFailure, Stored, Wanted,
 };
 use serde_json::Value;
 
@@ -38,6 +40,8 @@ pub struct Disk {
     pub runs: BTreeMap<RunId, Record>,
     /// The stream: each event's number is its place, from 1.
     pub events: Vec<Arc<Value>>,
+    /// What runs were told and have not heard, each with who told it.
+    pub told: BTreeMap<RunId, Vec<Message>>,
 }
 
 impl Disk {
@@ -108,6 +112,7 @@ impl Disk {
         if self.listens(save) {
             nudged.push(save.run);
         }
+        self.talk(save);
         Ok(Nudges {
             runs: nudged,
             more: false,
@@ -213,6 +218,34 @@ impl Disk {
         BehindRuns { runs, more }
     }
 
+    /// What is said and heard with a write.
+    fn talk(&mut self, save: &Save) {
+        let told = self.told.entry(save.run).or_default();
+        told.retain(|message| !save.heard.contains(&message.run));
+        if save.outcome.is_some() {
+            told.clear();
+        }
+        if !told.is_empty()
+            && let Some(record) = self.runs.get_mut(&save.run)
+        {
+            record.wake_at = Some(Timestamp(0));
+        }
+        for message in &save.messages {
+            let record = self.runs.get_mut(&message.run);
+            if record.as_ref().is_some_and(|record| record.outcome.is_some()) {
+                continue;
+            }
+            let told = Message {
+                run: save.run,
+                word: message.word,
+            };
+            self.told.entry(message.run).or_default().push(told);
+            if let Some(record) = record {
+                record.wake_at = Some(Timestamp(0));
+            }
+        }
+    }
+
     pub fn load(&self, run: RunId) -> Result<Box<Stored>, LoadFailure> {
         let record = self.runs.get(&run).ok_or(LoadFailure::Missing)?;
         if let Some(outcome) = &record.outcome {
@@ -242,6 +275,8 @@ impl Disk {
                     behind: listens.latest > listens.cursor,
                 })
                 .collect(),
+            wake_at: record.wake_at,
+            messages: self.told.get(&run).cloned().unwrap_or_default(),
         }))
     }
 
@@ -323,6 +358,40 @@ impl Disk {
             *sequence > record.events_after && !record.consumed.contains(sequence) && machine.accepts(event).is_some()
         });
         missed.map(|(sequence, _)| sequence)
+    }
+
+    /// The runs that a run has ever asked for, by its calls.
+    pub fn wanted(&self, run: RunId, evaluator: &Evaluator) -> BTreeMap<CallId, WorkflowRequest> {
+        let record = &self.runs[&run];
+        let entries = record
+            .entries
+            .iter()
+            .map(|text| serde_json::from_str::<Entry>(text).unwrap());
+        let mut wanted = BTreeMap::new();
+        let mut machine: Option<Machine> = None;
+        for entry in entries {
+            let effects = match (entry, &mut machine) {
+                (Entry::Start(start), place) => {
+                    let definition = Arc::clone(&record.deployed.definition);
+                    let (started, effects) = Machine::start(definition, evaluator.clone(), &start, &mut ());
+                    *place = Some(started);
+                    effects
+                }
+                (Entry::Event(recorded), Some(machine)) => machine.apply(&recorded, &mut ()).unwrap(),
+                (Entry::Event(_), None) => panic!("the journal of {run} has no start"),
+            };
+            for effect in effects {
+                if let Effect::Call(CallEffect {
+                    call,
+                    request: Request::Workflow(request),
+                    ..
+                }) = effect
+                {
+                    wanted.insert(call, request);
+                }
+            }
+        }
+        wanted
     }
 
     /// Whether what is durable leads to this call, and its completion is not durable yet.

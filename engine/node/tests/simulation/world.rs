@@ -4,7 +4,9 @@
 //! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion ([`World::leaves`]);
 //! - a client is told only what is on the disk ([`World::told`]);
 //! - the journal on the disk always replays, and ends as the run's row says ([`World::settle`]);
-//! - every run that was accepted ends ([`World::run`]).
+//! - every run that was accepted ends ([`World::run`]);
+//! - a child is started once, its end is what its parent hears, and a parent that has ended leaves none behind ([`World::children`],
+//!   [`World::nobody_is_forgotten`]).
 
 use std::{
     cmp::Reverse,
@@ -15,11 +17,12 @@ use std::{
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Definition, Entry, Event, Status,
+    CallEffect, CallId, Definition, Effect, Entry, Event, Request, Status, WorkflowRequest,
     testing::{self, Driver, Random, answer, compiled, eventful},
 };
 use potok_node::core::{
     Answer, Client, Command, Core, CoreConfig, Deployed, Input, Nudges, Output, Save, SaveFailure, StartRun, Wanted,
+    handed_over, started,
 };
 use serde_json::{Value, json};
 
@@ -39,6 +42,7 @@ pub struct Report {
     pub published: u64,
     pub consumed: u64,
     pub emitted: u64,
+    pub children: u64,
 }
 
 impl Report {
@@ -54,6 +58,7 @@ impl Report {
         self.published += other.published;
         self.consumed += other.consumed;
         self.emitted += other.emitted;
+        self.children += other.children;
     }
 }
 
@@ -73,6 +78,7 @@ enum Coming {
         digest: String,
         outcome: Result<Value, Problem>,
     },
+    Look(RunId, Box<CallEffect>, WorkflowRequest),
     Load(RunId),
     Due {
         until: Timestamp,
@@ -90,6 +96,8 @@ pub struct World {
     core: Core,
     disk: Disk,
     definitions: BTreeMap<RunId, Deployed>,
+    /// What the others run.
+    child: Option<Deployed>,
     coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
     what: BTreeMap<u64, Coming>,
     numbered: u64,
@@ -160,6 +168,7 @@ impl World {
             evaluator,
             disk: Disk::default(),
             definitions: BTreeMap::new(),
+            child: None,
             coming: BinaryHeap::new(),
             what: BTreeMap::new(),
             numbered: 0,
@@ -170,8 +179,13 @@ impl World {
             slices: 0,
             report: Report::default(),
         };
+        let child = world.definition(false);
+        world.child = Some(Deployed {
+            hash: "child".into(),
+            definition: child,
+        });
         for n in 0..1 + world.random.below(3) {
-            let definition = world.definition();
+            let definition = world.definition(true);
             let hash: Arc<str> = format!("{seed}-{n}").into();
             let run = RunId::from_bytes([u8::try_from(n + 1).unwrap(); 16]);
             world.definitions.insert(run, Deployed { hash, definition });
@@ -180,11 +194,14 @@ impl World {
     }
 
     /// A random workflow that ends soon, at least once: some of the generated ones go round in circles.
-    fn definition(&mut self) -> Arc<Definition> {
+    fn definition(&mut self, parent: bool) -> Arc<Definition> {
         loop {
             let size = 6 + self.random.below(30);
             // A loop over what a loop has collected may double its data each time; that is another test's business.
             let text = eventful(self.random.next(), size).replace(r#""list":"${ . }""#, r#""list":"${ [.[0].n] }""#);
+            if !parent && text.contains(r#""child""#) {
+                continue;
+            }
             let definition = compiled(&text, &self.evaluator);
             let effects = ends(&definition, &self.evaluator, &mut self.random);
             // Most should have something that can be done twice.
@@ -234,6 +251,7 @@ impl World {
             let still = !self.step();
             if still {
                 self.nothing_is_missed();
+                self.nobody_is_forgotten();
                 // Perhaps they listen for something that did not come yet.
                 quiet += 1;
                 for _ in 0..4 {
@@ -274,6 +292,35 @@ impl World {
         }
     }
 
+    /// Nothing happens any more: no child goes on that nobody waits for, and no parent waits for a child that has ended.
+    fn nobody_is_forgotten(&self) {
+        for (run, record) in self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
+            let machine = self.disk.replay(*run, &self.evaluator).unwrap();
+            if let Some(parent) = machine.parent().filter(|parent| parent.awaits) {
+                let ended = self.disk.runs[&parent.run].outcome.is_some();
+                assert!(!ended, "{run} goes on, and its parent {} has ended", parent.run);
+            }
+            if machine.status() == Status::Suspended {
+                continue;
+            }
+            for effect in machine.outstanding() {
+                if let Effect::Call(CallEffect {
+                    request: Request::Workflow(wanted),
+                    ..
+                }) = effect
+                {
+                    let child = self.disk.runs.get(&wanted.run);
+                    assert!(
+                        child.is_some_and(|child| child.outcome.is_none()),
+                        "{run} waits for {}, which has ended or never was ({:?})",
+                        wanted.run,
+                        record.entries.last()
+                    );
+                }
+            }
+        }
+    }
+
     /// The next thing that comes, or the next moment that the core waits for; false when there is neither.
     fn step(&mut self) -> bool {
         let next = self.coming.peek().map(|Reverse((at, _))| *at);
@@ -309,7 +356,7 @@ impl World {
         self.now = self.now.after(potok_dsl::Millis(1));
         self.slices += 1;
         if self.slices.is_multiple_of(8) {
-            for run in self.definitions.keys().copied().collect::<Vec<_>>() {
+            for run in self.disk.runs.keys().copied().collect::<Vec<_>>() {
                 self.soon(Coming::Ask(run, Command::Cancel(None)));
             }
         }
@@ -334,6 +381,7 @@ impl World {
                     outcome: outcome.map(Arc::new),
                 });
             }
+            Coming::Look(run, effect, wanted) => self.look(run, &effect, &wanted),
             Coming::Load(run) => {
                 let result = self.disk.load(run);
                 self.report.recovered += u64::from(result.is_ok());
@@ -361,6 +409,48 @@ impl World {
         }
     }
 
+    /// What a run runs: what was made for it, or what a child runs.
+    fn deployed(&self, run: RunId) -> Deployed {
+        let own = self.definitions.get(&run);
+        own.or(self.child.as_ref()).unwrap().clone()
+    }
+
+    /// The run that a call wants is looked for.
+    fn look(&mut self, parent: RunId, effect: &CallEffect, wanted: &WorkflowRequest) {
+        let child = wanted.run;
+        let done = |outcome| Input::CallDone {
+            run: parent,
+            call: effect.call,
+            path: effect.path.clone(),
+            digest: effect.digest.clone(),
+            outcome,
+        };
+        let found = match self.disk.runs.get(&child).map(|record| &record.outcome) {
+            Some(_) if !wanted.parent.awaits => done(Ok(started(child))),
+            Some(Some(outcome)) => done(handed_over(child, outcome)),
+            Some(None) => Input::ChildThere {
+                parent,
+                call: effect.call,
+                child,
+            },
+            None => Input::Child {
+                parent,
+                call: effect.call,
+                start: Box::new(StartRun {
+                    run: child,
+                    deployed: self.deployed(child),
+                    input: Arc::clone(&wanted.input),
+                    parent: Some(wanted.parent),
+                    trigger: None,
+                    idempotency_key: Some(format!("run:{child}")),
+                    labels: json!({}),
+                    client: None,
+                }),
+            },
+        };
+        self.handle(found);
+    }
+
     /// Someone starts a run and waits for its end.
     fn start(&mut self, run: RunId) {
         let client = self.client(run, None);
@@ -368,6 +458,7 @@ impl World {
             run,
             deployed: self.definitions[&run].clone(),
             input: Arc::new(json!({ "n": 1, "list": [1, 2] })),
+            parent: None,
             trigger: None,
             idempotency_key: None,
             labels: json!({}),
@@ -388,7 +479,7 @@ impl World {
                 Err(SaveFailure::Unavailable("the disk is full".to_owned())),
             ));
         }
-        let mut result = self.disk.write(save, &self.definitions[&run].clone());
+        let mut result = self.disk.write(save, &self.deployed(run));
         if self.faults && result.is_ok() && self.random.one_in(25) {
             self.report.lost_acknowledgements += 1;
             result = Err(SaveFailure::Unavailable("the answer was lost".to_owned()));
@@ -417,7 +508,9 @@ impl World {
             self.crash();
         }
         if self.random.one_in(60) {
-            let run = *self.random.pick(runs);
+            let mut runs = runs.to_vec();
+            runs.extend(self.disk.runs.keys());
+            let run = *self.random.pick(&runs);
             let command = match self.random.below(4) {
                 0 => Command::Cancel(None),
                 1 => Command::Suspend(None),
@@ -437,7 +530,7 @@ impl World {
                 && self.random.one_in(2)
             {
                 // The crash came after the commit and before its acknowledgement.
-                let _ = self.disk.write(&save, &self.definitions[&save.run].clone());
+                let _ = self.disk.write(&save, &self.deployed(save.run));
             }
         }
         self.clients.clear();
@@ -465,6 +558,7 @@ impl World {
             Output::Save(save) => self.soon(Coming::Write(save)),
             Output::StartCall { run, effect } => self.leaves(run, &effect),
             Output::CancelCall { .. } => {}
+            Output::Silence(run) => drop(self.disk.told.remove(&run)),
             Output::Load(run) => self.soon(Coming::Load(run)),
             Output::QueryDue { until, after, limit } => self.soon(Coming::Due { until, after, limit }),
             Output::Look { run, wanted, limit } => self.soon(Coming::Look(run, wanted, limit)),
@@ -494,6 +588,10 @@ impl World {
                 "call {} at {} left before what it depends on was durable, or again",
                 effect.call, effect.path
             );
+        }
+        if let Request::Workflow(wanted) = &effect.request {
+            self.report.children += 1;
+            return self.soon(Coming::Look(run, Box::new(effect.clone()), wanted.clone()));
         }
         let outcome = answer(effect, &mut self.random);
         let completion = || Coming::Completion {
@@ -599,6 +697,7 @@ impl World {
         }
         for (run, record) in &self.disk.runs {
             let machine = self.disk.replay(*run, &self.evaluator).unwrap();
+            self.children(*run);
             assert_eq!(
                 machine.outcome(),
                 record.outcome.as_ref(),
@@ -608,6 +707,26 @@ impl World {
                 machine.outstanding().is_empty(),
                 "{run} has ended and still wants something"
             );
+        }
+    }
+
+    /// What a run has heard of its children is how they ended.
+    fn children(&self, run: RunId) {
+        let wanted = self.disk.wanted(run, &self.evaluator);
+        for text in &self.disk.runs[&run].entries {
+            let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
+                continue;
+            };
+            let Event::CallCompleted { call, outcome, .. } = recorded.event else {
+                continue;
+            };
+            let Some(child) = wanted.get(&call) else { continue };
+            let record = self.disk.runs.get(&child.run);
+            let record = record.unwrap_or_else(|| panic!("{run} has heard of {}, which never was", child.run));
+            if child.parent.awaits {
+                let ended = record.outcome.as_ref().map(|outcome| handed_over(child.run, outcome));
+                assert_eq!(ended, Some(outcome), "{run} was told otherwise of {}", child.run);
+            }
         }
     }
 }
