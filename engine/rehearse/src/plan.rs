@@ -224,8 +224,12 @@ pub struct Span(pub Millis);
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let span = model::Duration::from_value(&value);
-        span.map(Self).map_err(|why| serde::de::Error::custom(why.to_string()))
+        let period = model::Duration::from_value(&value).map_err(serde::de::Error::custom)?;
+        if period.months > 0 {
+            let why = format!("{value} has years or months, which have no fixed length; write days, such as P30D");
+            return Err(serde::de::Error::custom(why));
+        }
+        Ok(Self(period.rest))
     }
 }
 

@@ -168,6 +168,7 @@ fn begin(definition: &Arc<Definition>, evaluator: &Evaluator) -> (Machine, Vec<E
         run: RunId::from_bytes([0; 16]),
         definition: String::new(),
         input: Arc::new(Value::Object(serde_json::Map::new())),
+        parent: None,
         at: Timestamp(0),
     };
     Machine::start(Arc::clone(definition), evaluator.clone(), &start, &mut ())

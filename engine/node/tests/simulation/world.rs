@@ -78,7 +78,7 @@ enum Coming {
         digest: String,
         outcome: Result<Value, Problem>,
     },
-    Look(RunId, Box<CallEffect>, WorkflowRequest),
+    Find(RunId, Box<CallEffect>, WorkflowRequest),
     Load(RunId),
     Due {
         until: Timestamp,
@@ -381,7 +381,7 @@ impl World {
                     outcome: outcome.map(Arc::new),
                 });
             }
-            Coming::Look(run, effect, wanted) => self.look(run, &effect, &wanted),
+            Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
             Coming::Load(run) => {
                 let result = self.disk.load(run);
                 self.report.recovered += u64::from(result.is_ok());
@@ -416,7 +416,7 @@ impl World {
     }
 
     /// The run that a call wants is looked for.
-    fn look(&mut self, parent: RunId, effect: &CallEffect, wanted: &WorkflowRequest) {
+    fn find(&mut self, parent: RunId, effect: &CallEffect, wanted: &WorkflowRequest) {
         let child = wanted.run;
         let done = |outcome| Input::CallDone {
             run: parent,
@@ -591,7 +591,7 @@ impl World {
         }
         if let Request::Workflow(wanted) = &effect.request {
             self.report.children += 1;
-            return self.soon(Coming::Look(run, Box::new(effect.clone()), wanted.clone()));
+            return self.soon(Coming::Find(run, Box::new(effect.clone()), wanted.clone()));
         }
         let outcome = answer(effect, &mut self.random);
         let completion = || Coming::Completion {
