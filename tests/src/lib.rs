@@ -8,7 +8,7 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, LazyLock, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -28,9 +28,15 @@ const LINES: usize = 60;
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate is in the repository")
+    // As it is now: a build in a shared cache may be of another checkout.
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let here = std::env::var_os("CARGO_MANIFEST_DIR");
+        here.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+            .join("..")
+            .canonicalize()
+            .expect("the crate is in the repository")
+    });
+    &ROOT
 }
 
 /// The binary: the one that `POTOK` names, else the one beside this test, built if need be.

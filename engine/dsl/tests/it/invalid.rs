@@ -3,7 +3,7 @@
 //! `invalid/*.yaml` have several faults each, or faults of the text itself. In the folders beside them a file has one fault, named by
 //! its first line: together they break every rule of the language's schema, and (`ours`) every rule that only this reader has.
 
-use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write, fs};
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn files_with_several_faults_are_explained() {
 
 /// The files with one fault, by folder.
 pub fn corpus() -> BTreeMap<String, Vec<(String, String)>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/invalid");
+    let folder = super::here().join("tests/invalid");
     let folders = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     folders
         .filter(|entry| entry.file_type().unwrap().is_dir())

@@ -156,7 +156,9 @@ fn interval(duration: &Duration, evaluator: &Evaluator) -> Result<Millis, PlanEr
             let value = expression.eval(evaluator, &Value::Object(Map::new()), &())?;
             let period = Duration::from_value(&value).map_err(|error| PlanError::NoDuration(error.to_string()))?;
             if period.months > 0 {
-                return Err(PlanError::NoDuration(format!("{value} has years or months; write a cron")));
+                return Err(PlanError::NoDuration(format!(
+                    "{value} has years or months; write a cron"
+                )));
             }
             period.rest
         }
