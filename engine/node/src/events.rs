@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     Node, NodeError, cloudevent,
     core::Input,
+    lifecycle,
     shell::{self, Incoming},
 };
 
@@ -39,9 +40,6 @@ impl Default for Retention {
     }
 }
 
-/// Types whose events are the engine's own.
-const OURS: &str = "io.serverlessworkflow.";
-
 impl Node {
     /// Takes events in, all or none. When it returns they are durable: whoever listens for them gets them, whatever happens. An event whose
     /// source and id are known stays as it was.
@@ -58,9 +56,11 @@ impl Node {
         for (number, mut event) in events.into_iter().enumerate() {
             cloudevent::check(&mut event).map_err(|error| invalid(number, &error.to_string()))?;
             let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
-            if kind.starts_with(OURS) {
-                let why = format!("events of the types {OURS}* are the engine's own");
-                return Err(invalid(number, &why));
+            if lifecycle::is_ours(kind) {
+                return Err(invalid(
+                    number,
+                    "lifecycle events of workflows and tasks are the engine's own",
+                ));
             }
             incoming.push(Incoming::loud(Arc::new(event)));
         }

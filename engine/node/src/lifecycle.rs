@@ -13,6 +13,12 @@ use crate::{cloudevent, core::Save, shell::Incoming};
 /// What all their types begin with.
 pub(crate) const PREFIX: &str = "io.serverlessworkflow.";
 
+/// Whether a type is one of theirs: nobody else may send such events.
+pub(crate) fn is_ours(kind: &str) -> bool {
+    let rest = kind.strip_prefix(PREFIX).unwrap_or_default();
+    rest.starts_with("workflow.") || rest.starts_with("task.")
+}
+
 /// Those of workflows are wanted.
 pub(crate) const WORKFLOWS: u8 = 1;
 

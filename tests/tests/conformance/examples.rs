@@ -114,11 +114,11 @@ async fn play(scenario: &mut Scenario, name: &str, row: &Value) {
     } else {
         scenario.start(row.get("events").is_none()).await;
     }
-    for (number, event) in row["events"].as_array().into_iter().flatten().enumerate() {
+    for event in row["events"].as_array().into_iter().flatten() {
         if scenario.run.is_some() {
             scenario.once(&["waiting"]).await;
         }
-        scenario.send(event, number).await.ok();
+        scenario.send(event).await.ok();
     }
     if row["triggered"] == json!(true) {
         scenario.run = eventually(async || {

@@ -178,9 +178,11 @@ impl Scenario {
     }
 
     /// Sends an event to the server, with what every event has.
-    pub async fn send(&self, event: &Value, number: usize) -> Answer {
-        let mut whole =
-            json!({ "specversion": "1.0", "id": format!("event-{number}"), "source": "https://example.com" });
+    pub async fn send(&self, event: &Value) -> Answer {
+        // Scenarios share servers, and an event that a server knows is not taken again.
+        static SENT: AtomicU64 = AtomicU64::new(0);
+        let id = format!("event-{}", SENT.fetch_add(1, Ordering::Relaxed));
+        let mut whole = json!({ "specversion": "1.0", "id": id, "source": "https://example.com" });
         for (name, value) in event.as_object().into_iter().flatten() {
             whole[name] = value.clone();
         }

@@ -256,13 +256,8 @@ impl Watcher {
 
     /// A workflow that is started by lifecycle events is not started by its own: it would never end.
     fn is_of_own_run(&self, event: &Value) -> bool {
-        let begins = |name: &str, with: &str| {
-            event
-                .get(name)
-                .and_then(Value::as_str)
-                .is_some_and(|text| text.starts_with(with))
-        };
-        begins("type", lifecycle::PREFIX) && begins("source", &self.own)
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+        lifecycle::is_ours(text("type")) && text("source").starts_with(&self.own)
     }
 
     /// Starts a run; tries until it is durable.

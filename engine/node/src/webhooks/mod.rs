@@ -95,12 +95,12 @@ impl Webhook {
                 .map_or(wanted == kind, |begin| kind.starts_with(begin))
         };
         let kinds = if self.types.is_empty() {
-            !kind.starts_with(lifecycle::PREFIX)
+            !lifecycle::is_ours(kind)
         } else {
             // Whoever wants lifecycle events names them: "*" alone does not.
             self.types
                 .iter()
-                .any(|wanted| fits(wanted) && (lifecycle::asked(wanted) != 0 || !kind.starts_with(lifecycle::PREFIX)))
+                .any(|wanted| fits(wanted) && (lifecycle::asked(wanted) != 0 || !lifecycle::is_ours(kind)))
         };
         kinds && (self.sources.is_empty() || self.sources.iter().any(|wanted| wanted == source))
     }
