@@ -156,7 +156,7 @@ Feature: Events
       | read     | output                                                                                              |
       | data     | { n: 1 }                                                                                            |
       | envelope | { specversion: '1.0', id: '1', type: com.example.order.paid, subject: seven, data: { n: 1 } }       |
-      | raw      | { n: 1 }                                                                                            |
+      | raw      | '{"n":1}'                                                                                           |
 
   @listen.read @negative
   Scenario: A way to read that the language does not have
@@ -593,7 +593,7 @@ Feature: Events
       |                  | { n: 1 }                                     |
       | , read: data     | { n: 1 }                                     |
       | , read: envelope | { type: com.example.start, data: { n: 1 } }  |
-      | , read: raw      | { n: 1 }                                     |
+      | , read: raw      | '{"n":1}'                                    |
 
   @schedule.on.any
   Scenario: Any of several events starts a run, each its own
