@@ -48,9 +48,9 @@ impl Node {
     /// `Invalid` names the first that is no event and why; else the store's trouble, and publishing again is safe.
     pub async fn publish(&self, events: Vec<Value>) -> Result<Vec<Taken>, NodeError> {
         if events.len() > PUBLISHED_AT_ONCE {
-            return Err(NodeError::TooLarge(format!(
-                "at most {PUBLISHED_AT_ONCE} events at once"
-            )));
+            let detail = format!("at most {PUBLISHED_AT_ONCE} events at once");
+            let problem = Problem::new(ErrorType::Validation, "Too many events", detail);
+            return Err(NodeError::Invalid(problem));
         }
         let mut incoming = Vec::with_capacity(events.len());
         for (number, mut event) in events.into_iter().enumerate() {

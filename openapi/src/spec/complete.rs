@@ -75,7 +75,8 @@ fn event() -> Value {
 
 /// A `CloudEvent` 1.0 as JSON.
 fn cloudevent() -> Value {
-    let text = json!({ "type": "string", "minLength": 1 });
+    // An attribute that is null is not there.
+    let text = json!({ "type": ["string", "null"], "minLength": 1 });
     let name = json!({ "type": "string", "minLength": 1, "maxLength": 256 });
     json!({
         "type": "object",
@@ -86,16 +87,16 @@ fn cloudevent() -> Value {
             "source": { "type": "string", "format": "uri-reference", "minLength": 1, "maxLength": 256 },
             "type": { "type": "string", "pattern": "^[a-z][a-z0-9.-]*$", "maxLength": 256 },
             "subject": text,
-            "time": { "type": "string", "format": "date-time" },
+            "time": { "type": ["string", "null"], "format": "date-time" },
             "datacontenttype": text,
-            "dataschema": { "type": "string", "format": "uri", "minLength": 1 },
+            "dataschema": { "type": ["string", "null"], "format": "uri", "minLength": 1 },
             "data": { "description": "Any JSON." },
-            "data_base64": { "type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*$" },
+            "data_base64": { "type": ["string", "null"], "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*$" },
         },
         "propertyNames": { "pattern": "^([a-z0-9]{1,20}|data_base64)$" },
         "maxProperties": 64,
-        "additionalProperties": { "type": ["string", "boolean"] },
-        "not": { "required": ["data", "data_base64"] },
+        "additionalProperties": { "type": ["string", "boolean", "integer", "null"], "minimum": i32::MIN, "maximum": i32::MAX },
+        "not": { "required": ["data", "data_base64"], "properties": { "data_base64": { "type": "string" } } },
         "example": { "specversion": "1.0", "id": "1", "source": "/orders", "type": "order.paid", "data": { "order": 7 } },
     })
 }
