@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// The longest text of an attribute that names something (id, source, type), in bytes.
-const NAME: usize = 1_024;
+/// The longest text of an attribute that names something (id, source, type), in characters.
+const NAME: usize = 256;
 
 /// How many attributes an event may have.
 const ATTRIBUTES: usize = 64;
@@ -48,7 +48,7 @@ pub fn check(event: &mut Value) -> Result<(), NotAnEvent> {
     }
     for name in ["id", "source", "type"] {
         let text = members.get(name).and_then(Value::as_str).unwrap_or_default();
-        if text.is_empty() || text.len() > NAME {
+        if text.is_empty() || text.chars().count() > NAME {
             return Err(NotAnEvent::Missing(name));
         }
     }
