@@ -28,6 +28,13 @@ pub struct Record {
     pub consumed: Vec<u64>,
 }
 
+impl Record {
+    /// Whether a line of its timeline holds a text.
+    pub fn tells(&self, what: &str) -> bool {
+        self.traces.values().any(|trace| trace.contains(what))
+    }
+}
+
 /// A subscription: what it wants, how far it has looked, what came last for it.
 struct Listens {
     patterns: Vec<Pattern>,
@@ -316,7 +323,7 @@ impl Disk {
         }
         // After the last event the live machine may have gone on, slice by slice, before it made a call.
         while machine.wants_to_proceed() {
-            machine.proceed(Timestamp(0), &mut ());
+            machine.proceed(&mut ());
         }
         Some(machine)
     }
@@ -340,7 +347,7 @@ impl Disk {
             effects.extend(machine.apply(&recorded, &mut ()).unwrap());
         }
         while machine.wants_to_proceed() {
-            effects.extend(machine.proceed(Timestamp(0), &mut ()));
+            effects.extend(machine.proceed(&mut ()));
         }
         let emitted = effects.into_iter().filter_map(|effect| match effect {
             Effect::Emit(emit) => Some(emit.event),

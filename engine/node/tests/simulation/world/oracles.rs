@@ -1,0 +1,160 @@
+//! What must hold, checked where it could break and at the end.
+
+use std::collections::BTreeSet;
+
+use potok_dsl::RunId;
+use potok_machine::{CallEffect, Effect, Entry, Event, Request, Status};
+use potok_node::core::{Answer, Client, Command, handed_over};
+use serde_json::Value;
+
+use super::{World, workflows::OUTSIDE};
+
+impl World {
+    /// When nothing more comes, every run has what it listens for.
+    pub(super) fn nothing_is_missed(&self) {
+        for run in self.disk.runs.keys() {
+            let missed = self.disk.missed(*run, &self.evaluator);
+            assert_eq!(missed, None, "{run} listens for an event that it was never told of");
+        }
+    }
+
+    /// Nothing happens any more: no child goes on that nobody waits for, and no parent waits for a child that has ended.
+    pub(super) fn nobody_is_forgotten(&self) {
+        for (run, record) in self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
+            let machine = self.disk.replay(*run, &self.evaluator).unwrap();
+            if let Some(parent) = machine.parent().filter(|parent| parent.awaits) {
+                let ended = self.disk.runs[&parent.run].outcome.is_some();
+                assert!(!ended, "{run} goes on, and its parent {} has ended", parent.run);
+            }
+            if machine.status() == Status::Suspended {
+                continue;
+            }
+            for effect in machine.outstanding() {
+                if let Effect::Call(CallEffect {
+                    request: Request::Workflow(wanted),
+                    ..
+                }) = effect
+                {
+                    let child = self.disk.runs.get(&wanted.run);
+                    assert!(
+                        child.is_some_and(|child| child.outcome.is_none()),
+                        "{run} waits for {}, which has ended or never was ({:?})",
+                        wanted.run,
+                        record.entries.last()
+                    );
+                }
+            }
+        }
+    }
+
+    /// Someone is told something: it must be on the disk.
+    pub(super) fn told(&mut self, client: Client, answer: &Answer) {
+        let (run, command) = self
+            .clients
+            .remove(&client)
+            .expect("an answer to someone who asked, once");
+        match answer {
+            Answer::Started(started) => {
+                assert_eq!(*started, run);
+                assert!(
+                    self.disk.runs.contains_key(&run),
+                    "a start was acknowledged that is not durable"
+                );
+                self.accepted.push(run);
+            }
+            Answer::Ended(outcome) => {
+                assert_eq!(
+                    self.disk.runs[&run].outcome.as_ref(),
+                    Some(outcome),
+                    "an end was told that is not durable"
+                );
+            }
+            Answer::Taken(status) => {
+                let already = command == Some(Command::Suspend(None)) && *status == Status::Suspended;
+                let durable = self.disk.runs[&run].entries.iter().any(|text| {
+                    let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
+                        return false;
+                    };
+                    matches!(
+                        (&recorded.event, &command),
+                        (Event::Cancel { .. }, Some(Command::Cancel(_)))
+                            | (Event::Suspend { .. }, Some(Command::Suspend(_)))
+                            | (Event::Resume, Some(Command::Resume))
+                    )
+                });
+                assert!(durable || already, "a command was acknowledged that is not durable");
+            }
+            Answer::Missing => assert!(
+                !self.disk.runs.contains_key(&run),
+                "a run that is there was said to be missing"
+            ),
+            Answer::Refused(_) | Answer::Failed(_) | Answer::Exists(_) => {}
+        }
+    }
+
+    /// The end: every run that was accepted is there, has ended, and ended as its journal says.
+    pub(super) fn settle(&mut self) {
+        // A task that is tried again emits the same event again: an id names it.
+        let id = |event: &Value| event["id"].as_str().unwrap().to_owned();
+        let mut emitted = BTreeSet::new();
+        for run in self.disk.runs.keys() {
+            emitted.extend(self.disk.emitted(*run, &self.evaluator).iter().map(|event| id(event)));
+        }
+        let inside: Vec<String> = self.disk.events.iter().map(|event| id(event)).collect();
+        let inside: Vec<String> = inside.into_iter().filter(|id| !id.starts_with(OUTSIDE)).collect();
+        for id in &emitted {
+            let there = inside.iter().filter(|known| *known == id).count();
+            assert_eq!(
+                there, 1,
+                "event {id}, which a run has emitted, is in the stream {there} times"
+            );
+        }
+        assert_eq!(
+            inside.len(),
+            emitted.len(),
+            "the stream has an event whose cause is not durable"
+        );
+        self.report.emitted = inside.len() as u64;
+        let telling = |what: &str| self.disk.runs.values().filter(|record| record.tells(what)).count() as u64;
+        self.report.listening = telling("kind: Listening");
+        self.report.emitting = telling("kind: Emitted");
+        self.report.forking = telling("/fork/branches/");
+        self.report.consumed = self.disk.runs.values().map(|record| record.consumed.len() as u64).sum();
+        for run in &self.accepted {
+            assert!(self.disk.runs.contains_key(run), "{run} was accepted and is gone");
+        }
+        for (run, record) in &self.disk.runs {
+            let machine = self.disk.replay(*run, &self.evaluator).unwrap();
+            self.children(*run);
+            assert_eq!(
+                machine.outcome(),
+                record.outcome.as_ref(),
+                "{run} ended otherwise than its journal says"
+            );
+            assert!(
+                machine.outstanding().is_empty(),
+                "{run} has ended and still wants something"
+            );
+        }
+    }
+
+    /// What a run has heard of its children is how they ended.
+    fn children(&self, run: RunId) {
+        let wanted = self.disk.wanted(run, &self.evaluator);
+        for text in &self.disk.runs[&run].entries {
+            let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
+                continue;
+            };
+            let Event::CallCompleted { call, outcome, .. } = recorded.event else {
+                continue;
+            };
+            let Some(child) = wanted.get(&call) else { continue };
+            let record = self.disk.runs.get(&child.run);
+            let record = record.unwrap_or_else(|| panic!("{run} has heard of {}, which never was", child.run));
+            if child.parent.awaits {
+                let ended = record.outcome.as_ref().map(|outcome| handed_over(child.run, outcome));
+                assert_eq!(ended, Some(outcome), "{run} was told otherwise of {}", child.run);
+            }
+        }
+    }
+}
