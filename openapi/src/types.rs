@@ -238,6 +238,12 @@ pub(crate) enum EventKind {
     Completed,
     Faulted,
     Retrying,
+    Listening,
+    Consumed,
+    Correlated,
+    Emitted,
+    Suspended,
+    Resumed,
     Cancelled,
 }
 
@@ -248,6 +254,12 @@ impl EventKind {
             "completed" => Self::Completed,
             "faulted" => Self::Faulted,
             "retrying" => Self::Retrying,
+            "listening" => Self::Listening,
+            "consumed" => Self::Consumed,
+            "correlated" => Self::Correlated,
+            "emitted" => Self::Emitted,
+            "suspended" => Self::Suspended,
+            "resumed" => Self::Resumed,
             "cancelled" => Self::Cancelled,
             _ => Self::Started,
         }

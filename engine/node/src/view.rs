@@ -53,7 +53,8 @@ pub struct TaskEvent {
     pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// What: `started`, `skipped`, `completed`, `faulted`, `retrying`, `cancelled`.
+    /// What: `started`, `skipped`, `completed`, `faulted`, `retrying`, `listening`, `consumed`, `correlated`, `emitted`, `suspended`, `resumed`,
+    /// `cancelled`.
     pub event: String,
     /// The task's name.
     pub name: String,
