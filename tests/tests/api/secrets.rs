@@ -68,13 +68,13 @@ do:
       export: { as: '$context + .' }
   - basic:
       call: http
-      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/basic" }', authentication: { use: fromSecret } }, output: response }
+      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/basic" }', authentication: { use: fromSecret } }, headers: { x-mine: '${ $authorization.scheme + " " + $authorization.parameter }' }, output: response }
       output: { as: '{ basic: . }' }
       export: { as: '$context + .' }
   - bearer:
       call: http
-      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/bearer" }', authentication: { bearer: { token: '${ $secrets.apikey }' } } }, output: response }
-      output: { as: '{ bearer: . }' }
+      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/bearer" }', authentication: { bearer: { token: '${ $secrets.apikey }' } } }, query: { mine: '${ $authorization.parameter }' }, output: response }
+      output: { as: '{ bearer: ., authorization: $authorization }' }
       export: { as: '$context + .' }
   - later:
       call: http
@@ -157,6 +157,10 @@ async fn no_canary_is_left_anywhere() {
         "{output:#}"
     );
     assert!(output["later"].to_string().contains("[secret:storekey]"), "{output:#}");
+    assert_eq!(
+        output["authorization"],
+        json!({ "scheme": "Bearer", "parameter": "[secret:apikey]" })
+    );
     assert_eq!(output["failed"]["detail"], "at [secret:apikey]", "{output:#}");
     assert!(output["trapped"].to_string().contains("[secret:apikey]"), "{output:#}");
     assert!(
@@ -462,6 +466,8 @@ impl Echo {
             format!("\"text\":{}", json(&format!("a{}b", CANARIES[2]))),
             format!("authorization: Basic {basic}\r\n"),
             format!("authorization: Bearer {}\r\n", CANARIES[4]),
+            format!("x-mine: Basic {basic}\r\n"),
+            format!("GET /bearer?mine={} ", CANARIES[4]),
             // Signed, so the secret was opened.
             "webhook-signature: v1,".to_owned(),
         ] {
