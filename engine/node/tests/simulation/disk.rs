@@ -1,6 +1,9 @@
 //! The disk: what survives a crash, and what the store would say of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use potok_dsl::{RunId, Timestamp};
 use potok_expr::Evaluator;
@@ -11,7 +14,7 @@ use potok_node::core::{
     BehindRuns, Deployed, DueRuns, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
     SaveFailure, Stored, Wanted,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A run as the disk has it, in the form in which a store keeps it: text.
 pub struct Record {
@@ -47,6 +50,8 @@ pub struct Disk {
     pub runs: BTreeMap<RunId, Record>,
     /// The stream: each event's number is its place, from 1.
     pub events: Vec<Arc<Value>>,
+    /// The sources and ids of all of them.
+    names: BTreeSet<String>,
     /// What runs were told and have not heard, each with who told it.
     pub told: BTreeMap<RunId, Vec<Message>>,
 }
@@ -128,8 +133,7 @@ impl Disk {
 
     /// Takes an event in, once; tells for whom it may be.
     pub fn take(&mut self, event: &Arc<Value>) -> (bool, Vec<RunId>) {
-        let name = |event: &Value| (event["source"].clone(), event["id"].clone());
-        if self.events.iter().any(|known| name(known) == name(event)) {
+        if !self.names.insert(json!([event["source"], event["id"]]).to_string()) {
             return (false, Vec::new());
         }
         self.events.push(Arc::clone(event));

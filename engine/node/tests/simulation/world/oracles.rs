@@ -1,6 +1,6 @@
 //! What must hold, checked where it could break and at the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use potok_dsl::RunId;
 use potok_machine::{CallEffect, Effect, Entry, Event, Request, Status};
@@ -102,8 +102,10 @@ impl World {
         }
         let inside: Vec<String> = self.disk.events.iter().map(|event| id(event)).collect();
         let inside: Vec<String> = inside.into_iter().filter(|id| !id.starts_with(OUTSIDE)).collect();
+        let mut times: BTreeMap<&String, u64> = BTreeMap::new();
+        inside.iter().for_each(|id| *times.entry(id).or_default() += 1);
         for id in &emitted {
-            let there = inside.iter().filter(|known| *known == id).count();
+            let there = times.get(id).copied().unwrap_or(0);
             assert_eq!(
                 there, 1,
                 "event {id}, which a run has emitted, is in the stream {there} times"
