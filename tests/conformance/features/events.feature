@@ -1,3 +1,4 @@
+@alone
 Feature: Events
   Events are emitted, listened to, and start runs.
 
@@ -665,6 +666,6 @@ Feature: Events
     And the service "hook.example.com" should have received:
       """yaml
       - method: POST
-        headers: { content-type: application/cloudevents+json }
+        headers: { content-type: application/cloudevents+json; charset=utf-8 }
         body: { specversion: '1.0', type: com.example.told, source: /here, data: { n: 2 } }
       """

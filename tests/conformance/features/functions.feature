@@ -58,8 +58,27 @@ Feature: Functions
     When the workflow is deployed
     Then the definition should be refused at line 3 saying "double"
 
+  @use.functions
+  Scenario: A function that calls itself until it is done
+    Given a workflow:
+      """yaml
+      use:
+        functions:
+          down:
+            do:
+              - once: { set: { n: '${ .n - 1 }' } }
+              - again: { if: '${ .n > 0 }', call: down, with: { n: '${ .n }' } }
+      do:
+        - first: { call: down, with: { n: 5 } }
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      n: 0
+      """
+
   @use.functions @negative
-  Scenario: A function that calls itself
+  Scenario: A function that calls itself without end
     Given a workflow:
       """yaml
       use:
@@ -68,8 +87,12 @@ Feature: Functions
       do:
         - first: { call: again }
       """
-    When the workflow is deployed
-    Then the definition should be refused at line 3 saying "again"
+    When the workflow is executed
+    Then the workflow should fault with error:
+      """yaml
+      type: https://open-workflow-specification.org/spec/1.0.0/errors/runtime
+      title: Too many functions
+      """
 
   @call.function
   Scenario Outline: A function of the default catalog

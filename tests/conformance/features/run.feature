@@ -179,10 +179,10 @@ Feature: Run
 
     Examples:
       | return | output                                      |
-      | stdout | "out\n"                                     |
-      | stderr | "err\n"                                     |
+      | stdout | "out\\n"                                    |
+      | stderr | "err\\n"                                    |
       | code   | 0                                           |
-      | all    | { code: 0, stdout: "out\n", stderr: "err\n" } |
+      | all    | { code: 0, stdout: "out\\n", stderr: "err\\n" } |
       | none   | null                                        |
 
   @run.return

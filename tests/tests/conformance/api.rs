@@ -15,7 +15,7 @@ pub const SERVERS: usize = 6;
 const RUN: &str = "90s";
 
 /// What every server here may do that no server may by default: reach the doubles, which listen on loopback.
-const CONFIGURATION: &str = include_str!("../../conformance/potok.toml");
+pub const CONFIGURATION: &str = include_str!("../../conformance/potok.toml");
 
 static FREE: Mutex<Vec<Potok>> = Mutex::new(Vec::new());
 static PLACES: Semaphore = Semaphore::const_new(SERVERS);

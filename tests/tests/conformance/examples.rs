@@ -152,8 +152,12 @@ async fn expect(scenario: &mut Scenario, expected: &Value) {
         }
     }
     for (host, requests) in expected["received"].as_object().into_iter().flatten() {
-        let received = Value::Array(scenario.doubles.received(host));
         let requests = scenario.value(&requests.to_string()).await;
+        // A run that goes on for ever waits again before all that it does is done.
+        let count = requests.as_array().map_or(0, Vec::len);
+        let all = eventually(async || (scenario.doubles.received(host).len() >= count).then_some(()));
+        all.await;
+        let received = Value::Array(scenario.doubles.received(host));
         like(&received, &requests);
     }
 }

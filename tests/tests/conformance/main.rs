@@ -23,7 +23,7 @@ use futures::FutureExt as _;
 use potok_tests::repository;
 
 use crate::{
-    api::{Potok, SERVERS},
+    api::{CONFIGURATION, Potok, SERVERS},
     coverage::Coverage,
     report::{Progress, Result},
     scenario::Scenario,
@@ -111,6 +111,15 @@ async fn features(filter: String) -> Progress {
     };
     Scenario::cucumber()
         .max_concurrent_scenarios(SERVERS)
+        .before(|feature, _, _, world| {
+            let alone = feature.tags.iter().any(|tag| tag == "alone");
+            async move {
+                if alone {
+                    world.with_configuration(CONFIGURATION).await;
+                }
+            }
+            .boxed_local()
+        })
         .after(|feature, _, scenario, finished, world| finish(feature, scenario, finished, world).boxed_local())
         .with_writer(Progress::default())
         .with_default_cli()
