@@ -342,9 +342,9 @@ Feature: Events
       | type: com.example.order.paid                        |
       | type: 'com[.]example[.]order[.].*'                     |
       | source: https://example.com/orders                  |
-      | source: '${ . == "https://example.com/orders" }'    |
+      | source: '${ "https://example.com" + "/orders" }'     |
       | subject: seven                                      |
-      | subject: '${ . == $input.wanted }'                  |
+      | subject: '${ .wanted }'                             |
       | time: '2026-01-01T00:00:00Z'                        |
       | datacontenttype: application/json, subject: seven   |
       | dataschema: https://example.com/schema              |
