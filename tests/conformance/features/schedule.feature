@@ -1,3 +1,4 @@
+@alone
 Feature: Schedules
   Runs that time starts.
 

@@ -70,7 +70,9 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
 fn validator(pointer: &str) -> Validator {
     let mut schema = SCHEMA.clone();
     schema["$ref"] = json!(format!("#{pointer}"));
-    jsonschema::draft202012::new(&schema).unwrap()
+    // With formats: an expression is no time, and an alternative is one of several.
+    let options = jsonschema::draft202012::options().should_validate_formats(true);
+    options.build(&schema).unwrap()
 }
 
 /// Every property that the schema has, by the name that people read: `callTask.CallHTTP.with.redirect`.
