@@ -235,9 +235,16 @@ pub(crate) struct Runs {
 pub(crate) enum EventKind {
     Started,
     Skipped,
+    Delayed,
     Completed,
     Faulted,
     Retrying,
+    Listening,
+    Consumed,
+    Correlated,
+    Emitted,
+    Suspended,
+    Resumed,
     Cancelled,
 }
 
@@ -245,9 +252,16 @@ impl EventKind {
     fn named(name: &str) -> Self {
         match name {
             "skipped" => Self::Skipped,
+            "delayed" => Self::Delayed,
             "completed" => Self::Completed,
             "faulted" => Self::Faulted,
             "retrying" => Self::Retrying,
+            "listening" => Self::Listening,
+            "consumed" => Self::Consumed,
+            "correlated" => Self::Correlated,
+            "emitted" => Self::Emitted,
+            "suspended" => Self::Suspended,
+            "resumed" => Self::Resumed,
             "cancelled" => Self::Cancelled,
             _ => Self::Started,
         }

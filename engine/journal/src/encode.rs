@@ -14,7 +14,7 @@ use crate::rows::{
     TriggerRow, hash,
 };
 use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
-use crate::write::{Message, RowChange, RunUpdate, RunWrite, Write};
+use crate::write::{Message, Reservation, RowChange, RunUpdate, RunWrite, Write};
 
 /// The version of how entries, timelines and snapshots are encoded: JSON, with references as in `values`.
 pub(crate) const ENCODING: i64 = 1;
@@ -83,6 +83,7 @@ pub(crate) enum Encoded {
     },
     Events(Vec<EncodedEvent>),
     TrimEvents(Trim),
+    Reserve(Reservation),
     Tables(Vec<SqlStatement>),
     Migration(ProviderMigration),
     All(Vec<Encoded>),
@@ -258,6 +259,7 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
         Write::Silence { run } => Encoded::Silence { run },
         Write::Events(events) => Encoded::Events(events.into_iter().map(encode_event).collect::<Result<_, _>>()?),
         Write::TrimEvents(trim) => Encoded::TrimEvents(trim),
+        Write::Reserve(reservation) => Encoded::Reserve(reservation),
         Write::Tables(statements) => {
             for (param, number) in statements.iter().flat_map(|statement| statement.params.iter().zip(1..)) {
                 check_size(&format!("parameter ${number}"), param_size(param))?;

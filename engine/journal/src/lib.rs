@@ -31,4 +31,4 @@ pub use rows::{
 };
 pub use sqlite::{Config, SqliteStore};
 pub use store::Store;
-pub use write::{Message, RowChange, RunUpdate, RunWrite, Write, Written};
+pub use write::{Message, Reservation, RowChange, RunUpdate, RunWrite, Write, Written};

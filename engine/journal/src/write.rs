@@ -69,6 +69,8 @@ pub enum Write {
         /// The run.
         run: RunId,
     },
+    /// Asks for a moment under a rate. Gives [`Written::Reserved`].
+    Reserve(Reservation),
     /// Executes statements on a provider's tables. Gives [`Written::Rows`].
     Tables(Vec<SqlStatement>),
     /// Events come in, all or none. Gives [`Written::Events`].
@@ -111,12 +113,31 @@ pub enum Written {
         /// Runs that may want one of them.
         nudges: Nudges,
     },
+    /// The moment that was given, now or to the same key before.
+    Reserved(i64),
     /// How many events have left the stream.
     Trimmed(u64),
     /// The rows of each statement.
     Rows(Vec<Vec<SqlRow>>),
     /// What each write of a [`Write::All`] gives.
     All(Vec<Written>),
+}
+
+/// A moment that is asked for: of those of one rate at most `limit` lie in any `span`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// What shares the moments.
+    pub rate: String,
+    /// Who asks: the same key gets the same moment, until that is over.
+    pub key: String,
+    /// How many moments.
+    pub limit: u32,
+    /// In which span, in milliseconds.
+    pub span: i64,
+    /// The time.
+    pub now: i64,
+    /// The earliest moment that is of use.
+    pub earliest: i64,
 }
 
 /// New entries of one run: one row of the journal.

@@ -8,6 +8,7 @@ mod compile;
 mod events;
 mod kinds;
 mod pieces;
+mod rate;
 mod run;
 mod schema;
 mod text;
@@ -21,8 +22,11 @@ use potok_expr::{Evaluator, Expression, SecretPath, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use call::{Authentication, Binding, Call, HttpTemplate, OpenApiTemplate, ShellTemplate, WorkflowTemplate};
+pub(crate) use call::{
+    Authentication, Binding, Call, Delivery, HttpTemplate, OpenApiTemplate, ShellTemplate, WorkflowTemplate,
+};
 pub(crate) use events::{Emit, Foreach, Listen, Until};
+pub(crate) use rate::Rate;
 pub(crate) use schema::Schema;
 pub(crate) use text::TextTemplate;
 use text::escape;
@@ -153,6 +157,7 @@ pub(crate) struct Node {
     pub(crate) output: Shaping,
     pub(crate) export: Shaping,
     pub(crate) timeout: Option<Span>,
+    pub(crate) rate: Option<Rate>,
     pub(crate) then: Next,
     pub(crate) label: Option<TextTemplate>,
     pub(crate) kind: Kind,

@@ -60,6 +60,8 @@
 //! - Months of a duration are those of the calendar, in UTC, from the moment at which it begins.
 //! - `$runtime.version` is the version of the semantics, so that it stays the same when the program is upgraded.
 //! - A `run: workflow` whose task is tried again starts another run: the runs of all attempts are there to be seen.
+//! - A task with a rate asks for its moment after `if` and `input`; its extensions, its timeout and `$task.startedAt` begin with its work. One
+//!   that comes too late for its moment (the run was suspended, no node was there) asks for another.
 //! - `$secrets.name` is a placeholder that the host resolves when a call leaves (see [`potok_expr::secret`]). What comes into a run holds
 //!   none, and what a run ends with shows marks in their places: so no placeholder comes from or goes to another run.
 //! - What happens to the workflow as a whole has the instance `/input`, `/output` or `/timeout`.
@@ -100,7 +102,7 @@ pub use event::{Entry, Event, Recorded, Start};
 pub use lock::{Lock, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};
-pub use request::{MOST_NESTED, Parent, ProcessOutput, ShellRequest, WorkflowRequest};
+pub use request::{MOST_NESTED, Parent, ProcessOutput, RateRequest, ShellRequest, WorkflowRequest};
 pub use snapshot::Snapshot;
 
 /// The version of machine and expressions: what a run does with the same events. Each run pins it in its [`Start`].

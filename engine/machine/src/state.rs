@@ -145,6 +145,8 @@ pub(crate) enum Purpose {
     Retry(FrameId),
     /// A `wait` is over.
     Wait(FrameId),
+    /// A task that has a rate may begin.
+    Turn(FrameId),
 }
 
 impl<V> State<V> {

@@ -14,6 +14,7 @@ mod forks;
 mod http;
 mod listens;
 mod loops;
+mod rates;
 mod run;
 mod timers;
 mod tries;

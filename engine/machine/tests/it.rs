@@ -23,6 +23,8 @@ mod listens;
 mod loops;
 #[path = "it/properties.rs"]
 mod properties;
+#[path = "it/rates.rs"]
+mod rates;
 #[path = "it/refused.rs"]
 mod refused;
 #[path = "it/secrets.rs"]

@@ -156,6 +156,7 @@ impl Story<'_> {
             TraceKind::Resumed => ("task.resumed", data("resumedAt")),
             TraceKind::Cancelled => ("task.cancelled", data("cancelledAt")),
             TraceKind::Skipped
+            | TraceKind::Delayed { .. }
             | TraceKind::Listening
             | TraceKind::Consumed { .. }
             | TraceKind::Correlated { .. }

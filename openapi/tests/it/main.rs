@@ -7,6 +7,7 @@ mod document;
 mod documents;
 mod events;
 mod functions;
+mod limits;
 mod rig;
 mod runs;
 mod secrets;

@@ -8,6 +8,7 @@
 mod children;
 mod engine;
 mod failpoint;
+mod once;
 mod oracle;
 mod pipeline;
 mod recovery;

@@ -82,12 +82,6 @@ impl Survey<'_> {
     }
 
     fn task(&mut self, task: &Task) {
-        if let Some(rate) = &task.potok.rate {
-            self.not_yet(rate.at, "metadata.potok.rate");
-        }
-        if let Some(delivery) = &task.potok.delivery {
-            self.not_yet(delivery.at, "metadata.potok.delivery");
-        }
         self.schemas(task.input.as_ref().and_then(|input| input.schema.as_ref()));
         self.schemas(task.output.as_ref().and_then(|output| output.schema.as_ref()));
         self.schemas(task.export.as_ref().and_then(|export| export.schema.as_ref()));

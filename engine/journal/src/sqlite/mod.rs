@@ -9,6 +9,7 @@ mod apply;
 mod migrate;
 mod open;
 mod outbox;
+mod rates;
 mod read_catalog;
 mod read_events;
 mod read_runs;

@@ -44,6 +44,8 @@ on_every_store!(
     events::pages_go_on_where_they_ended,
     events::the_oldest_events_leave,
     events::large_events_come_whole,
+    rates::no_span_holds_more_than_it_may,
+    rates::who_asks_again_gets_the_same_moment,
     catalog::definitions_have_versions_and_drafts,
     catalog::the_active_version_is_the_chosen_or_the_newest,
     catalog::used_definitions_stay,

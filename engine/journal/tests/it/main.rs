@@ -5,6 +5,7 @@
 mod catalog;
 mod contract;
 mod events;
+mod rates;
 mod runs;
 mod sqlite;
 mod tables;

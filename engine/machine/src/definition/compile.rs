@@ -254,6 +254,7 @@ impl<'a> Compiler<'a> {
                 None => Shaping::default(),
             },
             timeout: self.timeout(task.timeout.as_ref(), Place::Task, scope),
+            rate: task.potok.rate.as_ref().map(|rate| self.rate(&rate.value, scope)),
             then,
             label: task
                 .potok

@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use potok_dsl::{Problem, RunId, Timestamp};
+use potok_dsl::{Millis, Problem, RunId, Timestamp};
 use potok_expr::Evaluator;
 use serde_json::Value;
 
 use super::Random;
 use crate::{
-    CallEffect, CallId, Definition, Effect, Entry, Event, Machine, Mismatch, Outcome, Recorded, SEMANTICS, Start,
-    Subscription, SubscriptionId, TimerId, Trace, correlated,
+    CallEffect, CallId, Definition, Effect, Entry, Event, Machine, Mismatch, Outcome, RateRequest, Recorded, Request,
+    SEMANTICS, Start, Subscription, SubscriptionId, TimerId, Trace, correlated,
 };
 
 /// A machine, its journal, and what it has asked for.
@@ -188,6 +188,14 @@ impl Driver {
         Some(Event::TimerFired { timer })
     }
 
+    /// The answer to a call that asks for a moment: now, or a little later.
+    fn moment(&self, effect: &CallEffect, later: u64) -> Option<Value> {
+        match &effect.request {
+            Request::Rate(asked) => Some(RateRequest::given(asked.earliest(self.now).after(Millis(later)))),
+            _ => None,
+        }
+    }
+
     /// Runs to the end, or until nothing is open: calls first, in order, then time.
     ///
     /// # Panics
@@ -201,7 +209,7 @@ impl Driver {
             let open = self
                 .calls
                 .first_key_value()
-                .map(|(call, effect)| (*call, answer(effect)));
+                .map(|(call, effect)| (*call, self.moment(effect, 0).map_or_else(|| answer(effect), Ok)));
             let event = match open {
                 Some((call, outcome)) => Some(self.completion(call, outcome)),
                 None => self.next_timer(),
@@ -248,7 +256,9 @@ impl Driver {
         let open: Vec<CallId> = self.calls.keys().copied().collect();
         if !open.is_empty() && !random.one_in(5) {
             let call = *random.pick(&open);
-            let outcome = super::answer(&self.calls[&call], random);
+            let later = random.below(30);
+            let moment = self.moment(&self.calls[&call], later);
+            let outcome = moment.map_or_else(|| super::answer(&self.calls[&call], random), Ok);
             return Some(self.completion(call, outcome));
         }
         if !self.subscriptions.is_empty() && !random.one_in(3) {

@@ -285,6 +285,23 @@ impl Generator {
                 "with": { "n": "${ .n }" },
                 "metadata": { "potok": { "idempotencyKey": "${ \"key-\\(.n)\" }" } },
             }),
+            7 => {
+                let rate = match self.random.below(3) {
+                    0 => json!({ "limit": 2, "per": "second", "key": "${ $task.name }" }),
+                    1 => json!({ "limit": 2, "per": "second", "key": "shared" }),
+                    _ => json!({ "limit": 2, "per": "second" }),
+                };
+                json!({
+                    "call": "test.effect",
+                    "with": { "n": "${ .n }", "rated": true, "started": "${ $task.startedAt.epoch.milliseconds }" },
+                    "metadata": { "potok": { "rate": rate } },
+                })
+            }
+            5 => json!({
+                "call": "test.effect",
+                "with": { "n": "${ .n }" },
+                "metadata": { "potok": { "delivery": "atMostOnce" } },
+            }),
             4 => json!({
                 "run": {
                     "workflow": {

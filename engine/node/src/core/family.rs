@@ -89,7 +89,13 @@ impl Core {
         }
     }
 
-    fn call_done(&mut self, run: RunId, call: CallId, outcome: Result<Arc<Value>, Problem>, out: &mut Vec<Output>) {
+    pub(super) fn call_done(
+        &mut self,
+        run: RunId,
+        call: CallId,
+        outcome: Result<Arc<Value>, Problem>,
+        out: &mut Vec<Output>,
+    ) {
         let Some((path, digest)) = self.runs.get(&run).and_then(|live| live.call(call)) else {
             return;
         };

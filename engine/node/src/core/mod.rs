@@ -23,7 +23,7 @@ use std::{
 
 use potok_dsl::{Millis, RunId, Timestamp};
 use potok_expr::Evaluator;
-use potok_machine::{CallId, Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
+use potok_machine::{CallEffect, CallId, Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
 
 use events::Behind;
 pub use family::{handed_over, started};
@@ -326,6 +326,7 @@ impl Core {
     }
 
     fn grant(&mut self, run: RunId, wishes: Vec<Wish>, out: &mut Vec<Output>) {
+        let mut unknown = Vec::new();
         for wish in wishes {
             match wish {
                 Wish::Out(output) => out.push(output),
@@ -336,7 +337,12 @@ impl Core {
                     self.timers.remove(&(at, run, timer));
                 }
                 Wish::Proceed => self.ready.push_back(run),
+                Wish::Unknown(call) => unknown.push(call),
             }
+        }
+        // A completion is an entry that was not there when the run was read: nothing that it leads to is unknown.
+        for call in unknown {
+            self.call_done(run, call, Err(CallEffect::unknown()), out);
         }
     }
 

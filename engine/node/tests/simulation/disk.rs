@@ -5,13 +5,17 @@ use std::{collections::BTreeMap, sync::Arc};
 use potok_dsl::{RunId, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Effect, Entry, Machine, Outcome, Pattern, Request, SubscriptionId, WorkflowRequest, correlated,
+    CallEffect, CallId, Effect, Entry, Machine, Outcome, Pattern, RateRequest, Request, SubscriptionId,
+    WorkflowRequest, correlated,
 };
 use potok_node::core::{
     BehindRuns, Deployed, DueRuns, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
     SaveFailure, Stored, Wanted,
 };
 use serde_json::Value;
+
+/// So far a run may have gone on after its last event: one that goes round in circles is cancelled before.
+const SLICES: usize = 30;
 
 /// A run as the disk has it, in the form in which a store keeps it: text.
 pub struct Record {
@@ -42,6 +46,8 @@ pub struct Disk {
     pub events: Vec<Arc<Value>>,
     /// What runs were told and have not heard, each with who told it.
     pub told: BTreeMap<RunId, Vec<Message>>,
+    /// The moments that were given out, by what shares them, each with who has asked.
+    moments: BTreeMap<String, Vec<(Timestamp, String)>>,
 }
 
 impl Disk {
@@ -246,6 +252,20 @@ impl Disk {
         }
     }
 
+    /// Gives out a moment: the same to who asks again.
+    pub fn reserve(&mut self, asked: &RateRequest, key: &str, now: Timestamp) -> Timestamp {
+        let given = self.moments.entry(asked.group.clone()).or_default();
+        if let Some((at, _)) = given.iter().find(|(_, known)| known == key) {
+            return *at;
+        }
+        given.sort();
+        let before = given.iter().rev().nth(asked.limit as usize - 1);
+        let free = before.map(|(before, _)| before.after(asked.span));
+        let moment = free.into_iter().chain([asked.earliest(now)]).max().unwrap();
+        given.push((moment, key.to_owned()));
+        moment
+    }
+
     pub fn load(&self, run: RunId) -> Result<Box<Stored>, LoadFailure> {
         let record = self.runs.get(&run).ok_or(LoadFailure::Missing)?;
         if let Some(outcome) = &record.outcome {
@@ -315,14 +335,46 @@ impl Disk {
                 .unwrap_or_else(|e| panic!("the journal of {run} does not replay: {e}"));
         }
         // After the last event the live machine may have gone on, slice by slice, before it made a call.
-        while machine.wants_to_proceed() {
-            machine.proceed(Timestamp(0), &mut ());
+        for _ in 0..SLICES {
+            if machine.wants_to_proceed() {
+                machine.proceed(Timestamp(0), &mut ());
+            }
         }
         Some(machine)
     }
 
     /// The events that a run has emitted, as its journal alone tells it.
     pub fn emitted(&self, run: RunId, evaluator: &Evaluator) -> Vec<Arc<Value>> {
+        let emitted = self
+            .effects(run, evaluator)
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Emit(emit) => Some(emit.event),
+                _ => None,
+            });
+        emitted.collect()
+    }
+
+    /// When each task with a rate has begun its work, as the journal alone tells it: by its reference and key.
+    pub fn begun(&self, run: RunId, evaluator: &Evaluator) -> Vec<(String, i64)> {
+        let mut groups = BTreeMap::new();
+        let mut begun = Vec::new();
+        for effect in self.effects(run, evaluator) {
+            let Effect::Call(call) = effect else { continue };
+            match &call.request {
+                Request::Rate(asked) => drop(groups.insert(call.path.clone(), asked.group.clone())),
+                // In an extension `$task` is another one: it does not tell when this one has begun.
+                Request::Function { args, .. } if args["rated"] == true && !call.path.0.contains("/extensions/") => {
+                    begun.push((groups[&call.path].clone(), args["started"].as_i64().unwrap()));
+                }
+                _ => {}
+            }
+        }
+        begun
+    }
+
+    /// Everything that a run has asked for, as its journal alone tells it.
+    fn effects(&self, run: RunId, evaluator: &Evaluator) -> Vec<Effect> {
         let record = &self.runs[&run];
         let mut entries = record
             .entries
@@ -339,14 +391,12 @@ impl Disk {
             };
             effects.extend(machine.apply(&recorded, &mut ()).unwrap());
         }
-        while machine.wants_to_proceed() {
-            effects.extend(machine.proceed(Timestamp(0), &mut ()));
+        for _ in 0..SLICES {
+            if machine.wants_to_proceed() {
+                effects.extend(machine.proceed(Timestamp(0), &mut ()));
+            }
         }
-        let emitted = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Emit(emit) => Some(emit.event),
-            _ => None,
-        });
-        emitted.collect()
+        effects
     }
 
     /// An event that a run would consume, and has not: nobody has told it.

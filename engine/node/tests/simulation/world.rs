@@ -1,7 +1,9 @@
 //! The world around a node: it answers late, twice, wrongly or not at all, and now and then it ends.
 //!
 //! The oracles, where they are checked:
-//! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion ([`World::leaves`]);
+//! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion, and one that leaves at most
+//!   once leaves no second time ([`World::leaves`]);
+//! - tasks with a rate begin no more often than it says, over all runs ([`World::rates`]);
 //! - a client is told only what is on the disk ([`World::told`]);
 //! - the journal on the disk always replays, and ends as the run's row says ([`World::settle`]);
 //! - every run that was accepted ends ([`World::run`]);
@@ -17,7 +19,7 @@ use std::{
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Definition, Effect, Entry, Event, Request, Status, WorkflowRequest,
+    CallEffect, CallId, Definition, Effect, Entry, Event, RateRequest, Request, Status, WorkflowRequest,
     testing::{self, Driver, Random, answer, compiled, eventful},
 };
 use potok_node::core::{
@@ -43,6 +45,8 @@ pub struct Report {
     pub consumed: u64,
     pub emitted: u64,
     pub children: u64,
+    pub unknown: u64,
+    pub rated: u64,
 }
 
 impl Report {
@@ -59,6 +63,8 @@ impl Report {
         self.consumed += other.consumed;
         self.emitted += other.emitted;
         self.children += other.children;
+        self.unknown += other.unknown;
+        self.rated += other.rated;
     }
 }
 
@@ -79,6 +85,7 @@ enum Coming {
         outcome: Result<Value, Problem>,
     },
     Find(RunId, Box<CallEffect>, WorkflowRequest),
+    Reserve(RunId, Box<CallEffect>, RateRequest),
     Load(RunId),
     Due {
         until: Timestamp,
@@ -103,6 +110,8 @@ pub struct World {
     numbered: u64,
     clients: BTreeMap<Client, (RunId, Option<Command>)>,
     accepted: Vec<RunId>,
+    /// The calls that have left and may not do so again.
+    once: BTreeSet<(RunId, CallId)>,
     /// Whether things still go wrong.
     faults: bool,
     /// How many events were published from outside.
@@ -137,7 +146,11 @@ fn ends(definition: &Arc<Definition>, evaluator: &Evaluator, random: &mut Random
         let event = match call {
             Some(effect) => {
                 effects += u64::from(!effect.pure);
-                Some(driver.completion(effect.call, answer(&effect, random)))
+                let outcome = match &effect.request {
+                    Request::Rate(asked) => Ok(RateRequest::given(asked.earliest(driver.now))),
+                    _ => answer(&effect, random),
+                };
+                Some(driver.completion(effect.call, outcome))
             }
             None if driver.subscriptions().next().is_some() && !random.one_in(4) => {
                 let fitting = (0..12).find_map(|_| driver.incoming(testing::event(random)));
@@ -174,6 +187,7 @@ impl World {
             numbered: 0,
             clients: BTreeMap::new(),
             accepted: Vec::new(),
+            once: BTreeSet::new(),
             faults: true,
             published: 0,
             slices: 0,
@@ -382,6 +396,16 @@ impl World {
                 });
             }
             Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
+            Coming::Reserve(run, effect, asked) => {
+                let moment = self.disk.reserve(&asked, &effect.idempotency_key, self.now);
+                self.soon(Coming::Completion {
+                    run,
+                    call: effect.call,
+                    path: effect.path,
+                    digest: effect.digest,
+                    outcome: Ok(RateRequest::given(moment)),
+                });
+            }
             Coming::Load(run) => {
                 let result = self.disk.load(run);
                 self.report.recovered += u64::from(result.is_ok());
@@ -589,9 +613,16 @@ impl World {
                 effect.call, effect.path
             );
         }
+        if effect.once {
+            let first = self.once.insert((run, effect.call));
+            assert!(first, "call {} at {} left a second time", effect.call, effect.path);
+        }
         if let Request::Workflow(wanted) = &effect.request {
             self.report.children += 1;
             return self.soon(Coming::Find(run, Box::new(effect.clone()), wanted.clone()));
+        }
+        if let Request::Rate(asked) = &effect.request {
+            return self.soon(Coming::Reserve(run, Box::new(effect.clone()), asked.clone()));
         }
         let outcome = answer(effect, &mut self.random);
         let completion = || Coming::Completion {
@@ -695,9 +726,10 @@ impl World {
         for run in &self.accepted {
             assert!(self.disk.runs.contains_key(run), "{run} was accepted and is gone");
         }
+        let mut unknown = 0;
         for (run, record) in &self.disk.runs {
             let machine = self.disk.replay(*run, &self.evaluator).unwrap();
-            self.children(*run);
+            unknown += self.children(*run);
             assert_eq!(
                 machine.outcome(),
                 record.outcome.as_ref(),
@@ -708,10 +740,29 @@ impl World {
                 "{run} has ended and still wants something"
             );
         }
+        self.report.unknown = unknown;
+        self.report.rated = self.rates();
     }
 
-    /// What a run has heard of its children is how they ended.
-    fn children(&self, run: RunId) {
+    /// How many tasks with a rate have begun: never more than two in a second, as all the generated ones say.
+    fn rates(&self) -> u64 {
+        let mut begun: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for run in self.disk.runs.keys() {
+            for (group, at) in self.disk.begun(*run, &self.evaluator) {
+                begun.entry(group).or_default().push(at);
+            }
+        }
+        for (group, times) in &mut begun {
+            times.sort_unstable();
+            let crowded = times.windows(3).find(|three| three[2] - three[0] < 1_000);
+            assert_eq!(crowded, None, "too many tasks of {group} have begun within a second");
+        }
+        begun.values().map(|times| times.len() as u64).sum()
+    }
+
+    /// What a run has heard of its children is how they ended; how many calls there were of which nobody knows whether they have left.
+    fn children(&self, run: RunId) -> u64 {
+        let mut unknown = 0;
         let wanted = self.disk.wanted(run, &self.evaluator);
         for text in &self.disk.runs[&run].entries {
             let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
@@ -720,6 +771,7 @@ impl World {
             let Event::CallCompleted { call, outcome, .. } = recorded.event else {
                 continue;
             };
+            unknown += u64::from(outcome == Err(CallEffect::unknown()));
             let Some(child) = wanted.get(&call) else { continue };
             let record = self.disk.runs.get(&child.run);
             let record = record.unwrap_or_else(|| panic!("{run} has heard of {}, which never was", child.run));
@@ -728,5 +780,6 @@ impl World {
                 assert_eq!(ended, Some(outcome), "{run} was told otherwise of {}", child.run);
             }
         }
+        unknown
     }
 }
