@@ -14,7 +14,7 @@ use crate::rows::{
     TriggerRow, hash,
 };
 use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
-use crate::write::{Message, Reservation, RowChange, RunUpdate, RunWrite, Write};
+use crate::write::{Message, Reservation, RowChange, RunUpdate, RunWrite, Slot, Write};
 
 /// The version of how entries, timelines and snapshots are encoded: JSON, with references as in `values`.
 pub(crate) const ENCODING: i64 = 1;
@@ -108,6 +108,7 @@ pub(crate) struct EncodedRun {
     pub(crate) subscriptions: Vec<EncodedSubscription>,
     pub(crate) consumed: Vec<u64>,
     pub(crate) finished: bool,
+    pub(crate) slot: Option<Slot>,
     pub(crate) messages: Vec<Message>,
     pub(crate) heard: Vec<RunId>,
 }
@@ -290,6 +291,7 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         subscriptions,
         consumed,
         finished,
+        slot,
         messages,
         heard,
     } = write;
@@ -326,6 +328,7 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         subscriptions: subscriptions.into_iter().map(encode_subscription).collect(),
         consumed,
         finished,
+        slot,
         messages,
         heard,
     })

@@ -93,6 +93,8 @@ pub enum Written {
         last_seq: u64,
         /// Runs that may want one of its events; the run itself, when something that came before is for it.
         nudges: Nudges,
+        /// What the store itself has said to runs because of this write: that they have a place, or that another takes theirs.
+        said: Vec<Message>,
     },
     /// The definition is stored.
     Definition {
@@ -165,10 +167,43 @@ pub struct RunWrite {
     pub consumed: Vec<u64>,
     /// The run has ended: it takes no more entries and no more events, and its snapshot goes, unless the write brings one.
     pub finished: bool,
+    /// The place that a run needs to begin. The store says [`ADMITTED`] to the run when it has it, with this write or later.
+    pub slot: Option<Slot>,
     /// What it says to other runs.
     pub messages: Vec<Message>,
     /// The runs whose messages it has heard.
     pub heard: Vec<RunId>,
+}
+
+/// The store's word to a run that has got its place; it comes from the run that made way, or from itself.
+pub const ADMITTED: &str = "admitted";
+
+/// The store's word to a run whose place another one takes.
+pub const REPLACED: &str = "replaced";
+
+/// How many runs may wait for a place in one group.
+pub const MOST_WAITING: u64 = 1_000;
+
+/// A place among the runs of a group. A run has it, or waits for it, until it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// What shares the places.
+    pub group: String,
+    /// How many places there are.
+    pub limit: u32,
+    /// What happens when all are taken.
+    pub conflict: Conflict,
+}
+
+/// What happens when all places of a group are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// The run waits; it is refused when too many do.
+    Queue,
+    /// The run is refused.
+    Reject,
+    /// The oldest runs are told to make way, and the run waits until they have.
+    Replace,
 }
 
 /// What one run says to another. It stays until that one has heard it or has ended, and until then that one is due at once.
@@ -196,6 +231,7 @@ impl RunWrite {
             subscriptions: Vec::new(),
             consumed: Vec::new(),
             finished: false,
+            slot: None,
             messages: Vec::new(),
             heard: Vec::new(),
         }

@@ -5,6 +5,7 @@
 
 mod call;
 mod compile;
+mod concurrency;
 mod events;
 mod kinds;
 mod pieces;
@@ -25,6 +26,7 @@ use serde_json::Value;
 pub(crate) use call::{
     Authentication, Binding, Call, Delivery, HttpTemplate, OpenApiTemplate, ShellTemplate, WorkflowTemplate,
 };
+pub(crate) use concurrency::Concurrency;
 pub(crate) use events::{Emit, Foreach, Listen, Until};
 pub(crate) use rate::Rate;
 pub(crate) use schema::Schema;
@@ -57,6 +59,7 @@ pub struct Definition {
     pub(crate) input: Intake,
     pub(crate) output: Shaping,
     pub(crate) timeout: Option<Span>,
+    pub(crate) concurrency: Option<Concurrency>,
     secrets: Vec<SecretPath>,
     /// The definition as an object, for `$workflow.definition`.
     pub(crate) source: Arc<Value>,
@@ -77,6 +80,12 @@ impl Definition {
     #[must_use]
     pub fn id(&self) -> &WorkflowId {
         &self.id
+    }
+
+    /// Whether its runs begin only when they are admitted, for there may be too many of them; see [`crate::Machine::admission`].
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.concurrency.is_some()
     }
 
     /// The secrets that it reads, sorted. Whatever its runs do, they read no other.

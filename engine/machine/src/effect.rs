@@ -127,7 +127,7 @@ impl CallEffect {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-fn is_false(flag: &bool) -> bool {
+pub(crate) fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
@@ -298,7 +298,7 @@ pub struct EmitEffect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It has been accepted but not begun. No machine is ever in it; it is the word for runs that wait for their turn.
+    /// It has been accepted but not begun: it waits for its turn.
     Pending,
     /// It computes, or waits for calls.
     Running,

@@ -1,6 +1,8 @@
 //! The machine as its users see it: workflows in, effects and outcomes out.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/admissions.rs"]
+mod admissions;
 #[path = "it/bounds.rs"]
 mod bounds;
 #[path = "it/calls.rs"]

@@ -71,6 +71,7 @@ pub fn rehearse(
         input: Arc::new(input),
         at: now,
         parent: None,
+        held: false,
     };
     let mut traces = Vec::new();
     let (machine, effects) = Machine::start(Arc::clone(definition), evaluator.clone(), &start, &mut traces);

@@ -11,5 +11,6 @@ mod failpoint;
 mod once;
 mod oracle;
 mod pipeline;
+mod places;
 mod recovery;
 mod seeds;

@@ -45,9 +45,6 @@ impl Survey<'_> {
 
     fn workflow(&mut self) {
         let workflow = self.workflow;
-        if let Some(concurrency) = &workflow.document.potok.concurrency {
-            self.not_yet(concurrency.at, "metadata.potok.concurrency");
-        }
         self.uses();
         self.schemas(workflow.input.as_ref().and_then(|input| input.schema.as_ref()));
         self.schemas(workflow.output.as_ref().and_then(|output| output.schema.as_ref()));

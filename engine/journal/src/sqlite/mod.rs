@@ -15,6 +15,7 @@ mod read_events;
 mod read_runs;
 mod readers;
 mod schema;
+mod slots;
 mod sql;
 mod tables;
 mod write_catalog;

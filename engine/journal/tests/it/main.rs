@@ -7,6 +7,7 @@ mod contract;
 mod events;
 mod rates;
 mod runs;
+mod slots;
 mod sqlite;
 mod tables;
 

@@ -51,6 +51,8 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         None => Shaping::default(),
     };
     let timeout = compiler.timeout(workflow.timeout.as_ref(), Place::WorkflowOutput, &scope);
+    let concurrency = workflow.document.potok.concurrency.as_ref();
+    let concurrency = concurrency.map(|concurrency| compiler.concurrency(&concurrency.value));
     if !compiler.diagnostics.is_empty() {
         compiler.diagnostics.sort_by_key(|diagnostic| diagnostic.at);
         return Err(compiler.diagnostics);
@@ -74,6 +76,7 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         input,
         output,
         timeout,
+        concurrency,
         secrets: compiler.secrets.into_iter().collect(),
         source: Arc::new(source),
     })

@@ -44,7 +44,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts a run at the time 1,000,000 ms; `slice` is the size of the machine's slices when it is not the usual one.
+    /// Starts a run at the time 1,000,000 ms, held when its workflow limits how many there are; `slice` is the size of the machine's slices when it is not the usual one.
     ///
     /// # Panics
     /// When the machine's effects contradict each other.
@@ -59,6 +59,7 @@ impl Driver {
             input: Arc::new(input),
             at: now,
             parent: None,
+            held: definition.is_held(),
         };
         let mut traces = Vec::new();
         let (machine, effects) = begin(definition, evaluator, &start, &mut traces, slice);
@@ -202,6 +203,11 @@ impl Driver {
     /// When the machine refuses an event or contradicts itself.
     pub fn run(&mut self, answer: &mut dyn FnMut(&CallEffect) -> Result<Value, Problem>) -> Option<&Outcome> {
         while self.outcome.is_none() {
+            if self.machine.is_held() {
+                self.apply(Event::Admitted)
+                    .unwrap_or_else(|mismatch| panic!("{mismatch}"));
+                continue;
+            }
             if self.machine.wants_to_proceed() {
                 self.proceed();
                 continue;
@@ -225,6 +231,9 @@ impl Driver {
     pub fn happening(&mut self, random: &mut Random) -> Option<Event> {
         if self.machine.wants_to_proceed() && !random.one_in(4) {
             return None;
+        }
+        if self.machine.is_held() && !random.one_in(3) {
+            return Some(Event::Admitted);
         }
         match random.below(40) {
             0 => return Some(Event::Suspend { reason: None }),
@@ -269,6 +278,7 @@ impl Driver {
         }
         self.next_timer()
             .or_else(|| (self.machine.status() == crate::Status::Suspended).then_some(Event::Resume))
+            .or_else(|| self.machine.is_held().then_some(Event::Admitted))
     }
 
     /// Folds the journal again from its start.

@@ -126,6 +126,11 @@ fn generated(seed: u64, size: u64, events: bool) -> String {
     if generator.random.one_in(6) {
         document["timeout"] = json!({ "after": { "milliseconds": 50 + generator.random.below(500) } });
     }
+    if generator.random.one_in(4) {
+        let conflict = *generator.random.pick(&["queue", "queue", "reject", "replace"]);
+        let concurrency = json!({ "key": "${ .n }", "limit": 1, "onConflict": conflict });
+        document["document"]["metadata"] = json!({ "potok": { "concurrency": concurrency } });
+    }
     if generator.random.one_in(6) {
         document["output"] = json!({ "as": { "result": "${ . }", "context": "${ $context }" } });
     }

@@ -380,6 +380,8 @@ impl Live {
             || self.outcome.is_some()
             || self.row_changed
             || !self.messages.is_empty()
+            // It begins when the store lets it.
+            || self.opening.as_ref().is_some_and(|opening| opening.admission.is_some())
             || self.unsaved.len() >= 256
             || self.traces.list.len() >= 1024
     }

@@ -8,7 +8,9 @@ use potok_expr::Evaluator;
 use potok_machine::testing::compiled;
 use serde_json::json;
 
-use super::{Answer, Client, Core, CoreConfig, Deployed, Input, Nudges, Output, SaveFailure, StartRun, Stored};
+use super::{
+    Answer, Client, Core, CoreConfig, Deployed, Durable, Input, Nudges, Output, SaveFailure, StartRun, Stored,
+};
 
 const RUN: RunId = RunId(uuid::Uuid::from_bytes([1; 16]));
 
@@ -78,7 +80,7 @@ fn a_wait_that_is_over_before_the_start_is_durable_hears_of_the_start_when_it_is
         &mut core,
         Input::Saved {
             run: RUN,
-            result: Ok(Nudges::default()),
+            result: Ok(Durable::default()),
         },
     );
     assert_eq!(answers(&out), [(2, format!("{:?}", Answer::Started(RUN)))]);

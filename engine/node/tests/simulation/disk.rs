@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use potok_dsl::{RunId, Timestamp};
+use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Effect, Entry, Machine, Outcome, Pattern, RateRequest, Request, SubscriptionId,
-    WorkflowRequest, correlated,
+    Admission, CallEffect, CallId, Effect, Entry, Event, Machine, OnConflict, Outcome, Pattern, RateRequest, Request,
+    SubscriptionId, WorkflowRequest, correlated,
 };
 use potok_node::core::{
-    BehindRuns, Deployed, DueRuns, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
-    SaveFailure, Stored, Wanted,
+    BehindRuns, Deployed, DueRuns, Durable, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
+    SaveFailure, Stored, Wanted, Word,
 };
 use serde_json::Value;
 
@@ -30,6 +30,24 @@ pub struct Record {
     events_after: u64,
     listeners: BTreeMap<SubscriptionId, Listens>,
     pub consumed: Vec<u64>,
+    /// The place that it needs before it begins.
+    pub admission: Option<Admission>,
+}
+
+impl Record {
+    /// Whether it was held, and has been admitted.
+    pub fn is_admitted(&self) -> bool {
+        let admitted = |text: &String| matches!(serde_json::from_str(text), Ok(Entry::Event(recorded)) if recorded.event == Event::Admitted);
+        self.entries.iter().any(admitted)
+    }
+}
+
+/// A place of a run, or one that it waits for.
+struct Place {
+    run: RunId,
+    admission: Admission,
+    holds: bool,
+    leaves: bool,
 }
 
 /// A subscription: what it wants, how far it has looked, what came last for it.
@@ -48,11 +66,13 @@ pub struct Disk {
     pub told: BTreeMap<RunId, Vec<Message>>,
     /// The moments that were given out, by what shares them, each with who has asked.
     moments: BTreeMap<String, Vec<(Timestamp, String)>>,
+    /// Who has a place in its group and who waits for one, in the order in which they came.
+    places: Vec<Place>,
 }
 
 impl Disk {
     /// Writes as a store does: all of it or nothing.
-    pub fn write(&mut self, save: &Save, deployed: &Deployed) -> Result<Nudges, SaveFailure> {
+    pub fn write(&mut self, save: &Save, deployed: &Deployed) -> Result<Durable, SaveFailure> {
         let newest = self.events.len() as u64;
         if let Some(opening) = &save.opening {
             let taken = self.runs.contains_key(&save.run);
@@ -60,6 +80,14 @@ impl Disk {
                 return Err(SaveFailure::Fenced(format!("{} is there already", save.run)));
             }
             assert_eq!(opening.definition, deployed.hash);
+            if let Some(admission) = &opening.admission
+                && admission.on_conflict == OnConflict::Reject
+                && save.outcome.is_none()
+                && !self.is_free(admission)
+            {
+                let problem = Problem::new(ErrorType::Runtime, "Already running", "another run has the place");
+                return Err(SaveFailure::Rejected(problem));
+            }
             let record = Record {
                 deployed: deployed.clone(),
                 entries: Vec::new(),
@@ -71,6 +99,7 @@ impl Disk {
                 events_after: newest,
                 listeners: BTreeMap::new(),
                 consumed: Vec::new(),
+                admission: opening.admission.clone(),
             };
             self.runs.insert(save.run, record);
         }
@@ -119,9 +148,16 @@ impl Disk {
             nudged.push(save.run);
         }
         self.talk(save);
-        Ok(Nudges {
-            runs: nudged,
-            more: false,
+        let said = self.seat(save);
+        for message in &said {
+            self.say(save.run, message);
+        }
+        Ok(Durable {
+            nudges: Nudges {
+                runs: nudged,
+                more: false,
+            },
+            said,
         })
     }
 
@@ -237,19 +273,89 @@ impl Disk {
             record.wake_at = Some(Timestamp(0));
         }
         for message in &save.messages {
-            let record = self.runs.get_mut(&message.run);
-            if record.as_ref().is_some_and(|record| record.outcome.is_some()) {
-                continue;
+            self.say(save.run, message);
+        }
+    }
+
+    fn say(&mut self, from: RunId, message: &Message) {
+        let record = self.runs.get_mut(&message.run);
+        if record.as_ref().is_some_and(|record| record.outcome.is_some()) {
+            return;
+        }
+        let told = Message {
+            run: from,
+            word: message.word,
+        };
+        self.told.entry(message.run).or_default().push(told);
+        if let Some(record) = record {
+            record.wake_at = Some(Timestamp(0));
+        }
+    }
+
+    fn is_free(&self, admission: &Admission) -> bool {
+        let group = || {
+            self.places
+                .iter()
+                .filter(|place| place.admission.group == admission.group)
+        };
+        let waits = group().any(|place| !place.holds && !place.leaves);
+        !waits && group().filter(|place| place.holds).count() < admission.limit as usize
+    }
+
+    /// What becomes of places with a write.
+    fn seat(&mut self, save: &Save) -> Vec<Message> {
+        let said = |run, word| Message { run, word };
+        let mut told = Vec::new();
+        let admission = save.opening.as_ref().and_then(|opening| opening.admission.clone());
+        if save.outcome.is_some() {
+            self.places.retain(|place| place.run != save.run);
+            while let Some(next) = (0..self.places.len()).find(|next| {
+                let place = &self.places[*next];
+                let same = |other: &&Place| other.holds && other.admission.group == place.admission.group;
+                let held = self.places.iter().filter(same).count();
+                !place.holds && !place.leaves && held < place.admission.limit as usize
+            }) {
+                self.places[next].holds = true;
+                told.push(said(self.places[next].run, Word::Admitted));
             }
-            let told = Message {
+        } else if let Some(admission) = admission {
+            let holds = self.is_free(&admission);
+            if holds {
+                told.push(said(save.run, Word::Admitted));
+            }
+            self.places.push(Place {
                 run: save.run,
-                word: message.word,
-            };
-            self.told.entry(message.run).or_default().push(told);
-            if let Some(record) = record {
-                record.wake_at = Some(Timestamp(0));
+                admission: admission.clone(),
+                holds,
+                leaves: false,
+            });
+            if admission.on_conflict == OnConflict::Replace {
+                let same = |place: &&mut Place| !place.leaves && place.admission.group == admission.group;
+                let group = self.places.iter_mut().filter(same);
+                for old in group.rev().skip(admission.limit as usize) {
+                    old.leaves = true;
+                    told.push(said(old.run, Word::Replaced));
+                }
             }
         }
+        told
+    }
+
+    /// The unfinished runs of each group that have begun, and of those that wait, when each needs so many places.
+    pub fn groups(&self) -> BTreeMap<(&str, u32), (Vec<RunId>, Vec<RunId>)> {
+        let mut groups: BTreeMap<_, (Vec<_>, Vec<_>)> = BTreeMap::new();
+        for (run, record) in self.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
+            if let Some(admission) = &record.admission {
+                let group = groups.entry((admission.group.as_str(), admission.limit)).or_default();
+                let list = if record.is_admitted() {
+                    &mut group.0
+                } else {
+                    &mut group.1
+                };
+                list.push(*run);
+            }
+        }
+        groups
     }
 
     /// Gives out a moment: the same to who asks again.

@@ -56,5 +56,8 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         total.effects > seeds && total.recovered > 0 && total.evicted > 0 && total.children > 0,
         "{total:?}"
     );
-    assert!(total.unknown > 0 && total.rated > 0, "{total:?}");
+    assert!(
+        total.unknown > 0 && total.rated > 0 && total.waited > 0 && total.rejected > 0,
+        "{total:?}"
+    );
 }

@@ -3,6 +3,8 @@
 //! The oracles, where they are checked:
 //! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion, and one that leaves at most
 //!   once leaves no second time ([`World::leaves`]);
+//! - of a group no more runs than it has places have begun and not ended ([`World::places`]), and none waits while one is free
+//!   ([`World::nobody_is_forgotten`]);
 //! - tasks with a rate begin no more often than it says, over all runs ([`World::rates`]);
 //! - a client is told only what is on the disk ([`World::told`]);
 //! - the journal on the disk always replays, and ends as the run's row says ([`World::settle`]);
@@ -23,8 +25,8 @@ use potok_machine::{
     testing::{self, Driver, Random, answer, compiled, eventful},
 };
 use potok_node::core::{
-    Answer, Client, Command, Core, CoreConfig, Deployed, Input, Nudges, Output, Save, SaveFailure, StartRun, Wanted,
-    handed_over, started,
+    Answer, Client, Command, Core, CoreConfig, Deployed, Durable, Input, Nudges, Output, Save, SaveFailure, StartRun,
+    Wanted, handed_over, started,
 };
 use serde_json::{Value, json};
 
@@ -47,6 +49,8 @@ pub struct Report {
     pub children: u64,
     pub unknown: u64,
     pub rated: u64,
+    pub waited: u64,
+    pub rejected: u64,
 }
 
 impl Report {
@@ -65,13 +69,15 @@ impl Report {
         self.children += other.children;
         self.unknown += other.unknown;
         self.rated += other.rated;
+        self.waited += other.waited;
+        self.rejected += other.rejected;
     }
 }
 
 /// Something on its way to the core or to the disk.
 enum Coming {
     Write(Box<Save>),
-    Saved(RunId, Result<Nudges, SaveFailure>),
+    Saved(RunId, Result<Durable, SaveFailure>),
     Look(RunId, Vec<Wanted>, u32),
     Behind(Option<RunId>, u32),
     /// Someone publishes an event, not for the first time perhaps.
@@ -142,6 +148,10 @@ fn ends(definition: &Arc<Definition>, evaluator: &Evaluator, random: &mut Random
         if driver.machine.wants_to_proceed() || driver.machine.tasks() > 300 {
             return None;
         }
+        if driver.machine.is_held() {
+            driver.apply(Event::Admitted).unwrap();
+            continue;
+        }
         let call = driver.calls().next().cloned();
         let event = match call {
             Some(effect) => {
@@ -199,10 +209,16 @@ impl World {
             definition: child,
         });
         for n in 0..1 + world.random.below(3) {
-            let definition = world.definition(true);
-            let hash: Arc<str> = format!("{seed}-{n}").into();
+            let last = world.definitions.last_key_value().map(|(_, deployed)| deployed.clone());
+            let deployed = match last.filter(|_| world.random.one_in(3)) {
+                Some(same) => same,
+                None => Deployed {
+                    hash: format!("{seed}-{n}").into(),
+                    definition: world.definition(true),
+                },
+            };
             let run = RunId::from_bytes([u8::try_from(n + 1).unwrap(); 16]);
-            world.definitions.insert(run, Deployed { hash, definition });
+            world.definitions.insert(run, deployed);
         }
         world
     }
@@ -213,7 +229,7 @@ impl World {
             let size = 6 + self.random.below(30);
             // A loop over what a loop has collected may double its data each time; that is another test's business.
             let text = eventful(self.random.next(), size).replace(r#""list":"${ . }""#, r#""list":"${ [.[0].n] }""#);
-            if !parent && text.contains(r#""child""#) {
+            if !parent && (text.contains(r#""child""#) || text.contains(r#""concurrency""#)) {
                 continue;
             }
             let definition = compiled(&text, &self.evaluator);
@@ -308,6 +324,10 @@ impl World {
 
     /// Nothing happens any more: no child goes on that nobody waits for, and no parent waits for a child that has ended.
     fn nobody_is_forgotten(&self) {
+        for ((group, limit), (begun, waiting)) in self.disk.groups() {
+            let free = begun.len() < limit as usize;
+            assert!(!free || waiting.is_empty(), "{waiting:?} wait, and {group} has a place");
+        }
         for (run, record) in self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
             let machine = self.disk.replay(*run, &self.evaluator).unwrap();
             if let Some(parent) = machine.parent().filter(|parent| parent.awaits) {
@@ -504,11 +524,21 @@ impl World {
             ));
         }
         let mut result = self.disk.write(save, &self.deployed(run));
+        self.places();
         if self.faults && result.is_ok() && self.random.one_in(25) {
             self.report.lost_acknowledgements += 1;
             result = Err(SaveFailure::Unavailable("the answer was lost".to_owned()));
         }
         self.soon(Coming::Saved(run, result));
+    }
+
+    /// No more have begun than there are places.
+    fn places(&mut self) {
+        for ((group, limit), (begun, waiting)) in self.disk.groups() {
+            let crowded = begun.len() > limit as usize;
+            assert!(!crowded, "{begun:?} have begun, and {group} has {limit} place(s)");
+            self.report.waited += waiting.len() as u64;
+        }
     }
 
     /// Someone publishes an event. Whoever gets no answer publishes it again.
@@ -683,6 +713,13 @@ impl World {
                 !self.disk.runs.contains_key(&run),
                 "a run that is there was said to be missing"
             ),
+            Answer::Rejected(_) => {
+                self.report.rejected += 1;
+                assert!(
+                    !self.disk.runs.contains_key(&run),
+                    "a run that is there was said to be turned away"
+                );
+            }
             Answer::Refused(_) | Answer::Failed(_) | Answer::Exists(_) => {}
         }
     }
