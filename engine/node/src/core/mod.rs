@@ -388,7 +388,14 @@ impl Core {
     }
 
     fn saved(&mut self, run: RunId, result: Result<Durable, SaveFailure>, out: &mut Vec<Output>) {
-        let Some(live) = self.runs.get_mut(&run) else { return };
+        let Some(live) = self.runs.get_mut(&run) else {
+            // It was given up meanwhile; others may wait for what was written.
+            if let Ok(Durable { nudges, said }) = result {
+                self.tell(run, said, None, out);
+                self.nudged(&nudges, out);
+            }
+            return;
+        };
         match result {
             Ok(Durable { nudges, said }) => {
                 self.durable(run, out);
