@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    Admission, CallEffect, CallId, Effect, Entry, Event, Machine, OnConflict, Outcome, Pattern, RateRequest, Request,
+    Admission, CallEffect, CallId, Effect, Entry, Event, Machine, OnConflict, Outcome, Pattern, Request,
     SubscriptionId, WorkflowRequest, correlated,
 };
 use potok_node::core::{
     BehindRuns, Deployed, DueRuns, Durable, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
-    SaveFailure, Stored, Wanted, Word,
+    SaveFailure, Stored, Wanted,
 };
 use serde_json::Value;
+
+use crate::limits::{Moments, Places};
 
 /// So far a run may have gone on after its last event: one that goes round in circles is cancelled before.
 const SLICES: usize = 30;
@@ -42,19 +44,18 @@ impl Record {
     }
 }
 
-/// A place of a run, or one that it waits for.
-struct Place {
-    run: RunId,
-    admission: Admission,
-    holds: bool,
-    leaves: bool,
-}
-
 /// A subscription: what it wants, how far it has looked, what came last for it.
 struct Listens {
     patterns: Vec<Pattern>,
     cursor: u64,
     latest: u64,
+}
+
+/// The unfinished runs of a group.
+#[derive(Default)]
+pub struct Group {
+    pub begun: Vec<RunId>,
+    pub waiting: Vec<RunId>,
 }
 
 #[derive(Default)]
@@ -64,10 +65,8 @@ pub struct Disk {
     pub events: Vec<Arc<Value>>,
     /// What runs were told and have not heard, each with who told it.
     pub told: BTreeMap<RunId, Vec<Message>>,
-    /// The moments that were given out, by what shares them, each with who has asked.
-    moments: BTreeMap<String, Vec<(Timestamp, String)>>,
-    /// Who has a place in its group and who waits for one, in the order in which they came.
-    places: Vec<Place>,
+    pub moments: Moments,
+    places: Places,
 }
 
 impl Disk {
@@ -83,7 +82,7 @@ impl Disk {
             if let Some(admission) = &opening.admission
                 && admission.on_conflict == OnConflict::Reject
                 && save.outcome.is_none()
-                && !self.is_free(admission)
+                && !self.places.is_free(admission)
             {
                 let problem = Problem::new(ErrorType::Runtime, "Already running", "another run has the place");
                 return Err(SaveFailure::Rejected(problem));
@@ -292,84 +291,31 @@ impl Disk {
         }
     }
 
-    fn is_free(&self, admission: &Admission) -> bool {
-        let group = || {
-            self.places
-                .iter()
-                .filter(|place| place.admission.group == admission.group)
-        };
-        let waits = group().any(|place| !place.holds && !place.leaves);
-        !waits && group().filter(|place| place.holds).count() < admission.limit as usize
-    }
-
     /// What becomes of places with a write.
     fn seat(&mut self, save: &Save) -> Vec<Message> {
-        let said = |run, word| Message { run, word };
-        let mut told = Vec::new();
         let admission = save.opening.as_ref().and_then(|opening| opening.admission.clone());
-        if save.outcome.is_some() {
-            self.places.retain(|place| place.run != save.run);
-            while let Some(next) = (0..self.places.len()).find(|next| {
-                let place = &self.places[*next];
-                let same = |other: &&Place| other.holds && other.admission.group == place.admission.group;
-                let held = self.places.iter().filter(same).count();
-                !place.holds && !place.leaves && held < place.admission.limit as usize
-            }) {
-                self.places[next].holds = true;
-                told.push(said(self.places[next].run, Word::Admitted));
-            }
-        } else if let Some(admission) = admission {
-            let holds = self.is_free(&admission);
-            if holds {
-                told.push(said(save.run, Word::Admitted));
-            }
-            self.places.push(Place {
-                run: save.run,
-                admission: admission.clone(),
-                holds,
-                leaves: false,
-            });
-            if admission.on_conflict == OnConflict::Replace {
-                let same = |place: &&mut Place| !place.leaves && place.admission.group == admission.group;
-                let group = self.places.iter_mut().filter(same);
-                for old in group.rev().skip(admission.limit as usize) {
-                    old.leaves = true;
-                    told.push(said(old.run, Word::Replaced));
-                }
-            }
+        match admission {
+            _ if save.outcome.is_some() => self.places.leave(save.run),
+            Some(admission) => self.places.take(save.run, admission),
+            None => Vec::new(),
         }
-        told
     }
 
-    /// The unfinished runs of each group that have begun, and of those that wait, when each needs so many places.
-    pub fn groups(&self) -> BTreeMap<(&str, u32), (Vec<RunId>, Vec<RunId>)> {
-        let mut groups: BTreeMap<_, (Vec<_>, Vec<_>)> = BTreeMap::new();
+    /// The unfinished runs of each group, those that have begun and those that wait, by group and number of places.
+    pub fn groups(&self) -> BTreeMap<(&str, u32), Group> {
+        let mut groups: BTreeMap<_, Group> = BTreeMap::new();
         for (run, record) in self.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
             if let Some(admission) = &record.admission {
                 let group = groups.entry((admission.group.as_str(), admission.limit)).or_default();
                 let list = if record.is_admitted() {
-                    &mut group.0
+                    &mut group.begun
                 } else {
-                    &mut group.1
+                    &mut group.waiting
                 };
                 list.push(*run);
             }
         }
         groups
-    }
-
-    /// Gives out a moment: the same to who asks again.
-    pub fn reserve(&mut self, asked: &RateRequest, key: &str, now: Timestamp) -> Timestamp {
-        let given = self.moments.entry(asked.group.clone()).or_default();
-        if let Some((at, _)) = given.iter().find(|(_, known)| known == key) {
-            return *at;
-        }
-        given.sort();
-        let before = given.iter().rev().nth(asked.limit as usize - 1);
-        let free = before.map(|(before, _)| before.after(asked.span));
-        let moment = free.into_iter().chain([asked.earliest(now)]).max().unwrap();
-        given.push((moment, key.to_owned()));
-        moment
     }
 
     pub fn load(&self, run: RunId) -> Result<Box<Stored>, LoadFailure> {

@@ -30,7 +30,7 @@ use potok_node::core::{
 };
 use serde_json::{Value, json};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Group};
 
 /// What a run of the world came to.
 #[derive(Debug, Default, Clone)]
@@ -324,7 +324,7 @@ impl World {
 
     /// Nothing happens any more: no child goes on that nobody waits for, and no parent waits for a child that has ended.
     fn nobody_is_forgotten(&self) {
-        for ((group, limit), (begun, waiting)) in self.disk.groups() {
+        for ((group, limit), Group { begun, waiting }) in self.disk.groups() {
             let free = begun.len() < limit as usize;
             assert!(!free || waiting.is_empty(), "{waiting:?} wait, and {group} has a place");
         }
@@ -417,7 +417,7 @@ impl World {
             }
             Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
             Coming::Reserve(run, effect, asked) => {
-                let moment = self.disk.reserve(&asked, &effect.idempotency_key, self.now);
+                let moment = self.disk.moments.reserve(&asked, &effect.idempotency_key, self.now);
                 self.soon(Coming::Completion {
                     run,
                     call: effect.call,
@@ -534,7 +534,7 @@ impl World {
 
     /// No more have begun than there are places.
     fn places(&mut self) {
-        for ((group, limit), (begun, waiting)) in self.disk.groups() {
+        for ((group, limit), Group { begun, waiting }) in self.disk.groups() {
             let crowded = begun.len() > limit as usize;
             assert!(!crowded, "{begun:?} have begun, and {group} has {limit} place(s)");
             self.report.waited += waiting.len() as u64;
