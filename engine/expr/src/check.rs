@@ -13,6 +13,9 @@ use crate::syntax::tree::{Definition, Name, Part, Pattern, Piece, Step, Term};
 /// The variable that holds the secrets.
 pub(crate) const SECRETS: &str = "secrets";
 
+/// The variable that may hold some, in one of its members.
+pub(crate) const AUTHORIZATION: (&str, &str) = ("authorization", "parameter");
+
 type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// What an expression takes from outside.
@@ -227,7 +230,7 @@ impl Checker {
 }
 
 /// The name that a step names without computing anything.
-fn literal(part: &Part) -> Option<String> {
+pub(crate) fn literal(part: &Part) -> Option<String> {
     match part {
         Part::Index(Term::Text(None, pieces)) => match pieces.as_slice() {
             [] => Some(String::new()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::check::{Names, SECRETS, check};
+use crate::check::{AUTHORIZATION, Names, SECRETS, check};
 use crate::native::{Program, Stop, normalize};
 use crate::syntax::{self, SyntaxError};
 use crate::{Evaluator, ExpressionError, MAX_DEPTH, Scope, SecretPath, opaque, secret};
@@ -57,7 +57,7 @@ impl Expression {
             secrets,
             decodes,
         } = check(&term).map_err(located)?;
-        if !secrets.is_empty() {
+        if !secrets.is_empty() || variables.iter().any(|name| name == AUTHORIZATION.0) {
             opaque::check(&term).map_err(located)?;
         }
         let placeholders = match secret::variable(&secrets) {

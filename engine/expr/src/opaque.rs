@@ -4,10 +4,10 @@
 //! This is for authors, not a border: it follows a secret as far as an expression shows where it goes. Nothing depends on it that
 //! keeps secrets secret.
 
-use crate::check::SECRETS;
+use crate::check::{AUTHORIZATION, SECRETS, literal};
 use crate::functions;
 use crate::syntax::SyntaxError;
-use crate::syntax::tree::{Math, Operator, Part, Pattern, Piece, Term};
+use crate::syntax::tree::{Math, Operator, Part, Pattern, Piece, Step, Term};
 
 type Result<T> = std::result::Result<T, SyntaxError>;
 
@@ -129,7 +129,10 @@ impl Follower {
                 Ok(known.map_or(Other, |(_, gives)| *gives))
             }
             Term::Path(base, steps) => {
-                if matches!(&**base, Term::Variable(name) if name.text == SECRETS && !self.is_local(&name.text)) {
+                if let Term::Variable(name) = &**base
+                    && !self.is_local(&name.text)
+                    && (name.text == SECRETS || is_authorization(&name.text, steps))
+                {
                     return Ok(Secret);
                 }
                 self.term(base, dot)?;
@@ -206,6 +209,12 @@ impl Follower {
             Pattern::Object(entries) => entries.iter().for_each(|(_, item)| self.pattern(item, Other)),
         }
     }
+}
+
+/// Whether a path is `$authorization.parameter`.
+fn is_authorization(variable: &str, steps: &[Step]) -> bool {
+    let first = steps.first().and_then(|step| literal(&step.part));
+    variable == AUTHORIZATION.0 && first.as_deref() == Some(AUTHORIZATION.1)
 }
 
 fn refused(by: &str, at: usize) -> SyntaxError {

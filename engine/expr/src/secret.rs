@@ -1,6 +1,7 @@
 //! Placeholders of secrets. Whoever evaluates expressions never sees a secret: `$secrets.api.token` is the text
 //! `⟨secret:api.token⟩`, its brackets two characters that no text from outside may hold. Only the host puts the secret
-//! in its place, at the moment when a call leaves.
+//! in its place, at the moment when a call leaves. Text that is sent in base64 with a secret in it ([`base64`]) stands between two marks
+//! until then.
 //!
 //! What makes that safe is that a placeholder comes from `$secrets` and from nowhere else. The brackets are Unicode
 //! noncharacters, which text that is exchanged never needs. They are refused in definitions and in the literals of
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 /// What a placeholder begins with.
@@ -20,6 +22,10 @@ const OPEN: char = '\u{FDD0}';
 const CLOSE: char = '\u{FDD1}';
 /// Both.
 const BRACKETS: [char; 2] = [OPEN, CLOSE];
+/// Where text begins that becomes base64 when its secrets are put in; the other one is percent-encoded besides.
+const BASE64: [&str; 2] = ["\u{FDD0}base64\u{FDD1}", "\u{FDD0}base64%\u{FDD1}"];
+/// Where it ends.
+const BASE64_END: &str = "\u{FDD0}/base64\u{FDD1}";
 /// What stands in the place of a bracket that has no business there.
 const REPLACEMENT: &str = "\u{FFFD}";
 
@@ -46,6 +52,8 @@ pub enum Piece<'t> {
     Text(&'t str),
     /// A placeholder.
     Secret(SecretPath, Form),
+    /// Text with placeholders, which becomes base64 when they are resolved. It has no such piece in it.
+    Base64(&'t str, Form),
     /// What is left of a placeholder that someone has cut.
     Broken,
 }
@@ -128,6 +136,11 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
         if at > 0 {
             pieces.push(Piece::Text(&rest[..at]));
         }
+        if let Some((inner, form, after)) = encoded(&rest[at..]) {
+            pieces.push(Piece::Base64(inner, form));
+            rest = after;
+            continue;
+        }
         let inside = &rest[at + OPEN.len_utf8()..];
         let end = if rest[at..].starts_with(OPEN) {
             inside.find(BRACKETS)
@@ -152,6 +165,28 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
         pieces.push(Piece::Text(rest));
     }
     pieces
+}
+
+/// The text at the beginning that becomes base64, how, and what follows it.
+fn encoded(text: &str) -> Option<(&str, Form, &str)> {
+    let forms = BASE64.into_iter().zip([Form::Plain, Form::Percent]);
+    let (inside, form) = forms
+        .into_iter()
+        .find_map(|(begin, form)| Some((text.strip_prefix(begin)?, form)))?;
+    let (inner, after) = inside.split_once(BASE64_END)?;
+    // One in the other would be a placeholder that someone has put together from pieces.
+    let nested = BASE64.iter().any(|begin| inner.contains(begin));
+    (!nested).then_some((inner, form, after))
+}
+
+/// A text in base64; one with placeholders becomes that when they are resolved.
+#[must_use]
+pub fn base64(text: &str) -> String {
+    if is_in_text(text) {
+        format!("{}{text}{BASE64_END}", BASE64[0])
+    } else {
+        STANDARD.encode(text)
+    }
 }
 
 /// Whether a text holds a placeholder or a part of one.
@@ -186,11 +221,15 @@ pub fn is_in(value: &Value) -> bool {
 pub fn found_in(value: &Value) -> BTreeSet<SecretPath> {
     let mut found = BTreeSet::new();
     let mut take = |text: &str| {
-        if is_in_text(text) {
-            found.extend(pieces(text).into_iter().filter_map(|piece| match piece {
-                Piece::Secret(path, _) => Some(path),
-                _ => None,
-            }));
+        let mut open = vec![text];
+        while let Some(text) = open.pop().filter(|text| is_in_text(text)) {
+            for piece in pieces(text) {
+                match piece {
+                    Piece::Secret(path, _) => drop(found.insert(path)),
+                    Piece::Base64(inner, _) => open.push(inner),
+                    Piece::Text(_) | Piece::Broken => {}
+                }
+            }
         }
     };
     let mut open = vec![value];
@@ -234,6 +273,11 @@ pub fn shown_text(text: &str) -> Cow<'_, str> {
         match piece {
             Piece::Text(text) => shown.push_str(text),
             Piece::Secret(path, _) => shown.push_str(&path.mark()),
+            Piece::Base64(inner, _) => {
+                shown.push_str("[base64:");
+                shown.push_str(&shown_text(inner));
+                shown.push(']');
+            }
             Piece::Broken => shown.push_str(REPLACEMENT),
         }
     }
@@ -254,6 +298,11 @@ pub fn percent_around(text: &str, into: &mut String, encode: &mut dyn FnMut(&str
         match piece {
             Piece::Text(text) => encode(text, into),
             Piece::Secret(path, _) => into.push_str(&format!("{OPEN}secret%:{path}{CLOSE}")),
+            Piece::Base64(inner, _) => {
+                into.push_str(BASE64[1]);
+                into.push_str(inner);
+                into.push_str(BASE64_END);
+            }
             Piece::Broken => into.push(OPEN),
         }
     }
@@ -330,6 +379,31 @@ mod tests {
     }
 
     #[test]
+    fn base64_waits_for_its_secrets() {
+        assert_eq!(base64("Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        let pair = format!("ann:{}", path("db").placeholder());
+        let waits = base64(&pair);
+        assert_eq!(
+            pieces(&format!("Basic {waits}!")),
+            [
+                Piece::Text("Basic "),
+                Piece::Base64(&pair, Form::Plain),
+                Piece::Text("!")
+            ]
+        );
+        assert_eq!(found_in(&json!([waits])), BTreeSet::from([path("db")]));
+        assert_eq!(shown_text(&waits), "[base64:ann:[secret:db]]");
+        let mut encoded = String::new();
+        percent_around(&waits, &mut encoded, &mut |_, _| panic!("everything waits"));
+        assert_eq!(pieces(&encoded), [Piece::Base64(&pair, Form::Percent)]);
+        // Cut, or one in the other: nobody guesses.
+        for broken in [&waits[..waits.len() - 3], &waits[3..], &base64(&waits)] {
+            assert!(pieces(broken).contains(&Piece::Broken), "{broken:?}");
+            assert!(!is_in_text(&neutral_text(broken)));
+        }
+    }
+
+    #[test]
     fn what_was_cut_is_broken_not_guessed() {
         let whole = path("api").placeholder();
         let start = &whole[..whole.len() - 3];
@@ -396,6 +470,7 @@ mod tests {
                 Piece::Text(text) => text.len(),
                 Piece::Broken => 3,
                 Piece::Secret(path, form) => path.placeholder().len() + usize::from(*form == Form::Percent),
+                Piece::Base64(inner, _) => inner.len(),
             }).sum();
             prop_assert!(rebuilt <= text.len() + 40);
         }

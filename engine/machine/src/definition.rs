@@ -172,6 +172,8 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
     /// The extensions of its kind, by their numbers.
     pub(crate) extensions: Vec<u32>,
+    /// Whether one of its expressions reads `$authorization`.
+    pub(crate) authorized: bool,
     /// The task as written, for `$task.definition`.
     pub(crate) source: Arc<Value>,
 }

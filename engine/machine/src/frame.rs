@@ -123,6 +123,9 @@ pub(crate) struct Task<V> {
     pub(crate) input: V,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<TimerId>,
+    /// What `$authorization` is, where the task reads it and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) authorization: Option<V>,
     /// The extensions that apply to this execution, by their numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) extensions: Vec<u32>,
@@ -140,6 +143,7 @@ impl<V> Task<V> {
             raw_input: f(self.raw_input)?,
             input: f(self.input)?,
             timeout: self.timeout,
+            authorization: option(self.authorization, f)?,
             extensions: self.extensions,
             body: self.body.map(f)?,
         })

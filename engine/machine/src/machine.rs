@@ -169,8 +169,9 @@ impl Machine {
         Ok(step.effects)
     }
 
-    /// Goes on after [`Effect::Yield`]. Time plays no part: what a run sees is the time of the last event.
-    pub fn proceed(&mut self, _at: Timestamp, observer: &mut dyn Observer) -> Vec<Effect> {
+    /// Goes on after [`Effect::Yield`]. Nothing comes in here, no time either: what a run does next follows from the events that it has
+    /// consumed, so it does the same when it goes on at another moment, or anew after a crash.
+    pub fn proceed(&mut self, observer: &mut dyn Observer) -> Vec<Effect> {
         let mut step = self.step(observer);
         step.run();
         step.effects

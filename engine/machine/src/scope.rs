@@ -60,7 +60,10 @@ impl Scope<'_> {
                 self.workflow.get_or_init(|| Arc::new(self.workflow_descriptor())),
             )),
             "runtime" => Some(Arc::new(self.runtime_descriptor())),
-            "authorization" => Some(Arc::new(Value::Null)),
+            "authorization" => {
+                let known = self.task.and_then(|task| task.authorization.clone());
+                Some(known.unwrap_or_default())
+            }
             _ => None,
         }
     }

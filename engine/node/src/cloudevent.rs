@@ -18,7 +18,7 @@ pub enum NotAnEvent {
     #[error("'specversion' must be \"1.0\"")]
     Version,
     /// What it must have is missing or empty.
-    #[error("'{0}' must be a text that is not empty, of at most {NAME} bytes")]
+    #[error("'{0}' must be a text that is not empty, of at most {NAME} characters")]
     Missing(&'static str),
     /// An attribute is not what it must be.
     #[error("'{0}' must be {1}")]

@@ -28,4 +28,4 @@ pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets
 pub use shell::Stopped;
 pub use tables::tables;
 pub use view::{RunView, TaskEvent, WorkflowView};
-pub use webhooks::{DeadLetter, NewWebhook, Webhook, WebhookConfig};
+pub use webhooks::{DeadLetter, NewWebhook, Registered, Webhook, WebhookConfig};

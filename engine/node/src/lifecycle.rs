@@ -5,6 +5,7 @@
 //! them, and as long as nobody does, none is made.
 
 use potok_dsl::{RunId, Timestamp, WorkflowId};
+use potok_expr::secret;
 use potok_machine::{Entry, Event, Status, Trace, TraceKind};
 use serde_json::{Value, json};
 
@@ -53,8 +54,7 @@ pub(crate) fn of(save: &Save, wanted: u8) -> Vec<Incoming> {
             story.task(number, trace);
         }
     }
-    // By time; what happens at one moment stays in this order: the workflow starts, tasks live, the workflow ends.
-    story.events.sort_by_key(|(at, order, _)| (*at, *order));
+    story.events.sort_by_key(|(at, place, _)| (*at, *place));
     let events = story.events.into_iter().map(|(_, _, event)| Incoming {
         event: event.into(),
         quiet: true,
@@ -62,11 +62,21 @@ pub(crate) fn of(save: &Save, wanted: u8) -> Vec<Incoming> {
     events.collect()
 }
 
+/// The place of an event among those of one moment: the workflow starts, is halted or goes on, its tasks live in the order of their traces,
+/// the workflow ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Start,
+    Entry(u64),
+    Trace(u64),
+    End,
+}
+
 /// The events of one write.
 struct Story<'s> {
     run: RunId,
     workflow: &'s WorkflowId,
-    events: Vec<(Timestamp, u8, Value)>,
+    events: Vec<(Timestamp, Place, Value)>,
 }
 
 impl Story<'_> {
@@ -74,8 +84,9 @@ impl Story<'_> {
         format!("{}-{}.{}", self.workflow.name, self.run, self.workflow.namespace)
     }
 
-    /// Adds an event; `order` is its place among those of one moment.
-    fn tell(&mut self, at: Timestamp, order: u8, id: &str, kind: &str, data: Value) {
+    /// Adds an event. Placeholders of secrets stay inside: whoever is told sees marks.
+    fn tell(&mut self, at: Timestamp, place: Place, id: &str, kind: &str, mut data: Value) {
+        secret::shown(&mut data);
         let WorkflowId {
             namespace,
             name,
@@ -89,7 +100,7 @@ impl Story<'_> {
             &at.rfc3339(),
             data,
         );
-        self.events.push((at, order, event));
+        self.events.push((at, place, event));
     }
 
     /// The run has begun: when it was accepted, or admitted where it had to wait for that.
@@ -101,7 +112,7 @@ impl Story<'_> {
         } = self.workflow;
         let definition = json!({ "name": called, "namespace": namespace, "version": version });
         let data = json!({ "name": self.name(), "definition": definition, "startedAt": at.rfc3339() });
-        self.tell(at, 0, "started", "workflow.started", data);
+        self.tell(at, Place::Start, "started", "workflow.started", data);
     }
 
     fn workflow(&mut self, save: &Save) {
@@ -120,7 +131,7 @@ impl Story<'_> {
                 _ => continue,
             };
             let data = json!({ "name": name, when: recorded.at.rfc3339() });
-            self.tell(recorded.at, 1, &format!("entry/{seq}"), kind, data);
+            self.tell(recorded.at, Place::Entry(seq), &format!("entry/{seq}"), kind, data);
         }
         for (number, trace) in (save.first_trace..).zip(save.traces.iter()) {
             let (kind, when, keys) = match &trace.kind {
@@ -133,7 +144,8 @@ impl Story<'_> {
                 data["correlationKeys"] = json!(keys);
             }
             let kind = format!("workflow.correlation-{kind}");
-            self.tell(trace.at, 2, &format!("correlation/{number}"), &kind, data);
+            let id = format!("correlation/{number}");
+            self.tell(trace.at, Place::Trace(number), &id, &kind, data);
         }
         let Some(outcome) = &save.outcome else { return };
         let (kind, when) = match outcome.status {
@@ -145,7 +157,7 @@ impl Story<'_> {
         if let Some(error) = &outcome.error {
             data["error"] = json!(error);
         }
-        self.tell(save.at, 3, "ended", kind, data);
+        self.tell(save.at, Place::End, "ended", kind, data);
     }
 
     fn task(&mut self, number: u64, trace: &Trace) {
@@ -154,7 +166,14 @@ impl Story<'_> {
         let id = format!("task/{number}");
         let (kind, mut data) = match &trace.kind {
             TraceKind::Started { .. } => {
-                self.tell(trace.at, 2, &format!("{id}/created"), "task.created", data("createdAt"));
+                let created = format!("{id}/created");
+                self.tell(
+                    trace.at,
+                    Place::Trace(number),
+                    &created,
+                    "task.created",
+                    data("createdAt"),
+                );
                 ("task.started", data("startedAt"))
             }
             TraceKind::Completed { .. } => ("task.completed", data("completedAt")),
@@ -173,7 +192,7 @@ impl Story<'_> {
         if let TraceKind::Faulted { error } = &trace.kind {
             data["error"] = json!(error);
         }
-        self.tell(trace.at, 2, &id, kind, data);
+        self.tell(trace.at, Place::Trace(number), &id, kind, data);
     }
 }
 

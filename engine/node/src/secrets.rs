@@ -1,4 +1,5 @@
-//! Secrets that are kept in the store, sealed. The store sees names, versions and bytes that mean nothing without the key.
+//! Secrets that are kept in the store, sealed. The store sees names, versions and bytes that mean nothing without the key. The node's other
+//! tables keep theirs under the same key ([`StoredSecrets::seal`]).
 
 use std::{
     collections::HashMap,
@@ -199,6 +200,22 @@ impl StoredSecrets {
         Ok(rows.into_iter().filter_map(view).collect())
     }
 
+    /// Seals what a table of the node's own keeps; `name` says whose it is, and is no name of a secret.
+    pub(crate) fn seal(&self, name: &str, text: &str) -> Result<Sealed, SecretsError> {
+        let key = self.key.get()?;
+        Ok(Sealed {
+            version: ONLY,
+            key: key.id().to_owned(),
+            bytes: key.seal(name, ONLY, text)?,
+        })
+    }
+
+    /// Opens what was sealed under a name.
+    pub(crate) fn unseal(&self, name: &str, sealed: &Sealed) -> Result<Zeroizing<String>, SecretsError> {
+        let text = self.key.get()?.open(name, sealed.version, &sealed.key, &sealed.bytes)?;
+        Ok(Zeroizing::new(text))
+    }
+
     async fn row(&self, name: &SecretName) -> Result<Option<Sealed>, StoreError> {
         let statement = SqlStatement {
             sql: "SELECT version, key_id, sealed FROM secrets WHERE name = $1",
@@ -282,14 +299,32 @@ impl Key {
     }
 }
 
-/// A row.
-struct Sealed {
+/// What is sealed once has one version.
+const ONLY: i64 = 1;
+
+/// A sealed secret: nothing of it can be read without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sealed {
     version: i64,
     key: String,
     bytes: Vec<u8>,
 }
 
 impl Sealed {
+    /// One that a table of the node's own has.
+    pub(crate) fn kept(key: String, bytes: Vec<u8>) -> Self {
+        Self {
+            version: ONLY,
+            key,
+            bytes,
+        }
+    }
+
+    /// The id of its key, and its bytes.
+    pub(crate) fn columns(&self) -> [SqlValue; 2] {
+        [SqlValue::Text(self.key.clone()), SqlValue::Blob(self.bytes.clone())]
+    }
+
     fn read(row: SqlRow) -> Option<Self> {
         match <[SqlValue; 3]>::try_from(row).ok()? {
             [SqlValue::Integer(version), SqlValue::Text(key), SqlValue::Blob(bytes)] => {

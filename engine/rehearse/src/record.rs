@@ -68,7 +68,7 @@ pub fn record(
         );
     }
     while machine.wants_to_proceed() {
-        let effects = machine.proceed(fold.now, &mut traces);
+        let effects = machine.proceed(&mut traces);
         fold.absorb(fold.now, effects);
     }
     let outcome = machine.outcome().ok_or(NotRecorded::Unfinished)?;

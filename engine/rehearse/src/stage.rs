@@ -189,7 +189,7 @@ impl Stage<'_> {
             if self.machine.tasks() > MOST_TASKS || self.happened > MOST_EVENTS {
                 self.trouble = Some("the run goes on and on: no end is in sight".to_owned());
             } else if self.machine.wants_to_proceed() {
-                let effects = self.machine.proceed(self.now, &mut self.traces);
+                let effects = self.machine.proceed(&mut self.traces);
                 self.absorb(effects);
             } else if let Some((subscription, index)) = self.to_consume() {
                 self.consumed.insert(index);

@@ -2,12 +2,14 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, fmt::Write};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use potok_dsl::Problem;
 use potok_expr::{
     SecretPath,
     secret::{Form, Piece, is_in_text, pieces},
 };
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::{scrub::Scrubber, secret::Secret, vault::refused};
 
@@ -53,6 +55,14 @@ impl Opened {
                     match form {
                         Form::Plain => resolved.push_str(&text),
                         Form::Percent => percent(&text, &mut resolved),
+                    }
+                }
+                Piece::Base64(inner, form) => {
+                    let clear = Zeroizing::new(self.text(inner)?.into_owned());
+                    let encoded = Zeroizing::new(STANDARD.encode(clear.as_bytes()));
+                    match form {
+                        Form::Plain => resolved.push_str(&encoded),
+                        Form::Percent => percent(&encoded, &mut resolved),
                     }
                 }
                 Piece::Broken => {
@@ -241,6 +251,11 @@ mod tests {
         let mut uri = String::new();
         potok_expr::secret::percent_around(&text.placeholder(), &mut uri, &mut |text, into| into.push_str(text));
         assert_eq!(opened.text(&uri).unwrap(), "a%20b");
+        let basic = potok_expr::secret::base64(&format!("ann:{}", token.placeholder()));
+        assert_eq!(opened.text(&format!("Basic {basic}")).unwrap(), "Basic YW5uOnQvMQ==");
+        let mut uri = String::new();
+        potok_expr::secret::percent_around(&basic, &mut uri, &mut |text, into| into.push_str(text));
+        assert_eq!(opened.text(&uri).unwrap(), "YW5uOnQvMQ%3D%3D");
         let mut headers = json!({ "pin": path("api", &["pin"]).placeholder() });
         opened.texts(&mut headers).unwrap();
         assert_eq!(headers, json!({ "pin": "1234" }));

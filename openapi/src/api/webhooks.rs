@@ -55,10 +55,9 @@ impl Webhooks {
             sources: sources.unwrap_or_default(),
             secret,
         };
-        let hook = self.0.node.add_webhook(new).await?;
-        let secret = hook.secret.clone();
-        let mut shown = Webhook::from(hook);
-        shown.secret = Some(secret);
+        let registered = self.0.node.add_webhook(new).await?;
+        let mut shown = Webhook::from(registered.webhook);
+        shown.secret = Some(registered.secret);
         Ok(Registered::Registered(Json(shown)))
     }
 

@@ -3,10 +3,12 @@
 
 mod bounds;
 mod children;
+mod crowd;
 mod document;
 mod documents;
 mod events;
 mod functions;
+mod lifecycle;
 mod limits;
 mod rig;
 mod runs;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use potok_bus::InProcess;
 use potok_calls::{Egress, HttpCaller};
-use potok_journal::SqliteStore;
+use potok_journal::{SqliteStore, Store};
 use potok_node::{KeyPlace, Node, NodeConfig, NodeParts};
 use potok_openapi::{Server, ServerConfig};
 use potok_wasm::{Grants, Host, HostConfig};
@@ -63,7 +63,7 @@ impl Answer {
 }
 
 /// 32 bytes in base64.
-const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 impl Rig {
     /// A server without plugins.
@@ -73,6 +73,11 @@ impl Rig {
 
     /// A server without plugins whose node behaves so.
     pub async fn with(config: NodeConfig) -> Self {
+        Self::on(Arc::new(SqliteStore::in_memory().unwrap()), KEY, config).await
+    }
+
+    /// A server on a store whose secrets have this key.
+    pub async fn on(store: Arc<dyn Store>, key: &str, config: NodeConfig) -> Self {
         // An error means that another test was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let cache_dir = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("code"));
@@ -83,12 +88,12 @@ impl Rig {
         })
         .unwrap();
         let parts = NodeParts {
-            store: Arc::new(SqliteStore::in_memory().unwrap()),
+            store,
             host,
             http: HttpCaller::new(Egress::new("127.0.0.1".parse().unwrap()).unwrap()),
             shell: None,
             vault: potok_secrets::Vault::default(),
-            secrets_key: KeyPlace::text(KEY.to_owned(), "the test's key"),
+            secrets_key: KeyPlace::text(key.to_owned(), "the test's key"),
             bus: Arc::new(InProcess::default()),
         };
         let node = Node::start(parts, config).await.unwrap();

@@ -1,4 +1,4 @@
-//! Webhooks: registered, told of what fits, signed, told again when they fail, given up in the end; lifecycle events.
+//! Webhooks: registered, told of what fits, signed, told again when they fail, given up in the end.
 
 use std::{
     collections::VecDeque,
@@ -7,16 +7,17 @@ use std::{
 };
 
 use poem::{EndpointExt, Request, Response, Route, endpoint::make, listener::Acceptor};
+use potok_journal::{SqlStatement, SqlValue, SqliteStore, Store};
 use potok_node::{NodeConfig, WebhookConfig};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::rig::{GREET, Rig, answer};
+use crate::rig::{KEY, Rig, answer};
 
 /// A server that answers as it is told and remembers what it was sent.
 #[derive(Default)]
-struct Receiver {
+pub struct Receiver {
     answers: Mutex<VecDeque<u16>>,
     got: Mutex<Vec<(String, i64, String, Value)>>,
     came: Notify,
@@ -24,7 +25,7 @@ struct Receiver {
 
 impl Receiver {
     /// Starts it; the first answers are these, all others 204.
-    async fn start(answers: &[u16]) -> (Arc<Self>, String) {
+    pub async fn start(answers: &[u16]) -> (Arc<Self>, String) {
         let receiver = Arc::new(Self {
             answers: Mutex::new(answers.iter().copied().collect()),
             ..Self::default()
@@ -55,7 +56,7 @@ impl Receiver {
     }
 
     /// What it was sent, once that is so many messages.
-    async fn got(&self, count: usize) -> Vec<(String, i64, String, Value)> {
+    pub async fn got(&self, count: usize) -> Vec<(String, i64, String, Value)> {
         loop {
             let came = self.came.notified();
             let got = self.got.lock().unwrap().clone();
@@ -69,16 +70,21 @@ impl Receiver {
     }
 }
 
-async fn rig() -> Rig {
-    Rig::with(NodeConfig {
+/// Nobody waits long.
+fn config() -> NodeConfig {
+    NodeConfig {
         webhooks: WebhookConfig {
             first_delay: Duration::from_millis(20),
-            give_up: Duration::from_millis(100),
             ..WebhookConfig::default()
         },
         ..NodeConfig::default()
-    })
-    .await
+    }
+}
+
+pub async fn rig() -> Rig {
+    let mut config = config();
+    config.webhooks.give_up = Duration::from_millis(100);
+    Rig::with(config).await
 }
 
 async fn publish(rig: &Rig, id: &str, kind: &str) {
@@ -155,6 +161,51 @@ async fn what_is_refused_for_too_long_is_put_aside() {
 }
 
 #[tokio::test]
+async fn a_secret_is_sealed_and_waits_for_its_key() {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().unwrap());
+    let (receiver, url) = Receiver::start(&[]).await;
+    let rig = Rig::on(Arc::clone(&store), KEY, config()).await;
+    let hook = rig.post("/webhooks", &json!({ "url": url })).await.ok(201);
+    let secret = hook["secret"].as_str().unwrap();
+    let kept = SqlStatement {
+        sql: "SELECT sealed FROM webhooks",
+        params: vec![],
+    };
+    let kept = store.read_rows(kept).await.unwrap();
+    let SqlValue::Blob(sealed) = &kept[0][0] else {
+        panic!("{kept:?}")
+    };
+    let part = &secret.as_bytes()[10..20];
+    assert!(sealed.len() > secret.len() && !sealed.windows(part.len()).any(|bytes| bytes == part));
+    rig.node.stop().await;
+
+    let other = "x".repeat(42) + "g=";
+    let rig = Rig::on(Arc::clone(&store), &other, config()).await;
+    publish(&rig, "1", "a").await;
+    let waits = async {
+        loop {
+            let listed = rig.get("/webhooks").await.ok(200);
+            if let Some(error) = listed["webhooks"][0]["lastError"].as_str() {
+                return error.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let error = tokio::time::timeout(Duration::from_secs(30), waits).await.unwrap();
+    assert!(
+        error.contains("was sealed with the key") && !error.contains(&secret[10..20]),
+        "{error}"
+    );
+    rig.node.stop().await;
+
+    // With its key it goes on where it was.
+    let rig = Rig::on(Arc::clone(&store), KEY, config()).await;
+    let got = receiver.got(1).await;
+    assert_eq!((got.len(), &got[0].3["id"]), (1, &json!("1")));
+    rig.node.stop().await;
+}
+
+#[tokio::test]
 async fn bad_webhooks_are_refused() {
     let rig = rig().await;
     for (wanted, told) in [
@@ -169,52 +220,4 @@ async fn bad_webhooks_are_refused() {
         let detail = rig.post("/webhooks", &wanted).await.problem(400);
         assert!(detail.contains(told), "{wanted}: {detail}");
     }
-}
-
-#[tokio::test]
-async fn lifecycle_events_are_told_to_who_asks_for_them() {
-    let rig = rig().await;
-    let (receiver, url) = Receiver::start(&[]).await;
-    rig.deploy(GREET).await.ok(201);
-    let start = async || {
-        let run = rig
-            .post("/workflows/test/greet/runs?wait=30s", &json!({ "name": "Ann" }))
-            .await
-            .ok(200);
-        run["id"].as_str().unwrap().to_owned()
-    };
-    start().await;
-    let wanted = json!({ "url": url, "types": ["io.serverlessworkflow.*"] });
-    rig.post("/webhooks", &wanted).await.ok(201);
-    let run = start().await;
-    let got: Vec<Value> = receiver.got(5).await.into_iter().map(|(.., event)| event).collect();
-    let kinds: Vec<_> = got.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(
-        kinds,
-        [
-            "io.serverlessworkflow.workflow.started.v1",
-            "io.serverlessworkflow.task.created.v1",
-            "io.serverlessworkflow.task.started.v1",
-            "io.serverlessworkflow.task.completed.v1",
-            "io.serverlessworkflow.workflow.completed.v1",
-        ]
-    );
-    assert!(
-        got.iter()
-            .all(|event| event["subject"] == run.as_str() && event["source"] == "/test/greet/1.0.0")
-    );
-    let name = format!("greet-{run}.test");
-    assert_eq!(got[0]["data"]["name"], name.as_str());
-    assert_eq!(
-        got[0]["data"]["definition"],
-        json!({ "name": "greet", "namespace": "test", "version": "1.0.0" })
-    );
-    assert_eq!(
-        (&got[2]["data"]["workflow"], &got[2]["data"]["task"]),
-        (&json!(name), &json!("/do/0/greet"))
-    );
-    // Nobody else sees them, unless by name; nothing was told of what was before.
-    assert_eq!(rig.get("/events").await.ok(200), json!({ "events": [] }));
-    let started = "/events?type=io.serverlessworkflow.workflow.started.v1";
-    assert_eq!(rig.get(started).await.ok(200)["events"].as_array().unwrap().len(), 1);
 }

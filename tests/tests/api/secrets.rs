@@ -21,13 +21,14 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// From the environment, from a file, from the store by the command line and by the API.
-const CANARIES: [&str; 5] = [
+/// From the environment, from a file, from the store by the command line and by the API; what a webhook signs with.
+const CANARIES: [&str; 6] = [
     "canary-of-the-environment-7f3a",
     "p4ssword/of+the \"environment\"&9c1e",
     "canary/of+the \"file\" & é%41 b2d8",
     "canary-of-the-store-5e6f7a8b",
     "canary-of-the-api-0a1b2c3d",
+    "canary-of-the-webhook-4c5d6e7f",
 ];
 
 /// Uses every secret in every place, and keeps all that comes back.
@@ -67,13 +68,13 @@ do:
       export: { as: '$context + .' }
   - basic:
       call: http
-      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/basic" }', authentication: { use: fromSecret } }, output: response }
+      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/basic" }', authentication: { use: fromSecret } }, headers: { x-mine: '${ $authorization.scheme + " " + $authorization.parameter }' }, output: response }
       output: { as: '{ basic: . }' }
       export: { as: '$context + .' }
   - bearer:
       call: http
-      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/bearer" }', authentication: { bearer: { token: '${ $secrets.apikey }' } } }, output: response }
-      output: { as: '{ bearer: . }' }
+      with: { method: get, endpoint: { uri: '${ $workflow.input.server + "/bearer" }', authentication: { bearer: { token: '${ $secrets.apikey }' } } }, query: { mine: '${ $authorization.parameter }' }, output: response }
+      output: { as: '{ bearer: ., authorization: $authorization }' }
       export: { as: '$context + .' }
   - later:
       call: http
@@ -122,6 +123,10 @@ async fn no_canary_is_left_anywhere() {
     let server = Server::start(root, "first.log").await;
     let put = server.ask(Method::PUT, "/api/v1/secrets/apikey").body(CANARIES[4]);
     assert_eq!(put.send().await.unwrap().status(), 201);
+    let secret = format!("whsec_{}", STANDARD.encode(CANARIES[5]));
+    let hook = json!({ "url": format!("{}/hook", echo.url), "types": ["io.serverlessworkflow.*"], "secret": secret });
+    let hook = server.post("/api/v1/webhooks", &hook).await;
+    assert_eq!(hook["secret"], secret, "shown this once: {hook}");
     let deploy = server.ask(Method::PUT, "/api/v1/workflows").body(WORKFLOW);
     let deployed = deploy.header("content-type", "application/yaml").send().await.unwrap();
     assert_eq!(deployed.status(), 201, "{}", deployed.text().await.unwrap());
@@ -152,6 +157,10 @@ async fn no_canary_is_left_anywhere() {
         "{output:#}"
     );
     assert!(output["later"].to_string().contains("[secret:storekey]"), "{output:#}");
+    assert_eq!(
+        output["authorization"],
+        json!({ "scheme": "Bearer", "parameter": "[secret:apikey]" })
+    );
     assert_eq!(output["failed"]["detail"], "at [secret:apikey]", "{output:#}");
     assert!(output["trapped"].to_string().contains("[secret:apikey]"), "{output:#}");
     assert!(
@@ -164,6 +173,8 @@ async fn no_canary_is_left_anywhere() {
         format!("/api/v1/runs/{run}/stream"),
         "/api/v1/runs?limit=10".to_owned(),
         "/api/v1/secrets".to_owned(),
+        "/api/v1/webhooks".to_owned(),
+        format!("/api/v1/webhooks/{}/dead-letters", hook["id"].as_str().unwrap()),
         "/metrics".to_owned(),
         "/openapi.json".to_owned(),
     ] {
@@ -181,6 +192,10 @@ async fn no_canary_is_left_anywhere() {
     assert!(
         answers.iter().any(|answer| answer.contains("\"apikey\"")),
         "the list of secrets has names"
+    );
+    assert!(
+        answers.iter().any(|answer| answer.contains("/hook\"")),
+        "the list of webhooks has addresses"
     );
     server.terminate().await;
 
@@ -451,6 +466,10 @@ impl Echo {
             format!("\"text\":{}", json(&format!("a{}b", CANARIES[2]))),
             format!("authorization: Basic {basic}\r\n"),
             format!("authorization: Bearer {}\r\n", CANARIES[4]),
+            format!("x-mine: Basic {basic}\r\n"),
+            format!("GET /bearer?mine={} ", CANARIES[4]),
+            // Signed, so the secret was opened.
+            "webhook-signature: v1,".to_owned(),
         ] {
             assert!(heard.contains(&left), "{left} was not sent:\n{heard}");
         }

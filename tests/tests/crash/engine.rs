@@ -26,6 +26,11 @@ impl Engine {
         }
     }
 
+    /// Where it serves.
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
     /// What it logged last.
     pub fn log(&self) -> String {
         self.server.log()
@@ -63,6 +68,17 @@ impl Engine {
         let request = self.request(Method::POST, &format!("/workflows/{workflow}/runs"));
         let request = request.header("content-type", JSON).header("idempotency-key", key);
         text(&self.answer(request.body(input.to_string())).await["id"])
+    }
+
+    pub async fn add_webhook(&self, webhook: &Value) {
+        let request = self.request(Method::POST, "/webhooks").header("content-type", JSON);
+        self.answer(request.body(webhook.to_string())).await;
+    }
+
+    /// The stream of events; the first 500.
+    pub async fn events(&self) -> Vec<Value> {
+        let page = self.answer(self.request(Method::GET, "/events?limit=500")).await;
+        page["events"].as_array().expect("a page of events").clone()
     }
 
     /// Cancels a run; durable when it returns.

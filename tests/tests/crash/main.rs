@@ -7,6 +7,7 @@
 
 mod children;
 mod engine;
+mod events;
 mod failpoint;
 mod once;
 mod oracle;

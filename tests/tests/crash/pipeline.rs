@@ -7,21 +7,17 @@ use std::time::{Duration, Instant};
 use potok_sandbox::world::{DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL};
 use potok_sandbox::{DEFAULT_MODEL, RunningSandbox, Sandbox, SandboxConfig};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::engine::{Engine, eventually};
 use crate::failpoint::Failpoint;
 use crate::oracle::{Death, Outcome, Tables, check, check_undisturbed};
-use crate::seeds::{Random, seeds};
+use crate::seeds::{Random, seeds, try_each};
 
 /// How many posts the pipeline makes.
 pub const POSTS: usize = 4;
 
 /// So much of the book is enough for that many posts, in characters.
 const BOOK: usize = 20_000;
-
-/// Tests at once: they wait more than they compute.
-const AT_ONCE: usize = 3;
 
 const WORKFLOW: &str = include_str!("../../../workflows/book-to-channel.yaml");
 const KASHTANKA: &str = include_str!("../../../workflows/books/kashtanka.txt");
@@ -195,28 +191,9 @@ async fn one_seed(seed: u64, undisturbed: &Outcome, whole: Duration) {
 async fn no_post_is_lost_or_there_twice() {
     let (outcome, whole) = undisturbed().await;
     let outcome = Arc::new(outcome);
-    let mut left = seeds(12, 50).into_iter();
-    let mut running = JoinSet::new();
-    let mut failed = Vec::new();
-    loop {
-        while running.len() < AT_ONCE
-            && let Some(seed) = left.next()
-        {
-            let outcome = outcome.clone();
-            running.spawn(async move {
-                let alone = tokio::spawn(async move { one_seed(seed, &outcome, whole).await });
-                (seed, alone.await)
-            });
-        }
-        let Some(ended) = running.join_next().await else { break };
-        // What went wrong was printed when it did.
-        if let (seed, Err(_)) = ended.expect("a seed's failure is its own") {
-            eprintln!("seed {seed} fails");
-            failed.push(seed);
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "seeds {failed:?} fail; run one alone with POTOK_SEED=n cargo test -p potok-tests --test crash no_post"
-    );
+    try_each(seeds(12, 50), "no_post", move |seed| {
+        let outcome = Arc::clone(&outcome);
+        async move { one_seed(seed, &outcome, whole).await }
+    })
+    .await;
 }

@@ -20,6 +20,19 @@ use crate::values::join;
 /// A page of events ends when it has taken this many bytes from the store.
 const PAGE_BYTES: usize = 8 << 20;
 
+/// The shapes that concern an event.
+pub(crate) const SHAPES: &str =
+    "SELECT shape, expressions FROM subscription_shapes WHERE type IN ($1, $2) AND source IN ($3, '')";
+
+/// The events with a key that a run has not consumed.
+pub(crate) const KEYED: &str = "SELECT sequence FROM event_keys AS k WHERE key = $1 AND sequence > $2
+        AND NOT EXISTS (SELECT 1 FROM consumed AS c WHERE c.run = $3 AND c.sequence = k.sequence)
+     ORDER BY sequence LIMIT $4";
+
+/// The runs for which something came.
+pub(crate) const BEHIND: &str =
+    "SELECT DISTINCT run FROM subscriptions WHERE latest > cursor AND run > $1 ORDER BY run LIMIT $2";
+
 /// The number of the newest event.
 pub(crate) fn last(connection: &Connection) -> Result<u64, StoreError> {
     let last = "SELECT last FROM event_stream";
@@ -28,12 +41,9 @@ pub(crate) fn last(connection: &Connection) -> Result<u64, StoreError> {
 
 pub(crate) fn shapes(connection: &Connection, kind: &str, source: &str, quiet: bool) -> Result<Vec<Shape>, StoreError> {
     let any_kind = if quiet { kind } else { "" };
-    let rows = query(
-        connection,
-        "SELECT shape, expressions FROM subscription_shapes WHERE type IN ($1, $2) AND source IN ($3, '')",
-        &[&kind, &any_kind, &source],
-        |row| Ok((row.get::<_, Hash>(0)?, row.get::<_, String>(1)?)),
-    )?;
+    let rows = query(connection, SHAPES, &[&kind, &any_kind, &source], |row| {
+        Ok((row.get::<_, Hash>(0)?, row.get::<_, String>(1)?))
+    })?;
     rows.into_iter()
         .map(|(hash, expressions)| {
             let expressions = serde_json::from_str(&expressions)
@@ -123,7 +133,7 @@ pub(crate) fn behind(connection: &Connection, after: Option<RunId>, limit: usize
     let after = after.map_or_else(Vec::new, |run| run.bytes().to_vec());
     query(
         connection,
-        "SELECT DISTINCT run FROM subscriptions WHERE latest > cursor AND run > $1 ORDER BY run LIMIT $2",
+        BEHIND,
         &[&after, &i64::try_from(limit).unwrap_or(i64::MAX)],
         |row| row.get(0).map(RunId::from_bytes),
     )
@@ -157,9 +167,7 @@ fn fitting(
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let keyed = query(
         connection,
-        "SELECT sequence FROM event_keys AS k WHERE key = $1 AND sequence > $2
-            AND NOT EXISTS (SELECT 1 FROM consumed AS c WHERE c.run = $3 AND c.sequence = k.sequence)
-         ORDER BY sequence LIMIT $4",
+        KEYED,
         &[&pattern.key, &cursor.max(since), &run, &most],
         |row| row.get(0),
     )?;

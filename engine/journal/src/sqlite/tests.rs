@@ -286,3 +286,52 @@ async fn runs_are_spread_over_partitions() {
     };
     assert_eq!(store.read_rows(partition).await.unwrap(), [[SqlValue::Integer(200)]]);
 }
+
+/// How SQLite goes about a statement, a step a line.
+fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = statement.query_map(
+        rusqlite::params_from_iter(vec![None::<i64>; statement.parameter_count()]),
+        |row| row.get(3),
+    );
+    steps.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn who_waits_is_found_by_indexes_alone() {
+    let connection = open::memory(&Config::default()).unwrap();
+    for (sql, indexes) in [
+        (
+            read_events::SHAPES,
+            &["subscription_shapes_by_type (type=? AND source=?)"][..],
+        ),
+        (
+            write_events::MARK,
+            &[
+                "subscriptions_1 (run=? AND subscription=?)",
+                "subscription_keys_1 (key=?)",
+            ],
+        ),
+        (
+            read_events::KEYED,
+            &[
+                "event_keys_1 (key=? AND sequence>?)",
+                "consumed_1 (run=? AND sequence=?)",
+            ],
+        ),
+        (read_events::BEHIND, &["subscriptions_behind (run>?)"]),
+    ] {
+        let plan = plan(&connection, sql);
+        assert!(
+            plan.iter()
+                .all(|step| !step.contains("SCAN") && !step.contains("TEMP B-TREE")),
+            "{sql}: {plan:#?}"
+        );
+        for index in indexes {
+            assert!(
+                plan.iter().any(|step| step.contains(index)),
+                "{sql} without {index}: {plan:#?}"
+            );
+        }
+    }
+}

@@ -16,6 +16,10 @@ use crate::sqlite::read_events::{self, last};
 use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::write::Written;
 
+/// Marks who waits for a key.
+pub(crate) const MARK: &str = "UPDATE subscriptions SET latest = $2
+    WHERE (run, subscription) IN (SELECT run, subscription FROM subscription_keys WHERE key = $1) RETURNING run";
+
 /// Runs that are named at once; the others are found by their marks.
 const NUDGES: usize = 1_024;
 
@@ -128,13 +132,7 @@ fn put_one(connection: &Connection, event: &EncodedEvent, nudged: &mut Nudged) -
             "INSERT INTO event_keys (key, sequence) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             &[key, &sequence],
         )?;
-        let runs = query(
-            connection,
-            "UPDATE subscriptions SET latest = $2
-             WHERE (run, subscription) IN (SELECT run, subscription FROM subscription_keys WHERE key = $1) RETURNING run",
-            &[key, &sequence],
-            |row| row.get::<_, [u8; 16]>(0),
-        )?;
+        let runs = query(connection, MARK, &[key, &sequence], |row| row.get::<_, [u8; 16]>(0))?;
         runs.into_iter().for_each(|run| nudged.add(run));
     }
     Ok(Taken {

@@ -37,6 +37,7 @@ on_every_store!(
     runs::timelines_come_in_pages,
     events::an_event_comes_in_once,
     events::who_waits_for_a_value_is_told_alone,
+    events::one_of_ten_thousand_is_told,
     events::early_events_are_found,
     events::a_listener_rests_and_goes_on,
     events::emits_are_one_with_their_cause,

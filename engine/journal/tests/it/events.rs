@@ -167,6 +167,49 @@ pub async fn who_waits_for_a_value_is_told_alone(store: Arc<dyn Store>) {
     );
 }
 
+/// The same where many wait: what an event costs does not depend on how many those are.
+pub async fn one_of_ten_thousand_is_told(store: Arc<dyn Store>) {
+    const MANY: u128 = 10_000;
+    const WAITED_FOR: u128 = 7_777;
+    let mut writing = tokio::task::JoinSet::new();
+    for number in 1..=MANY {
+        let Write::Run(mut begins) = opening(row(number)) else {
+            panic!()
+        };
+        begins.subscriptions = vec![set(1, vec![pattern("paid", Some(number as u64))])];
+        let store = Arc::clone(&store);
+        writing.spawn(async move { store.commit(Write::Run(begins)).await.unwrap() });
+    }
+    while let Some(written) = writing.join_next().await {
+        assert!(matches!(written.unwrap(), Written::Run { nudges, .. } if nudges == nobody()));
+    }
+    assert_eq!(
+        store.shapes("paid", "/test", false).await.unwrap().len(),
+        1,
+        "one expression is evaluated for all"
+    );
+    let reads = store.metrics().reads;
+    let (taken, told) = send(&store, "1", "paid", WAITED_FOR as u64).await;
+    assert!(taken.new);
+    assert_eq!(told, only(run_id(WAITED_FOR)));
+    assert_eq!(store.metrics().reads - reads, 1, "the shapes are read, and no run");
+    assert_eq!(store.behind(None, 10).await.unwrap(), [run_id(WAITED_FOR)]);
+    for (number, behind) in [(WAITED_FOR, true), (1, false), (MANY, false)] {
+        let loaded = store.load_run(run_id(number)).await.unwrap().unwrap();
+        assert_eq!(loaded.subscriptions[0].behind, behind, "{number}");
+    }
+    let found = look(
+        &store,
+        run_id(WAITED_FOR),
+        pattern("paid", Some(WAITED_FOR as u64)),
+        Some(0),
+    )
+    .await;
+    assert_eq!(numbers(&found), [1]);
+    let found = look(&store, run_id(1), pattern("paid", Some(1)), Some(0)).await;
+    assert_eq!(numbers(&found), [0u64; 0]);
+}
+
 pub async fn early_events_are_found(store: Arc<dyn Store>) {
     send(&store, "0", "paid", 1).await;
     let run = begin(&store, 1).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use potok_dsl::model::WorkflowRef;
-use potok_expr::Template;
+use potok_expr::{SecretPath, Template};
 use serde_json::Value;
 
 use super::{NodeId, TextTemplate, Uri, UriTemplate};
@@ -37,6 +37,15 @@ pub(crate) enum Call {
 }
 
 impl Call {
+    /// How the request authenticates itself, and where that is written.
+    pub(crate) fn authentication(&self) -> Option<(&Authentication, &'static str)> {
+        match self {
+            Self::Http { request, .. } => Some((request.authentication.as_ref()?, "with.endpoint.authentication")),
+            Self::OpenApi { request, .. } => Some((request.authentication.as_ref()?, "with.authentication")),
+            _ => None,
+        }
+    }
+
     /// The raw output of the task, when the call has given something: one that does not wait passes its input on.
     pub(crate) fn output(&self, given: Arc<Value>, input: &Arc<Value>) -> Arc<Value> {
         match self {
@@ -116,11 +125,30 @@ pub(crate) struct OpenApiTemplate {
     pub(crate) authentication: Option<Authentication>,
 }
 
+impl Authentication {
+    /// What a request says of itself by it, and the members that this is made of, where both are known before the request is made.
+    pub(crate) fn known(&self) -> Option<(&'static str, &'static [&'static str])> {
+        match self.scheme {
+            "basic" => Some(("Basic", &["username", "password"])),
+            "bearer" => Some(("Bearer", &["token"])),
+            _ => None,
+        }
+    }
+
+    /// A field of the secret that it is from.
+    pub(crate) fn field(&self, member: &str) -> Option<SecretPath> {
+        let from = self.from.as_ref()?;
+        Some(SecretPath::new(from, vec![member.to_owned()]))
+    }
+}
+
 /// An authentication policy.
 #[derive(Debug)]
 pub(crate) struct Authentication {
     pub(crate) scheme: &'static str,
     pub(crate) properties: Template,
+    /// The secret whose fields are its members, if it has no others.
+    pub(crate) from: Option<String>,
     /// The members that are URIs with variables, by their places.
     pub(crate) uris: Vec<(&'static str, UriTemplate)>,
 }

@@ -34,6 +34,7 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         lists: Vec::new(),
         pending: VecDeque::new(),
         secrets: BTreeSet::new(),
+        authorized: false,
     };
     compiler.functions();
     let extensions = compiler.extensions();
@@ -105,6 +106,8 @@ pub(super) struct Compiler<'a> {
     pending: VecDeque<Pending<'a>>,
     /// What is read of secrets, anywhere.
     pub(super) secrets: BTreeSet<SecretPath>,
+    /// Whether an expression of the task that is being compiled reads `$authorization`.
+    pub(super) authorized: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -238,9 +241,10 @@ impl<'a> Compiler<'a> {
         scope: &Variables,
     ) -> (Node, bool) {
         let mut flow = FlowReader { place, back: false };
+        self.authorized = false;
         let then = task.then.as_ref().map_or(Next::Continue, |then| flow.read(self, then));
         let kind = self.kind(task, &reference, &mut flow, scope);
-        let node = Node {
+        let mut node = Node {
             name,
             segment,
             condition: task
@@ -267,10 +271,26 @@ impl<'a> Compiler<'a> {
             // Without a kind there is a diagnostic, and the definition is thrown away.
             kind: kind.unwrap_or(Kind::Do(ListId(0))),
             extensions: self.extensions_of(&task.kind),
+            authorized: false,
             source: Arc::new(task.source.clone()),
             reference: Arc::from(reference),
         };
+        node.authorized = self.authorized;
+        if node.authorized {
+            self.authorization(&node);
+        }
         (node, flow.back)
+    }
+
+    /// `$authorization` reads the secret that an authentication is from, a field at a time.
+    fn authorization(&mut self, node: &Node) {
+        let Kind::Call(call) = &node.kind else { return };
+        let Some((policy, _)) = call.authentication() else {
+            return;
+        };
+        let (_, members) = policy.known().unwrap_or_default();
+        self.secrets
+            .extend(members.iter().filter_map(|member| policy.field(member)));
     }
 
     fn extensions_of(&self, kind: &TaskKind) -> Vec<u32> {

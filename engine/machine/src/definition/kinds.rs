@@ -323,12 +323,14 @@ impl<'a> Compiler<'a> {
                 Err(message) => return self.refuse(policy.properties.at, message),
             }
         }
-        if let Some(name) = policy.properties.value.get("use").and_then(Value::as_str) {
+        let from = policy.properties.value.get("use").and_then(Value::as_str);
+        if let Some(name) = from {
             self.secret(&SecretPath::new(name, Vec::new()), policy.properties.at);
         }
         Some(Authentication {
             scheme,
             properties,
+            from: from.map(str::to_owned),
             uris,
         })
     }

@@ -61,6 +61,7 @@ impl<'a> Compiler<'a> {
 
     fn check_variables(&mut self, expression: &Expression, at: Location, place: Place, scope: &Variables) {
         for name in expression.variables() {
+            self.authorized |= name == "authorization";
             if let Some((message, help)) = complaint(name, place, scope) {
                 self.complain_with(
                     at,

@@ -43,6 +43,7 @@ impl Step<'_> {
             raw_input: Arc::clone(&input),
             input,
             timeout: None,
+            authorization: None,
             extensions: Vec::new(),
             body: Body::Instant,
         };
@@ -114,6 +115,9 @@ impl Step<'_> {
         if let Some(from) = &node.input.from {
             let scope = self.scope(task, Place::InputFrom);
             task.input = Arc::new(self.shape(from, &task.raw_input, &scope, "input.from")?);
+        }
+        if node.authorized {
+            task.authorization = self.authorization(task, node)?;
         }
         Ok(true)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use potok_dsl::Problem;
-use potok_expr::Template;
+use potok_expr::{Template, secret};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     values::{brief, wrong},
 };
 use crate::{
-    definition::{Authentication, HttpTemplate, OpenApiTemplate, Place},
+    definition::{Authentication, HttpTemplate, Kind, Node, OpenApiTemplate, Place},
     effect::{HttpRequest, OpenApiRequest, QueryValue},
 };
 
@@ -68,6 +68,33 @@ impl Step<'_> {
             redirect: template.redirect,
             authentication,
         })
+    }
+
+    /// `$authorization` of a task: what its call will say of itself, where that is known before the call is made. Secrets in it stay
+    /// placeholders.
+    pub(super) fn authorization(&self, task: &Taken, node: &Node) -> Result<Option<Arc<Value>>, Problem> {
+        let policy = match &node.kind {
+            Kind::Call(call) => call.authentication(),
+            _ => None,
+        };
+        let Some((policy, what)) = policy else { return Ok(None) };
+        let Some((scheme, members)) = policy.known() else {
+            return Ok(None);
+        };
+        let properties = self.authentication(task, policy, what)?;
+        let text = |member: &&str| match policy.field(member) {
+            Some(field) => Some(field.placeholder()),
+            None => properties[policy.scheme][*member].as_str().map(str::to_owned),
+        };
+        // What is no text is refused when the call is made.
+        let parameter = members.iter().map(text).collect::<Option<Vec<String>>>();
+        Ok(parameter.map(|texts| {
+            let parameter = match texts.as_slice() {
+                [username, password] => secret::base64(&format!("{username}:{password}")),
+                texts => texts.concat(),
+            };
+            Arc::new(json!({ "scheme": scheme, "parameter": parameter }))
+        }))
     }
 
     /// An authentication policy with its scheme as the only member.

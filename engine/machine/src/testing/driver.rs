@@ -106,7 +106,7 @@ impl Driver {
     /// # Panics
     /// When the machine's effects contradict each other.
     pub fn proceed(&mut self) -> Vec<Effect> {
-        let effects = self.machine.proceed(self.now, &mut self.traces);
+        let effects = self.machine.proceed(&mut self.traces);
         self.note(effects.clone());
         effects
     }
@@ -230,6 +230,8 @@ impl Driver {
     /// doubled or from a person. `None` lets the machine proceed, or means that nothing can happen any more.
     pub fn happening(&mut self, random: &mut Random) -> Option<Event> {
         if self.machine.wants_to_proceed() && !random.one_in(4) {
+            // A computation takes its time.
+            self.now = self.now.after(potok_dsl::Millis(random.below(500)));
             return None;
         }
         if self.machine.is_held() && !random.one_in(3) {

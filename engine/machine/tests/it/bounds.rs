@@ -1,6 +1,8 @@
 //! What a run keeps is bounded by what is open, and long computations let others have their turn.
 
-use potok_machine::{Effect, Event, Status};
+use potok_dsl::Millis;
+use potok_expr::Evaluator;
+use potok_machine::{Effect, Event, Machine, Status, testing::Driver};
 use serde_json::{Value, json};
 
 use crate::support::{compile, completed, start};
@@ -62,6 +64,57 @@ do:
     assert!(small.len() < 2_000, "{small}");
     driver.apply(Event::Cancel { reason: None }).unwrap();
     assert_eq!(driver.machine.status(), Status::Cancelled);
+}
+
+/// All that a moment can get into: a call, a timer, an event, and what people see.
+const MOMENTS: &str = r"
+do:
+  - loop: { for: { in: .items }, do: [{ same: { set: '${ . }' } }] }
+  - call: { call: test.effect, with: { at: '${ $task.startedAt.epoch.milliseconds }' }, timeout: { after: PT1M } }
+  - again: { for: { in: '$context.items' }, do: [{ same: { set: '${ . }' } }] }
+  - emit: { emit: { event: { with: { type: test.a, data: { at: '${ $task.startedAt.iso8601 }' } } } } }
+  - rest: { wait: { seconds: 1 } }
+";
+
+/// Runs to the end in slices of two tasks, each after a pause; a machine reborn between any two says the same.
+fn with_pauses(pause: Millis) -> Driver {
+    let definition = compile(MOMENTS);
+    let evaluator = Evaluator::native();
+    let mut driver = Driver::start(&definition, &evaluator, json!({ "items": [1, 2, 3, 4, 5] }), Some(2));
+    let mut slices = 0;
+    loop {
+        while driver.machine.wants_to_proceed() {
+            slices += 1;
+            let mut reborn =
+                Machine::restore(definition.clone(), evaluator.clone(), driver.machine.snapshot()).unwrap();
+            driver.now = driver.now.after(pause);
+            let effects = driver.proceed();
+            assert_eq!(
+                reborn.proceed(&mut ()),
+                effects,
+                "after another crash it goes on otherwise"
+            );
+        }
+        let Some(call) = driver.calls().next().map(|call| call.call) else {
+            break;
+        };
+        // The same moment, whatever the pauses were: what comes next is another event's time.
+        driver.now = potok_dsl::Timestamp(2_000_000);
+        let completion = driver.completion(call, Ok(json!({ "n": 1 })));
+        driver.apply(completion).unwrap();
+    }
+    assert!(slices > 4, "{slices} slices");
+    driver
+}
+
+#[test]
+fn when_a_computation_goes_on_cannot_be_seen() {
+    let (at_once, later) = (with_pauses(Millis(0)), with_pauses(Millis(90_000)));
+    assert_eq!(at_once.effects, later.effects);
+    assert_eq!(at_once.traces, later.traces);
+    assert_eq!(at_once.machine.snapshot(), later.machine.snapshot());
+    assert_eq!(at_once.timers(), later.timers());
+    assert_eq!(at_once.timers().len(), 1, "it rests at the end");
 }
 
 #[test]

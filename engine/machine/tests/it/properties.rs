@@ -101,7 +101,7 @@ proptest! {
                     let recorded = other.record(driver.now, event.clone());
                     other.apply(&recorded, &mut ()).unwrap()
                 }
-                None => other.proceed(driver.now, &mut ()),
+                None => other.proceed(&mut ()),
             };
             assert_eq!(expected, effects);
             if random.one_in(3) {

@@ -123,3 +123,103 @@ do:
 ";
     insta::assert_snapshot!(said(body));
 }
+
+/// What a call sees as `$authorization`: in its request, where the host resolves it, and in its output.
+fn authorized(scheme: &str) -> (Value, Value) {
+    let body = format!(
+        r#"
+use: {{ secrets: [api] }}
+do:
+  - ask:
+      call: http
+      with:
+        method: post
+        endpoint: {{ uri: 'https://a.example', authentication: {scheme} }}
+        body: {{ seen: '${{ $authorization }}' }}
+      output: {{ as: '{{ seen: $authorization }}' }}
+      export: {{ as: '$authorization.scheme' }}
+  - next: {{ set: {{ seen: '${{ .seen }}', scheme: '${{ $context }}', here: '${{ $authorization }}' }} }}
+"#
+    );
+    let mut asked = None;
+    let (outcome, _) = run_with(
+        &body,
+        json!({ "user": "Aladdin", "token": "t" }),
+        &mut |effect: &CallEffect| {
+            asked = Some(effect.clone());
+            Ok(Value::Null)
+        },
+    );
+    let output = completed(outcome);
+    let asked = asked.unwrap();
+    let Request::Http(request) = &asked.request else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(output["here"], json!(null), "it belongs to another task");
+    assert_eq!(
+        output["scheme"],
+        output["seen"].get("scheme").cloned().unwrap_or_default()
+    );
+    // Whatever it holds, the workflow is known to read it.
+    let found = secret::found_in(request.body.as_ref().unwrap());
+    assert!(
+        found.iter().all(|path| asked.secrets.contains(&path.to_string())),
+        "{found:?} {:?}",
+        asked.secrets
+    );
+    (request.body.as_ref().unwrap()["seen"].clone(), output["seen"].clone())
+}
+
+#[test]
+fn authorization_is_what_the_call_says_of_itself() {
+    let bearer = |parameter: &str| json!({ "scheme": "Bearer", "parameter": parameter });
+    let basic = |parameter: &str| json!({ "scheme": "Basic", "parameter": parameter });
+    let same = |value: Value| (value.clone(), value);
+    assert_eq!(authorized("{ bearer: { token: '${ .token }' } }"), same(bearer("t")));
+    assert_eq!(
+        authorized("{ basic: { username: '${ .user }', password: open sesame } }"),
+        same(basic("QWxhZGRpbjpvcGVuIHNlc2FtZQ=="))
+    );
+    let token = token("api", "token");
+    let secret = (bearer(&token), bearer("[secret:api.token]"));
+    assert_eq!(authorized("{ bearer: { token: '${ $secrets.api.token }' } }"), secret);
+    assert_eq!(authorized("{ bearer: { use: api } }"), secret);
+    let (sent, shown) = authorized("{ basic: { username: ann, password: '${ $secrets.api.token }' } }");
+    assert_eq!(sent, basic(&secret::base64(&format!("ann:{token}"))));
+    assert_eq!(shown, basic("[base64:ann:[secret:api.token]]"));
+    let (_, shown) = authorized("{ basic: { use: api } }");
+    assert_eq!(shown, basic("[base64:[secret:api.username]:[secret:api.password]]"));
+    // A token that is still to be asked for is not known.
+    let oauth =
+        "{ oauth2: { authority: 'https://id.example', grant: client_credentials, client: { id: a, secret: b } } }";
+    assert_eq!(authorized(oauth), same(Value::Null));
+}
+
+#[test]
+fn an_authorization_cannot_be_looked_into_or_leave_in_an_event() {
+    let body = |text: &str| {
+        format!(
+            "do: [{{ ask: {{ call: http, with: {{ method: get, endpoint: {{ uri: 'https://a.example', authentication: {{ bearer: {{ token: x }} }} }} }}, output: {{ as: '{text}' }} }} }}]"
+        )
+    };
+    for text in [
+        "$authorization.parameter | length",
+        "$authorization.parameter == 1",
+        "$authorization[\"parameter\"] | test(1)",
+    ] {
+        let told = said(&body(text));
+        assert!(told.contains("looks into a secret"), "{text}: {told}");
+    }
+    assert!(try_compile(&body("$authorization.scheme == 1")).is_ok());
+    let body = r"
+use: { secrets: [api] }
+do:
+  - ask:
+      call: http
+      with: { method: get, endpoint: { uri: 'https://a.example', authentication: { basic: { use: api } } } }
+      output: { as: '$authorization' }
+  - tell: { emit: { event: { with: { source: 'https://a.example', type: told, data: '${ . }' } } } }
+";
+    let problem = faulted(run_with(body, json!({}), &mut echo).0);
+    assert!(problem.is(ErrorType::Authorization), "{problem:?}");
+}

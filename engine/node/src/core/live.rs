@@ -284,7 +284,7 @@ impl Live {
 
     /// Goes on after a yield.
     pub fn proceed(&mut self, now: Timestamp) -> Vec<Wish> {
-        let effects = self.machine.proceed(now, &mut self.traces);
+        let effects = self.machine.proceed(&mut self.traces);
         self.quiet_since = now;
         self.take(effects)
     }

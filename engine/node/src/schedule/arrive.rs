@@ -189,7 +189,7 @@ fn consume(machine: &mut Machine, sequence: u64, event: Arc<Value>) -> Option<Op
         return Some(None);
     }
     while machine.wants_to_proceed() {
-        machine.proceed(Timestamp(0), &mut ());
+        machine.proceed(&mut ());
     }
     let outcome = machine.outcome()?;
     if outcome.status != Status::Completed {

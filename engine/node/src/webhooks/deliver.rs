@@ -11,9 +11,10 @@ use std::{
 use potok_calls::HttpCaller;
 use potok_journal::{EventFilter, EventRow, StoreError};
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
-use super::{DeadLetter, Webhook, WebhookConfig, rows::Rows, sign};
-use crate::shell::now;
+use super::{DeadLetter, Webhook, WebhookConfig, rows::Rows, sealed_as, sign};
+use crate::{secrets::StoredSecrets, shell::now};
 
 /// How many events are read at once.
 const PAGE: usize = 64;
@@ -27,6 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A webhook that is delivered.
 pub(super) struct Delivery {
     pub rows: Rows,
+    pub secrets: Arc<StoredSecrets>,
     pub http: Arc<HttpCaller>,
     pub config: WebhookConfig,
     pub news: watch::Receiver<u64>,
@@ -135,7 +137,11 @@ impl Delivery {
     async fn send(&self, event: &EventRow) -> Result<(), (String, Option<Duration>)> {
         let body = event.event.to_string().into_bytes();
         let (id, timestamp) = (format!("{}.{}", self.hook.id, event.sequence), now().0 / 1_000);
-        let key = sign::key(&self.hook.secret).unwrap_or_default();
+        let secret = self.secrets.unseal(&sealed_as(&self.hook.id), &self.hook.secret);
+        let key = secret
+            .map_err(|error| (error.to_string(), None))
+            .map(|secret| sign::key(&secret))?;
+        let key = Zeroizing::new(key.unwrap_or_default());
         let headers = [
             ("content-type", "application/cloudevents+json; charset=utf-8".to_owned()),
             ("webhook-signature", sign::signature(&key, &id, timestamp, &body)),

@@ -3,6 +3,9 @@
 //! Each webhook reads the stream of events by a cursor of its own and sends what fits, one after the other, signed. A server that does not
 //! take an event gets it again, later and later, until it has been refused for too long: then the event is put aside and the next one
 //! follows. The cursor is written after the events are sent, so after a crash some come again; their ids are the same.
+//!
+//! What events are signed with is kept sealed, with the key of the store's secrets, and opened for each request. A webhook whose secret
+//! cannot be opened waits, as for a server that does not answer.
 
 mod deliver;
 mod rows;
@@ -26,6 +29,7 @@ use uuid::Uuid;
 
 use crate::{
     NodeError, lifecycle,
+    secrets::{Sealed, StoredSecrets},
     shell::{self, Stream},
 };
 use deliver::Delivery;
@@ -72,8 +76,8 @@ pub struct Webhook {
     pub types: Vec<String>,
     /// Sources that are sent; any, when empty.
     pub sources: Vec<String>,
-    /// What events are signed with.
-    pub secret: String,
+    /// What events are signed with, sealed.
+    pub(crate) secret: Sealed,
     /// When it was registered.
     pub created_at: i64,
     /// The last event that was sent, or that does not concern it.
@@ -127,8 +131,17 @@ pub struct DeadLetter {
     pub event: Value,
 }
 
+/// A webhook that was registered.
+#[derive(Clone)]
+pub struct Registered {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// What events are signed with, to be shown this once.
+    pub secret: String,
+}
+
 /// A webhook that is wanted.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct NewWebhook {
     /// Where events are to be sent.
     pub url: String,
@@ -143,6 +156,7 @@ pub struct NewWebhook {
 /// All webhooks of a node.
 pub(crate) struct Webhooks {
     rows: Rows,
+    secrets: Arc<StoredSecrets>,
     stream: Arc<Stream>,
     http: Arc<HttpCaller>,
     config: WebhookConfig,
@@ -167,6 +181,7 @@ impl Webhooks {
     /// Takes up the webhooks that the store has.
     pub async fn start(
         store: Arc<dyn Store>,
+        secrets: Arc<StoredSecrets>,
         stream: Arc<Stream>,
         http: Arc<HttpCaller>,
         config: WebhookConfig,
@@ -174,6 +189,7 @@ impl Webhooks {
         store.apply_migrations(&rows::MIGRATIONS).await?;
         let webhooks = Arc::new(Self {
             rows: Rows(store),
+            secrets,
             stream,
             http,
             config,
@@ -195,6 +211,7 @@ impl Webhooks {
         let (id, lifecycle) = (hook.id.clone(), hook.lifecycle());
         let delivery = Delivery {
             rows: self.rows.clone(),
+            secrets: Arc::clone(&self.secrets),
             http: Arc::clone(&self.http),
             config: self.config.clone(),
             news: self.stream.news(),
@@ -218,27 +235,30 @@ impl Webhooks {
     }
 
     /// Registers a webhook: it is told of events that come from now on.
-    pub async fn add(&self, new: NewWebhook) -> Result<Webhook, NodeError> {
+    pub async fn add(&self, new: NewWebhook) -> Result<Registered, NodeError> {
         check(&new)?;
         if self.rows.all().await?.len() >= MOST {
             return Err(NodeError::Conflict(format!(
                 "there are {MOST} webhooks already; remove one first"
             )));
         }
-        let hook = Webhook {
-            id: Uuid::now_v7().to_string(),
+        let id = Uuid::now_v7().to_string();
+        let secret = new.secret.unwrap_or_else(sign::generate);
+        let sealed = self.secrets.seal(&sealed_as(&id), &secret);
+        let webhook = Webhook {
+            id,
             url: new.url,
             types: new.types,
             sources: new.sources,
-            secret: new.secret.unwrap_or_else(sign::generate),
+            secret: sealed.map_err(|error| NodeError::Unavailable(error.to_string()))?,
             created_at: shell::now().0,
             cursor: self.rows.0.last_event().await?,
             failing_since: None,
             last_error: None,
         };
-        self.rows.insert(&hook).await?;
-        self.run(hook.clone());
-        Ok(hook)
+        self.rows.insert(&webhook).await?;
+        self.run(webhook.clone());
+        Ok(Registered { webhook, secret })
     }
 
     /// Forgets a webhook; whether there was one.
@@ -265,6 +285,11 @@ impl Webhooks {
     pub async fn dead_letters(&self, id: &str, after: u64, limit: usize) -> Result<Vec<DeadLetter>, NodeError> {
         Ok(self.rows.dead_letters(id, after, limit).await?)
     }
+}
+
+/// The name under which a webhook's secret is sealed: one that no secret of a workflow can have.
+fn sealed_as(id: &str) -> String {
+    format!("the webhook {id}")
 }
 
 fn check(new: &NewWebhook) -> Result<(), NodeError> {
@@ -316,7 +341,7 @@ mod tests {
                 url: String::new(),
                 types: texts(types),
                 sources: texts(sources),
-                secret: String::new(),
+                secret: Sealed::kept(String::new(), Vec::new()),
                 created_at: 0,
                 cursor: 0,
                 failing_since: None,
@@ -347,7 +372,7 @@ mod tests {
             new(url, "", None),
             new(url, "a", Some("x")),
         ] {
-            assert!(matches!(check(&bad), Err(NodeError::Invalid(_))), "{bad:?}");
+            assert!(matches!(check(&bad), Err(NodeError::Invalid(_))), "{}", bad.url);
         }
     }
 }

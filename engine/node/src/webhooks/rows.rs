@@ -6,6 +6,7 @@ use potok_journal::{ProviderMigration, SqlRow, SqlStatement, SqlValue, Store, St
 use serde_json::Value;
 
 use super::{DeadLetter, Webhook};
+use crate::secrets::Sealed;
 
 const OWNER: &str = "webhooks";
 
@@ -18,7 +19,8 @@ CREATE TABLE webhooks (
     url TEXT NOT NULL,
     types TEXT NOT NULL,
     sources TEXT NOT NULL,
-    secret TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    sealed BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     cursor BIGINT NOT NULL,
     failing_since BIGINT,
@@ -44,15 +46,17 @@ pub(super) struct Rows(pub Arc<dyn Store>);
 
 impl Rows {
     pub async fn insert(&self, hook: &Webhook) -> Result<(), StoreError> {
+        let [key, sealed] = hook.secret.columns();
         self.write(vec![SqlStatement {
-            sql: "INSERT INTO webhooks (id, url, types, sources, secret, created_at, cursor)
-                  VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            sql: "INSERT INTO webhooks (id, url, types, sources, key_id, sealed, created_at, cursor)
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             params: vec![
                 text(&hook.id),
                 text(&hook.url),
                 list(&hook.types),
                 list(&hook.sources),
-                text(&hook.secret),
+                key,
+                sealed,
                 SqlValue::Integer(hook.created_at),
                 number(hook.cursor),
             ],
@@ -74,8 +78,8 @@ impl Rows {
 
     pub async fn all(&self) -> Result<Vec<Webhook>, StoreError> {
         let rows = self.read(
-            "SELECT id, url, types, sources, secret, created_at, cursor, failing_since, last_error FROM webhooks
-             ORDER BY created_at, id",
+            "SELECT id, url, types, sources, key_id, sealed, created_at, cursor, failing_since, last_error
+             FROM webhooks ORDER BY created_at, id",
             vec![],
         );
         rows.await?
@@ -170,7 +174,8 @@ fn webhook(row: SqlRow) -> Option<Webhook> {
         url,
         types,
         sources,
-        secret,
+        key,
+        sealed,
         created_at,
         cursor,
         failing_since,
@@ -181,7 +186,7 @@ fn webhook(row: SqlRow) -> Option<Webhook> {
         url: as_text(url)?,
         types: serde_json::from_str(&as_text(types)?).ok()?,
         sources: serde_json::from_str(&as_text(sources)?).ok()?,
-        secret: as_text(secret)?,
+        secret: Sealed::kept(as_text(key)?, as_bytes(sealed)?),
         created_at: as_number(created_at)?,
         cursor: u64::try_from(as_number(cursor)?).ok()?,
         failing_since: as_number(failing_since),
@@ -202,6 +207,13 @@ fn dead_letter(row: SqlRow) -> Option<DeadLetter> {
 fn as_text(value: SqlValue) -> Option<String> {
     match value {
         SqlValue::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn as_bytes(value: SqlValue) -> Option<Vec<u8>> {
+    match value {
+        SqlValue::Blob(bytes) => Some(bytes),
         _ => None,
     }
 }

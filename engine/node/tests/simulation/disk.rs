@@ -1,6 +1,9 @@
 //! The disk: what survives a crash, and what the store would say of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
 use potok_expr::Evaluator;
@@ -12,7 +15,7 @@ use potok_node::core::{
     BehindRuns, Deployed, DueRuns, Durable, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
     SaveFailure, Stored, Wanted,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::limits::{Moments, Places};
 
@@ -44,6 +47,13 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Whether a line of its timeline holds a text.
+    pub fn tells(&self, what: &str) -> bool {
+        self.traces.values().any(|trace| trace.contains(what))
+    }
+}
+
 /// A subscription: what it wants, how far it has looked, what came last for it.
 struct Listens {
     patterns: Vec<Pattern>,
@@ -63,6 +73,8 @@ pub struct Disk {
     pub runs: BTreeMap<RunId, Record>,
     /// The stream: each event's number is its place, from 1.
     pub events: Vec<Arc<Value>>,
+    /// The sources and ids of all of them.
+    names: BTreeSet<String>,
     /// What runs were told and have not heard, each with who told it.
     pub told: BTreeMap<RunId, Vec<Message>>,
     pub moments: Moments,
@@ -162,8 +174,7 @@ impl Disk {
 
     /// Takes an event in, once; tells for whom it may be.
     pub fn take(&mut self, event: &Arc<Value>) -> (bool, Vec<RunId>) {
-        let name = |event: &Value| (event["source"].clone(), event["id"].clone());
-        if self.events.iter().any(|known| name(known) == name(event)) {
+        if !self.names.insert(json!([event["source"], event["id"]]).to_string()) {
             return (false, Vec::new());
         }
         self.events.push(Arc::clone(event));
@@ -389,7 +400,7 @@ impl Disk {
         // After the last event the live machine may have gone on, slice by slice, before it made a call.
         for _ in 0..SLICES {
             if machine.wants_to_proceed() {
-                machine.proceed(Timestamp(0), &mut ());
+                machine.proceed(&mut ());
             }
         }
         Some(machine)
@@ -445,7 +456,7 @@ impl Disk {
         }
         for _ in 0..SLICES {
             if machine.wants_to_proceed() {
-                effects.extend(machine.proceed(Timestamp(0), &mut ()));
+                effects.extend(machine.proceed(&mut ()));
             }
         }
         effects

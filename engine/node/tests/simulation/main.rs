@@ -53,6 +53,11 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         total.published > seeds && total.consumed > seeds / 4 && total.emitted > seeds / 4,
         "{total:?}"
     );
+    // What is simulated is the language: a seed in ten and more has each of these, and in all of them it runs.
+    assert!(
+        total.listening > seeds / 10 && total.emitting > seeds / 10 && total.forking > seeds / 10,
+        "{total:?}"
+    );
     assert!(
         total.effects > seeds && total.recovered > 0 && total.evicted > 0 && total.children > 0,
         "{total:?}"

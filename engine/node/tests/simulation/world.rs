@@ -9,8 +9,13 @@
 //! - a client is told only what is on the disk ([`World::told`]);
 //! - the journal on the disk always replays, and ends as the run's row says ([`World::settle`]);
 //! - every run that was accepted ends ([`World::run`]);
+//! - what a run listens for it is told of, and what it emits is in the stream once ([`World::nothing_is_missed`], [`World::settle`]);
 //! - a child is started once, its end is what its parent hears, and a parent that has ended leaves none behind ([`World::children`],
 //!   [`World::nobody_is_forgotten`]).
+
+mod oracles;
+mod report;
+mod workflows;
 
 use std::{
     cmp::Reverse,
@@ -21,58 +26,17 @@ use std::{
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Definition, Effect, Entry, Event, RateRequest, Request, Status, WorkflowRequest,
-    testing::{self, Driver, Random, answer, compiled, eventful},
+    CallEffect, CallId, RateRequest, Request, WorkflowRequest,
+    testing::{Random, answer},
 };
 use potok_node::core::{
-    Answer, Client, Command, Core, CoreConfig, Deployed, Durable, Input, Nudges, Output, Save, SaveFailure, StartRun,
-    Wanted, handed_over, started,
+    Client, Command, Core, CoreConfig, Deployed, Durable, Input, Nudges, Output, Save, SaveFailure, StartRun, Wanted,
 };
 use serde_json::{Value, json};
 
-use crate::disk::{Disk, Group};
-
-/// What a run of the world came to.
-#[derive(Debug, Default, Clone)]
-pub struct Report {
-    pub runs: u64,
-    pub crashes: u64,
-    pub recovered: u64,
-    pub evicted: u64,
-    pub effects: u64,
-    pub duplicates: u64,
-    pub lost_acknowledgements: u64,
-    pub refused_writes: u64,
-    pub published: u64,
-    pub consumed: u64,
-    pub emitted: u64,
-    pub children: u64,
-    pub unknown: u64,
-    pub rated: u64,
-    pub waited: u64,
-    pub rejected: u64,
-}
-
-impl Report {
-    pub fn add(&mut self, other: &Self) {
-        self.runs += other.runs;
-        self.crashes += other.crashes;
-        self.recovered += other.recovered;
-        self.evicted += other.evicted;
-        self.effects += other.effects;
-        self.duplicates += other.duplicates;
-        self.lost_acknowledgements += other.lost_acknowledgements;
-        self.refused_writes += other.refused_writes;
-        self.published += other.published;
-        self.consumed += other.consumed;
-        self.emitted += other.emitted;
-        self.children += other.children;
-        self.unknown += other.unknown;
-        self.rated += other.rated;
-        self.waited += other.waited;
-        self.rejected += other.rejected;
-    }
-}
+use crate::disk::Disk;
+pub use report::Report;
+use workflows::event;
 
 /// Something on its way to the core or to the disk.
 enum Coming {
@@ -90,6 +54,7 @@ enum Coming {
         digest: String,
         outcome: Result<Value, Problem>,
     },
+    /// A run of another workflow is looked for.
     Find(RunId, Box<CallEffect>, WorkflowRequest),
     Reserve(RunId, Box<CallEffect>, RateRequest),
     Load(RunId),
@@ -125,52 +90,6 @@ pub struct World {
     /// How often a run went on after a yield.
     slices: u64,
     report: Report,
-}
-
-/// What the ids of events from outside begin with.
-const OUTSIDE: &str = "outside-";
-
-/// The event of a number, as the generated workflows listen for them.
-fn event(number: u64) -> Value {
-    let mut event = testing::event(&mut Random::new(number));
-    event["id"] = json!(format!("{OUTSIDE}{number}"));
-    event
-}
-
-/// How many effectful calls a workflow makes until it ends, if it does so within some hundred tasks when nothing goes wrong.
-fn ends(definition: &Arc<Definition>, evaluator: &Evaluator, random: &mut Random) -> Option<u64> {
-    let mut effects = 0;
-    let mut driver = Driver::start(definition, evaluator, json!({ "n": 1, "list": [1, 2] }), None);
-    for _ in 0..200 {
-        if driver.machine.outcome().is_some() {
-            return Some(effects);
-        }
-        if driver.machine.wants_to_proceed() || driver.machine.tasks() > 300 {
-            return None;
-        }
-        if driver.machine.is_held() {
-            driver.apply(Event::Admitted).unwrap();
-            continue;
-        }
-        let call = driver.calls().next().cloned();
-        let event = match call {
-            Some(effect) => {
-                effects += u64::from(!effect.pure);
-                let outcome = match &effect.request {
-                    Request::Rate(asked) => Ok(RateRequest::given(asked.earliest(driver.now))),
-                    _ => answer(&effect, random),
-                };
-                Some(driver.completion(effect.call, outcome))
-            }
-            None if driver.subscriptions().next().is_some() && !random.one_in(4) => {
-                let fitting = (0..12).find_map(|_| driver.incoming(testing::event(random)));
-                fitting.or_else(|| driver.next_timer())
-            }
-            None => driver.next_timer(),
-        };
-        driver.apply(event?).unwrap();
-    }
-    None
 }
 
 fn config() -> CoreConfig {
@@ -221,24 +140,6 @@ impl World {
             world.definitions.insert(run, deployed);
         }
         world
-    }
-
-    /// A random workflow that ends soon, at least once: some of the generated ones go round in circles.
-    fn definition(&mut self, parent: bool) -> Arc<Definition> {
-        loop {
-            let size = 6 + self.random.below(30);
-            // A loop over what a loop has collected may double its data each time; that is another test's business.
-            let text = eventful(self.random.next(), size).replace(r#""list":"${ . }""#, r#""list":"${ [.[0].n] }""#);
-            if !parent && (text.contains(r#""child""#) || text.contains(r#""concurrency""#)) {
-                continue;
-            }
-            let definition = compiled(&text, &self.evaluator);
-            let effects = ends(&definition, &self.evaluator, &mut self.random);
-            // Most should have something that can be done twice.
-            if effects.is_some_and(|effects| effects >= 2 || self.random.one_in(6)) {
-                return definition;
-            }
-        }
     }
 
     /// Lives until every run has ended.
@@ -312,47 +213,6 @@ impl World {
             .filter(|(_, record)| record.outcome.is_none())
             .collect();
         panic!("{} runs never end, such as {}", open.len(), open[0].0);
-    }
-
-    /// When nothing more comes, every run has what it listens for.
-    fn nothing_is_missed(&self) {
-        for run in self.disk.runs.keys() {
-            let missed = self.disk.missed(*run, &self.evaluator);
-            assert_eq!(missed, None, "{run} listens for an event that it was never told of");
-        }
-    }
-
-    /// Nothing happens any more: no child goes on that nobody waits for, and no parent waits for a child that has ended.
-    fn nobody_is_forgotten(&self) {
-        for ((group, limit), Group { begun, waiting }) in self.disk.groups() {
-            let free = begun.len() < limit as usize;
-            assert!(!free || waiting.is_empty(), "{waiting:?} wait, and {group} has a place");
-        }
-        for (run, record) in self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
-            let machine = self.disk.replay(*run, &self.evaluator).unwrap();
-            if let Some(parent) = machine.parent().filter(|parent| parent.awaits) {
-                let ended = self.disk.runs[&parent.run].outcome.is_some();
-                assert!(!ended, "{run} goes on, and its parent {} has ended", parent.run);
-            }
-            if machine.status() == Status::Suspended {
-                continue;
-            }
-            for effect in machine.outstanding() {
-                if let Effect::Call(CallEffect {
-                    request: Request::Workflow(wanted),
-                    ..
-                }) = effect
-                {
-                    let child = self.disk.runs.get(&wanted.run);
-                    assert!(
-                        child.is_some_and(|child| child.outcome.is_none()),
-                        "{run} waits for {}, which has ended or never was ({:?})",
-                        wanted.run,
-                        record.entries.last()
-                    );
-                }
-            }
-        }
     }
 
     /// The next thing that comes, or the next moment that the core waits for; false when there is neither.
@@ -453,48 +313,6 @@ impl World {
         }
     }
 
-    /// What a run runs: what was made for it, or what a child runs.
-    fn deployed(&self, run: RunId) -> Deployed {
-        let own = self.definitions.get(&run);
-        own.or(self.child.as_ref()).unwrap().clone()
-    }
-
-    /// The run that a call wants is looked for.
-    fn find(&mut self, parent: RunId, effect: &CallEffect, wanted: &WorkflowRequest) {
-        let child = wanted.run;
-        let done = |outcome| Input::CallDone {
-            run: parent,
-            call: effect.call,
-            path: effect.path.clone(),
-            digest: effect.digest.clone(),
-            outcome,
-        };
-        let found = match self.disk.runs.get(&child).map(|record| &record.outcome) {
-            Some(_) if !wanted.parent.awaits => done(Ok(started(child))),
-            Some(Some(outcome)) => done(handed_over(child, outcome)),
-            Some(None) => Input::ChildThere {
-                parent,
-                call: effect.call,
-                child,
-            },
-            None => Input::Child {
-                parent,
-                call: effect.call,
-                start: Box::new(StartRun {
-                    run: child,
-                    deployed: self.deployed(child),
-                    input: Arc::clone(&wanted.input),
-                    parent: Some(wanted.parent),
-                    trigger: None,
-                    idempotency_key: Some(format!("run:{child}")),
-                    labels: json!({}),
-                    client: None,
-                }),
-            },
-        };
-        self.handle(found);
-    }
-
     /// Someone starts a run and waits for its end.
     fn start(&mut self, run: RunId) {
         let client = self.client(run, None);
@@ -530,15 +348,6 @@ impl World {
             result = Err(SaveFailure::Unavailable("the answer was lost".to_owned()));
         }
         self.soon(Coming::Saved(run, result));
-    }
-
-    /// No more have begun than there are places.
-    fn places(&mut self) {
-        for ((group, limit), Group { begun, waiting }) in self.disk.groups() {
-            let crowded = begun.len() > limit as usize;
-            assert!(!crowded, "{begun:?} have begun, and {group} has {limit} place(s)");
-            self.report.waited += waiting.len() as u64;
-        }
     }
 
     /// Someone publishes an event. Whoever gets no answer publishes it again.
@@ -672,58 +481,6 @@ impl World {
         }
     }
 
-    /// Someone is told something: it must be on the disk.
-    fn told(&mut self, client: Client, answer: &Answer) {
-        let (run, command) = self
-            .clients
-            .remove(&client)
-            .expect("an answer to someone who asked, once");
-        match answer {
-            Answer::Started(started) => {
-                assert_eq!(*started, run);
-                assert!(
-                    self.disk.runs.contains_key(&run),
-                    "a start was acknowledged that is not durable"
-                );
-                self.accepted.push(run);
-            }
-            Answer::Ended(outcome) => {
-                assert_eq!(
-                    self.disk.runs[&run].outcome.as_ref(),
-                    Some(outcome),
-                    "an end was told that is not durable"
-                );
-            }
-            Answer::Taken(status) => {
-                let already = command == Some(Command::Suspend(None)) && *status == Status::Suspended;
-                let durable = self.disk.runs[&run].entries.iter().any(|text| {
-                    let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
-                        return false;
-                    };
-                    matches!(
-                        (&recorded.event, &command),
-                        (Event::Cancel { .. }, Some(Command::Cancel(_)))
-                            | (Event::Suspend { .. }, Some(Command::Suspend(_)))
-                            | (Event::Resume, Some(Command::Resume))
-                    )
-                });
-                assert!(durable || already, "a command was acknowledged that is not durable");
-            }
-            Answer::Missing => assert!(
-                !self.disk.runs.contains_key(&run),
-                "a run that is there was said to be missing"
-            ),
-            Answer::Rejected(_) => {
-                self.report.rejected += 1;
-                assert!(
-                    !self.disk.runs.contains_key(&run),
-                    "a run that is there was said to be turned away"
-                );
-            }
-            Answer::Refused(_) | Answer::Failed(_) | Answer::Exists(_) => {}
-        }
-    }
-
     fn soon(&mut self, coming: Coming) {
         let delay = self.random.below(5);
         self.after(delay, coming);
@@ -734,89 +491,5 @@ impl World {
         self.coming
             .push(Reverse((self.now.after(potok_dsl::Millis(delay)), self.numbered)));
         self.what.insert(self.numbered, coming);
-    }
-
-    /// The end: every run that was accepted is there, has ended, and ended as its journal says.
-    fn settle(&mut self) {
-        // A task that is tried again emits the same event again: an id names it.
-        let id = |event: &Value| event["id"].as_str().unwrap().to_owned();
-        let mut emitted = BTreeSet::new();
-        for run in self.disk.runs.keys() {
-            emitted.extend(self.disk.emitted(*run, &self.evaluator).iter().map(|event| id(event)));
-        }
-        let inside: Vec<String> = self.disk.events.iter().map(|event| id(event)).collect();
-        let inside: Vec<String> = inside.into_iter().filter(|id| !id.starts_with(OUTSIDE)).collect();
-        for id in &emitted {
-            let there = inside.iter().filter(|known| *known == id).count();
-            assert_eq!(
-                there, 1,
-                "event {id}, which a run has emitted, is in the stream {there} times"
-            );
-        }
-        assert_eq!(
-            inside.len(),
-            emitted.len(),
-            "the stream has an event whose cause is not durable"
-        );
-        self.report.emitted = inside.len() as u64;
-        self.report.consumed = self.disk.runs.values().map(|record| record.consumed.len() as u64).sum();
-        for run in &self.accepted {
-            assert!(self.disk.runs.contains_key(run), "{run} was accepted and is gone");
-        }
-        let mut unknown = 0;
-        for (run, record) in &self.disk.runs {
-            let machine = self.disk.replay(*run, &self.evaluator).unwrap();
-            unknown += self.children(*run);
-            assert_eq!(
-                machine.outcome(),
-                record.outcome.as_ref(),
-                "{run} ended otherwise than its journal says"
-            );
-            assert!(
-                machine.outstanding().is_empty(),
-                "{run} has ended and still wants something"
-            );
-        }
-        self.report.unknown = unknown;
-        self.report.rated = self.rates();
-    }
-
-    /// How many tasks with a rate have begun: never more than two in a second, as all the generated ones say.
-    fn rates(&self) -> u64 {
-        let mut begun: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-        for run in self.disk.runs.keys() {
-            for (group, at) in self.disk.begun(*run, &self.evaluator) {
-                begun.entry(group).or_default().push(at);
-            }
-        }
-        for (group, times) in &mut begun {
-            times.sort_unstable();
-            let crowded = times.windows(3).find(|three| three[2] - three[0] < 1_000);
-            assert_eq!(crowded, None, "too many tasks of {group} have begun within a second");
-        }
-        begun.values().map(|times| times.len() as u64).sum()
-    }
-
-    /// What a run has heard of its children is how they ended; how many calls there were of which nobody knows whether they have left.
-    fn children(&self, run: RunId) -> u64 {
-        let mut unknown = 0;
-        let wanted = self.disk.wanted(run, &self.evaluator);
-        for text in &self.disk.runs[&run].entries {
-            let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
-                continue;
-            };
-            let Event::CallCompleted { call, outcome, .. } = recorded.event else {
-                continue;
-            };
-            unknown += u64::from(outcome == Err(CallEffect::unknown()));
-            let Some(child) = wanted.get(&call) else { continue };
-            let record = self.disk.runs.get(&child.run);
-            let record = record.unwrap_or_else(|| panic!("{run} has heard of {}, which never was", child.run));
-            if child.parent.awaits {
-                let ended = record.outcome.as_ref().map(|outcome| handed_over(child.run, outcome));
-                assert_eq!(ended, Some(outcome), "{run} was told otherwise of {}", child.run);
-            }
-        }
-        unknown
     }
 }
