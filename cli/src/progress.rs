@@ -123,6 +123,14 @@ fn line(event: &TaskEvent) -> Option<String> {
     match event.event.as_str() {
         "completed" if depth <= DEPTH => Some(format!("  done     {}  {}", title(event), event.path)),
         "skipped" if depth <= DEPTH => Some(format!("  skipped  {}  {}", title(event), event.path)),
+        "delayed" => {
+            let until = event.until.map(|until| until.rfc3339()).unwrap_or_default();
+            Some(format!(
+                "  waits    {}  {}: for its rate, until {until}",
+                title(event),
+                event.path
+            ))
+        }
         "retrying" => Some(format!("  retry    {}  {}: {why}", title(event), event.path)),
         "faulted" => Some(format!("  faulted  {}  {}: {why}", title(event), event.path)),
         _ => None,

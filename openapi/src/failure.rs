@@ -31,11 +31,13 @@ pub(crate) const BODY: u16 = 16;
 pub(crate) const TYPED: u16 = 32;
 /// What is given can be sound and still not be usable.
 pub(crate) const UNUSABLE: u16 = 64;
+/// Too much may wait already.
+pub(crate) const CROWDED: u16 = 128;
 /// Every operation can meet these.
 const ALWAYS: u16 = u16::MAX;
 
 /// When an operation may answer with a status, and what that means.
-const STATUSES: [(u16, u16, &str); 10] = [
+const STATUSES: [(u16, u16, &str); 11] = [
     (MALFORMED, 400, "The request is malformed."),
     (CHANGES, 403, "A page of another site may not ask for this."),
     (MISSING, 404, "There is no such thing."),
@@ -44,6 +46,7 @@ const STATUSES: [(u16, u16, &str); 10] = [
     (BODY, 413, "The body is too large."),
     (TYPED, 415, "The body is not of a content type that is taken here."),
     (UNUSABLE, 422, "What was given cannot be used; the problem says why."),
+    (CROWDED, 429, "Too much of it waits already; try again later."),
     (ALWAYS, 500, "A fault of the server."),
     (ALWAYS, 503, "The server cannot do it now; try again."),
 ];

@@ -235,6 +235,7 @@ pub(crate) struct Runs {
 pub(crate) enum EventKind {
     Started,
     Skipped,
+    Delayed,
     Completed,
     Faulted,
     Retrying,
@@ -251,6 +252,7 @@ impl EventKind {
     fn named(name: &str) -> Self {
         match name {
             "skipped" => Self::Skipped,
+            "delayed" => Self::Delayed,
             "completed" => Self::Completed,
             "faulted" => Self::Faulted,
             "retrying" => Self::Retrying,

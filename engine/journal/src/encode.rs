@@ -14,7 +14,7 @@ use crate::rows::{
     TriggerRow, hash,
 };
 use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
-use crate::write::{Message, RowChange, RunUpdate, RunWrite, Write};
+use crate::write::{Message, Reservation, RowChange, RunUpdate, RunWrite, Slot, Write};
 
 /// The version of how entries, timelines and snapshots are encoded: JSON, with references as in `values`.
 pub(crate) const ENCODING: i64 = 1;
@@ -83,6 +83,7 @@ pub(crate) enum Encoded {
     },
     Events(Vec<EncodedEvent>),
     TrimEvents(Trim),
+    Reserve(Reservation),
     Tables(Vec<SqlStatement>),
     Migration(ProviderMigration),
     All(Vec<Encoded>),
@@ -107,6 +108,7 @@ pub(crate) struct EncodedRun {
     pub(crate) subscriptions: Vec<EncodedSubscription>,
     pub(crate) consumed: Vec<u64>,
     pub(crate) finished: bool,
+    pub(crate) slot: Option<Slot>,
     pub(crate) messages: Vec<Message>,
     pub(crate) heard: Vec<RunId>,
 }
@@ -258,6 +260,7 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
         Write::Silence { run } => Encoded::Silence { run },
         Write::Events(events) => Encoded::Events(events.into_iter().map(encode_event).collect::<Result<_, _>>()?),
         Write::TrimEvents(trim) => Encoded::TrimEvents(trim),
+        Write::Reserve(reservation) => Encoded::Reserve(reservation),
         Write::Tables(statements) => {
             for (param, number) in statements.iter().flat_map(|statement| statement.params.iter().zip(1..)) {
                 check_size(&format!("parameter ${number}"), param_size(param))?;
@@ -288,6 +291,7 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         subscriptions,
         consumed,
         finished,
+        slot,
         messages,
         heard,
     } = write;
@@ -324,6 +328,7 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         subscriptions: subscriptions.into_iter().map(encode_subscription).collect(),
         consumed,
         finished,
+        slot,
         messages,
         heard,
     })

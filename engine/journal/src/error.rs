@@ -23,6 +23,18 @@ pub enum StoreError {
     /// The workflow was started before under the same idempotency key.
     #[error("run {0} was started under the same idempotency key")]
     Duplicate(RunId),
+    /// Its group has no place for the run.
+    #[error("run {holder} has the place")]
+    Occupied {
+        /// The oldest run that has one.
+        holder: RunId,
+    },
+    /// Too many runs of its group wait already.
+    #[error("{waiting} runs wait for a place already")]
+    Crowded {
+        /// How many.
+        waiting: u64,
+    },
     /// Another text is stored under the same namespace, name and version.
     #[error("workflow {id} is stored with another text; give the changed text a version of its own")]
     DefinitionConflict {

@@ -31,4 +31,7 @@ pub use rows::{
 };
 pub use sqlite::{Config, SqliteStore};
 pub use store::Store;
-pub use write::{Message, RowChange, RunUpdate, RunWrite, Write, Written};
+pub use write::{
+    ADMITTED, Conflict, MOST_WAITING, Message, REPLACED, Reservation, RowChange, RunUpdate, RunWrite, Slot, Write,
+    Written,
+};

@@ -69,6 +69,8 @@ pub enum Write {
         /// The run.
         run: RunId,
     },
+    /// Asks for a moment under a rate. Gives [`Written::Reserved`].
+    Reserve(Reservation),
     /// Executes statements on a provider's tables. Gives [`Written::Rows`].
     Tables(Vec<SqlStatement>),
     /// Events come in, all or none. Gives [`Written::Events`].
@@ -91,6 +93,8 @@ pub enum Written {
         last_seq: u64,
         /// Runs that may want one of its events; the run itself, when something that came before is for it.
         nudges: Nudges,
+        /// What the store itself has said to runs because of this write: that they have a place, or that another takes theirs.
+        said: Vec<Message>,
     },
     /// The definition is stored.
     Definition {
@@ -111,12 +115,31 @@ pub enum Written {
         /// Runs that may want one of them.
         nudges: Nudges,
     },
+    /// The moment that was given, now or to the same key before.
+    Reserved(i64),
     /// How many events have left the stream.
     Trimmed(u64),
     /// The rows of each statement.
     Rows(Vec<Vec<SqlRow>>),
     /// What each write of a [`Write::All`] gives.
     All(Vec<Written>),
+}
+
+/// A moment that is asked for: of those of one rate at most `limit` lie in any `span`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// What shares the moments.
+    pub rate: String,
+    /// Who asks: the same key gets the same moment, until that is over.
+    pub key: String,
+    /// How many moments.
+    pub limit: u32,
+    /// In which span, in milliseconds.
+    pub span: i64,
+    /// The time.
+    pub now: i64,
+    /// The earliest moment that is of use.
+    pub earliest: i64,
 }
 
 /// New entries of one run: one row of the journal.
@@ -144,10 +167,43 @@ pub struct RunWrite {
     pub consumed: Vec<u64>,
     /// The run has ended: it takes no more entries and no more events, and its snapshot goes, unless the write brings one.
     pub finished: bool,
+    /// The place that a run needs to begin. The store says [`ADMITTED`] to the run when it has it, with this write or later.
+    pub slot: Option<Slot>,
     /// What it says to other runs.
     pub messages: Vec<Message>,
     /// The runs whose messages it has heard.
     pub heard: Vec<RunId>,
+}
+
+/// The store's word to a run that has got its place; it comes from the run that made way, or from itself.
+pub const ADMITTED: &str = "admitted";
+
+/// The store's word to a run whose place another one takes.
+pub const REPLACED: &str = "replaced";
+
+/// How many runs may wait for a place in one group.
+pub const MOST_WAITING: u64 = 1_000;
+
+/// A place among the runs of a group. A run has it, or waits for it, until it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// What shares the places.
+    pub group: String,
+    /// How many places there are.
+    pub limit: u32,
+    /// What happens when all are taken.
+    pub conflict: Conflict,
+}
+
+/// What happens when all places of a group are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// The run waits; it is refused when too many do.
+    Queue,
+    /// The run is refused.
+    Reject,
+    /// The oldest runs are told to make way, and the run waits until they have.
+    Replace,
 }
 
 /// What one run says to another. It stays until that one has heard it or has ended, and until then that one is due at once.
@@ -175,6 +231,7 @@ impl RunWrite {
             subscriptions: Vec::new(),
             consumed: Vec::new(),
             finished: false,
+            slot: None,
             messages: Vec::new(),
             heard: Vec::new(),
         }

@@ -5,9 +5,11 @@
 
 mod call;
 mod compile;
+mod concurrency;
 mod events;
 mod kinds;
 mod pieces;
+mod rate;
 mod run;
 mod schema;
 mod text;
@@ -21,8 +23,12 @@ use potok_expr::{Evaluator, Expression, SecretPath, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use call::{Authentication, Binding, Call, HttpTemplate, OpenApiTemplate, ShellTemplate, WorkflowTemplate};
+pub(crate) use call::{
+    Authentication, Binding, Call, Delivery, HttpTemplate, OpenApiTemplate, ShellTemplate, WorkflowTemplate,
+};
+pub(crate) use concurrency::Concurrency;
 pub(crate) use events::{Emit, Foreach, Listen, Until};
+pub(crate) use rate::Rate;
 pub(crate) use schema::Schema;
 pub(crate) use text::TextTemplate;
 use text::escape;
@@ -53,6 +59,7 @@ pub struct Definition {
     pub(crate) input: Intake,
     pub(crate) output: Shaping,
     pub(crate) timeout: Option<Span>,
+    pub(crate) concurrency: Option<Concurrency>,
     secrets: Vec<SecretPath>,
     /// The definition as an object, for `$workflow.definition`.
     pub(crate) source: Arc<Value>,
@@ -73,6 +80,12 @@ impl Definition {
     #[must_use]
     pub fn id(&self) -> &WorkflowId {
         &self.id
+    }
+
+    /// Whether its runs begin only when they are admitted, for there may be too many of them; see [`crate::Machine::admission`].
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.concurrency.is_some()
     }
 
     /// The secrets that it reads, sorted. Whatever its runs do, they read no other.
@@ -153,6 +166,7 @@ pub(crate) struct Node {
     pub(crate) output: Shaping,
     pub(crate) export: Shaping,
     pub(crate) timeout: Option<Span>,
+    pub(crate) rate: Option<Rate>,
     pub(crate) then: Next,
     pub(crate) label: Option<TextTemplate>,
     pub(crate) kind: Kind,

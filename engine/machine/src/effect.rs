@@ -3,13 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use indexmap::IndexMap;
-use potok_dsl::{Millis, Problem, TaskPath, Timestamp, model};
+use potok_dsl::{ErrorType, Millis, Problem, TaskPath, Timestamp, model};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     lock::LockedFunction,
-    request::{ShellRequest, WorkflowRequest},
+    request::{RateRequest, ShellRequest, WorkflowRequest},
 };
 
 /// The number of a call within its run, from 1; never used again.
@@ -101,6 +101,10 @@ pub struct CallEffect {
     pub request: Request,
     /// Whether nothing outside can tell that it was made.
     pub pure: bool,
+    /// Whether it leaves at most once: made again it could be made twice. Whoever cannot tell whether it has left does not make it, and reports
+    /// [`CallEffect::unknown`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub once: bool,
     /// How long its task lets it take; `None` when the task says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Millis>,
@@ -108,6 +112,23 @@ pub struct CallEffect {
     /// back with this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+}
+
+impl CallEffect {
+    /// What a call that leaves at most once gives when nobody knows whether it has left.
+    #[must_use]
+    pub fn unknown() -> Problem {
+        Problem::new(
+            ErrorType::Runtime,
+            "Call may have been made",
+            "the node stopped while the call was under way; it is not known whether it was made, and it is not repeated (delivery: atMostOnce)",
+        )
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+pub(crate) fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What is called. All expressions in it have been evaluated.
@@ -129,6 +150,8 @@ pub enum Request {
     Workflow(WorkflowRequest),
     /// A command for the shell.
     Shell(ShellRequest),
+    /// A moment at which a task may begin.
+    Rate(RateRequest),
 }
 
 /// An HTTP request.
@@ -275,7 +298,7 @@ pub struct EmitEffect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It has been accepted but not begun. No machine is ever in it; it is the word for runs that wait for their turn.
+    /// It has been accepted but not begun: it waits for its turn.
     Pending,
     /// It computes, or waits for calls.
     Running,

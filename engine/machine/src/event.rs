@@ -8,7 +8,7 @@ use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::effect::{CallId, SubscriptionId, TimerId};
+use crate::effect::{CallId, SubscriptionId, TimerId, is_false};
 use crate::request::Parent;
 
 /// How a run begins.
@@ -28,6 +28,9 @@ pub struct Start {
     /// The run that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// Whether it begins only when it is admitted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub held: bool,
 }
 
 /// What can happen to a run after it has begun.
@@ -59,6 +62,8 @@ pub enum Event {
         /// The event, a `CloudEvent` 1.0 as JSON.
         event: Arc<Value>,
     },
+    /// A run that was held begins.
+    Admitted,
     /// Nothing new starts until the run is resumed.
     Suspend {
         /// Why.

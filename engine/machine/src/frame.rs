@@ -164,6 +164,15 @@ pub(crate) enum Body<V> {
     Call {
         call: CallId,
     },
+    /// Has a rate: waits to be told its moment.
+    Asking {
+        call: CallId,
+    },
+    /// Has a rate: waits for its moment.
+    Queued {
+        timer: TimerId,
+        until: Timestamp,
+    },
     /// `wait`: waits for a timer.
     Wait {
         timer: TimerId,
@@ -182,6 +191,8 @@ impl<V> Body<V> {
             Self::Instant => Body::Instant,
             Self::Child { child } => Body::Child { child },
             Self::Call { call } => Body::Call { call },
+            Self::Asking { call } => Body::Asking { call },
+            Self::Queued { timer, until } => Body::Queued { timer, until },
             Self::Wait { timer } => Body::Wait { timer },
             Self::Extended(extending) => Body::Extended(extending.map(f)?),
             Self::Fork(forking) => Body::Fork(forking.map(f)?),

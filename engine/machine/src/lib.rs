@@ -26,7 +26,7 @@
 //!
 //! let input = Arc::new(serde_json::json!({ "name": "Ann" }));
 //! let (run, at) = (RunId::from_bytes([1; 16]), Timestamp(0));
-//! let start = Start { semantics: SEMANTICS, run, definition: parsed.hash, input, at, parent: None };
+//! let start = Start { semantics: SEMANTICS, run, definition: parsed.hash, input, at, parent: None, held: false };
 //! let (mut machine, effects) = Machine::start(Arc::new(definition), evaluator, &start, &mut ());
 //! let [Effect::StartTimer { timer, at: Timestamp(5_000) }] = effects[..] else { panic!("{effects:?}") };
 //!
@@ -60,10 +60,15 @@
 //! - Months of a duration are those of the calendar, in UTC, from the moment at which it begins.
 //! - `$runtime.version` is the version of the semantics, so that it stays the same when the program is upgraded.
 //! - A `run: workflow` whose task is tried again starts another run: the runs of all attempts are there to be seen.
+//! - A run of a workflow that limits how many there are at once is held until it is admitted: then it begins, and so do its timeout and
+//!   `$workflow.startedAt`. It can be cancelled and suspended before.
+//! - A task with a rate asks for its moment after `if` and `input`; its extensions, its timeout and `$task.startedAt` begin with its work. One
+//!   that comes too late for its moment (the run was suspended, no node was there) asks for another.
 //! - `$secrets.name` is a placeholder that the host resolves when a call leaves (see [`potok_expr::secret`]). What comes into a run holds
 //!   none, and what a run ends with shows marks in their places: so no placeholder comes from or goes to another run.
 //! - What happens to the workflow as a whole has the instance `/input`, `/output` or `/timeout`.
 
+mod admission;
 mod cloudevent;
 mod definition;
 mod digest;
@@ -89,6 +94,7 @@ mod step;
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 pub mod testing;
 
+pub use admission::{Admission, OnConflict};
 pub use cloudevent::{correlated, read_event};
 pub use definition::Definition;
 pub use effect::{
@@ -100,7 +106,7 @@ pub use event::{Entry, Event, Recorded, Start};
 pub use lock::{Lock, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};
-pub use request::{MOST_NESTED, Parent, ProcessOutput, ShellRequest, WorkflowRequest};
+pub use request::{MOST_NESTED, Parent, ProcessOutput, RateRequest, ShellRequest, WorkflowRequest};
 pub use snapshot::Snapshot;
 
 /// The version of machine and expressions: what a run does with the same events. Each run pins it in its [`Start`].

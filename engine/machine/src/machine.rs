@@ -5,12 +5,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use potok_dsl::{RunId, TaskPath, Timestamp};
+use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use serde_json::Value;
 
 use crate::{
     SEMANTICS,
+    admission::Admission,
     definition::Definition,
     effect::{CallId, Effect, Outcome, Status, SubscriptionId},
     error::{Incompatible, Mismatch},
@@ -67,6 +68,7 @@ impl Machine {
             tasks: 0,
             slice,
             suspended: start.semantics != SEMANTICS,
+            held: start.held,
             raw_input: Arc::clone(&input),
             context: input,
             timeout: None,
@@ -87,7 +89,7 @@ impl Machine {
             workflow: OnceLock::new(),
             state,
         };
-        if machine.state.suspended {
+        if machine.state.suspended || machine.state.held {
             return (machine, Vec::new());
         }
         let mut step = machine.step(observer);
@@ -95,6 +97,30 @@ impl Machine {
         step.run();
         let effects = step.effects;
         (machine, effects)
+    }
+
+    /// What the run needs before it begins; `None` when its workflow limits nothing.
+    ///
+    /// # Errors
+    /// An input that the workflow does not take, or a key that cannot be had of it: then the run is not to be started.
+    pub fn admission(&mut self) -> Result<Option<Admission>, Problem> {
+        // Not the run's own: it tells when the run has begun, and it has not.
+        let workflow = OnceLock::new();
+        let step = Step {
+            definition: &self.definition,
+            evaluator: &self.evaluator,
+            workflow: &workflow,
+            state: &mut self.state,
+            observer: &mut (),
+            effects: Vec::new(),
+        };
+        step.admission()
+    }
+
+    /// Whether it waits to be admitted.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state.held
     }
 
     /// Puts the machine's task count to an event that is about to be applied.
@@ -220,6 +246,7 @@ impl Machine {
         match &state.outcome {
             Some(outcome) => outcome.status,
             None if state.suspended => Status::Suspended,
+            None if state.held => Status::Pending,
             None if state.queue.is_empty() && state.calls.is_empty() => Status::Waiting,
             None => Status::Running,
         }
@@ -286,7 +313,8 @@ impl fmt::Debug for Machine {
 
 impl Step<'_> {
     /// Checks and shapes the workflow's input, and begins.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
+        self.state.started_at = self.state.now;
         let begun = self.workflow_input().and_then(|input| {
             self.state.context = Arc::clone(&input);
             let timeout = self.workflow_timeout(&input)?;
@@ -363,6 +391,14 @@ impl Step<'_> {
                 };
                 self.pass(recorded.at);
                 self.event_consumed(*subscription, *sequence, &secrets::admit(event), filter);
+            }
+            Event::Admitted => {
+                if !self.state.held {
+                    return Ok(false);
+                }
+                self.pass(recorded.at);
+                self.state.held = false;
+                self.state.queue.push_back(Work::Begin);
             }
             Event::Suspend { .. } => {
                 if self.state.suspended {

@@ -65,6 +65,11 @@ pub enum TraceKind {
     },
     /// Its condition did not hold.
     Skipped,
+    /// It waits until its rate lets it begin.
+    Delayed {
+        /// When that is.
+        until: Timestamp,
+    },
     /// It ran to its end.
     Completed {
         /// Its transformed output.

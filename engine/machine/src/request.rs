@@ -1,11 +1,11 @@
-//! What `run` asks for: a run of another workflow, a process of the operating system.
+//! What `run` asks for: a run of another workflow, a process of the operating system. What a task with a rate asks for: a moment.
 
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use potok_dsl::RunId;
+use potok_dsl::{ErrorType, Millis, Problem, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How deeply runs may be nested: a run whose parents are this many starts no other.
 pub const MOST_NESTED: u32 = 32;
@@ -77,4 +77,41 @@ pub enum ProcessOutput {
     All,
     /// Nothing.
     None,
+}
+
+/// A moment at which a task may begin. Of one group there are at most `limit` moments in any `span`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateRequest {
+    /// What shares the moments: a hash of workflow, task and key.
+    pub group: String,
+    /// How many moments.
+    pub limit: u32,
+    /// In which span.
+    pub span: Millis,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
+    /// How far ahead the moment lies at least: whoever asks was too late for the one before by half of that.
+    #[serde(default)]
+    pub ahead: Millis,
+}
+
+impl RateRequest {
+    /// The earliest moment that can be given when it is so late.
+    #[must_use]
+    pub fn earliest(&self, now: Timestamp) -> Timestamp {
+        self.asked_at.max(now).after(self.ahead)
+    }
+
+    /// What the call gives.
+    #[must_use]
+    pub fn given(at: Timestamp) -> Value {
+        json!({ "at": at })
+    }
+
+    /// The moment that a call has given.
+    pub(crate) fn moment(given: &Value) -> Result<Timestamp, Problem> {
+        let at = given.get("at").and_then(Value::as_i64).map(Timestamp);
+        at.ok_or_else(|| Problem::new(ErrorType::Runtime, "No moment", "the store gave no moment for the task"))
+    }
 }

@@ -116,6 +116,7 @@ fn check(state: &Live, definition: &Definition) -> Result<(), Incompatible> {
             Frame::Task(task) => {
                 let fits = match (&task.body, &definition.node(task.node).kind) {
                     (Body::Instant | Body::Extended(_), _) | (Body::Wait { .. }, Kind::Wait(_)) => true,
+                    (Body::Asking { .. } | Body::Queued { .. }, _) => definition.node(task.node).rate.is_some(),
                     (Body::Child { .. }, Kind::Do(_) | Kind::Call(_)) | (Body::Call { .. }, Kind::Call(_)) => true,
                     (Body::For(_), Kind::For(_)) | (Body::Try(_), Kind::Try(_)) => true,
                     (Body::Listen(_), Kind::Listen(_)) => true,

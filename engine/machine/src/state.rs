@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     definition::NodeId,
-    effect::{CallEffect, CallId, Outcome, Subscription, SubscriptionId, TimerId},
+    effect::{CallEffect, CallId, Outcome, Subscription, SubscriptionId, TimerId, is_false},
     frame::FrameId,
     request::Parent,
     slab::{Slab, pairs},
@@ -41,6 +41,9 @@ pub(crate) struct State<V> {
     /// How many of them one slice may take.
     pub(crate) slice: u64,
     pub(crate) suspended: bool,
+    /// Whether it waits to be admitted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) held: bool,
     /// The workflow's raw input.
     pub(crate) raw_input: V,
     /// `$context`, where no parallel iteration has a copy of its own.
@@ -70,6 +73,8 @@ pub(crate) type Live = State<Arc<Value>>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "camelCase")]
 pub(crate) enum Work<V> {
+    /// Begin the workflow.
+    Begin,
     /// Enter a task: of a block at its position, or the function that a call runs.
     Enter { parent: FrameId, node: NodeId, input: V },
     /// Begin the next iteration of a loop, or what is done for the next event.
@@ -92,6 +97,7 @@ impl<V> Work<V> {
 
     pub(crate) fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Work<U>, E> {
         Ok(match self {
+            Self::Begin => Work::Begin,
             Self::Enter { parent, node, input } => Work::Enter {
                 parent,
                 node,
@@ -145,6 +151,8 @@ pub(crate) enum Purpose {
     Retry(FrameId),
     /// A `wait` is over.
     Wait(FrameId),
+    /// A task that has a rate may begin.
+    Turn(FrameId),
 }
 
 impl<V> State<V> {
@@ -160,6 +168,7 @@ impl<V> State<V> {
             tasks: self.tasks,
             slice: self.slice,
             suspended: self.suspended,
+            held: self.held,
             raw_input: f(self.raw_input)?,
             context: f(self.context)?,
             timeout: self.timeout,

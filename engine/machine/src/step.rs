@@ -4,6 +4,7 @@
 //! and nesting costs no native stack. What follows from a task's end (its block goes on, a task around it ends, an error looks
 //! for its `catch`) is settled at once, in a loop, as a chain of [`Signal`]s.
 
+mod admission;
 mod calls;
 mod cancel;
 mod emits;
@@ -14,6 +15,7 @@ mod forks;
 mod http;
 mod listens;
 mod loops;
+mod rates;
 mod run;
 mod timers;
 mod tries;
@@ -108,6 +110,7 @@ impl Step<'_> {
         };
         self.state.tasks += u64::from(work.counts());
         match work {
+            Work::Begin => self.start(),
             Work::Enter { parent, node, input } => self.enter(parent, node, input),
             Work::Iterate { task } => self.iterate(task),
             Work::Ended { call, frame, outcome } => self.call_ended(call, frame, outcome),

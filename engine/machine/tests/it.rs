@@ -1,6 +1,8 @@
 //! The machine as its users see it: workflows in, effects and outcomes out.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/admissions.rs"]
+mod admissions;
 #[path = "it/bounds.rs"]
 mod bounds;
 #[path = "it/calls.rs"]
@@ -23,6 +25,8 @@ mod listens;
 mod loops;
 #[path = "it/properties.rs"]
 mod properties;
+#[path = "it/rates.rs"]
+mod rates;
 #[path = "it/refused.rs"]
 mod refused;
 #[path = "it/secrets.rs"]

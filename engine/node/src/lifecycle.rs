@@ -103,20 +103,28 @@ impl Story<'_> {
         self.events.push((at, place, event));
     }
 
+    /// The run has begun: when it was accepted, or admitted where it had to wait for that.
+    fn begun(&mut self, at: Timestamp) {
+        let WorkflowId {
+            namespace,
+            name: called,
+            version,
+        } = self.workflow;
+        let definition = json!({ "name": called, "namespace": namespace, "version": version });
+        let data = json!({ "name": self.name(), "definition": definition, "startedAt": at.rfc3339() });
+        self.tell(at, Place::Start, "started", "workflow.started", data);
+    }
+
     fn workflow(&mut self, save: &Save) {
         let name = self.name();
-        if let Some(opening) = &save.opening {
-            let WorkflowId {
-                namespace,
-                name: called,
-                version,
-            } = self.workflow;
-            let definition = json!({ "name": called, "namespace": namespace, "version": version });
-            let data = json!({ "name": name, "definition": definition, "startedAt": opening.at.rfc3339() });
-            self.tell(opening.at, Place::Start, "started", "workflow.started", data);
+        if let Some(opening) = save.opening.as_ref().filter(|opening| opening.admission.is_none()) {
+            self.begun(opening.at);
         }
         for (seq, entry) in (save.after + 1..).zip(&save.entries) {
             let Entry::Event(recorded) = entry else { continue };
+            if recorded.event == Event::Admitted {
+                self.begun(recorded.at);
+            }
             let (kind, when) = match recorded.event {
                 Event::Suspend { .. } => ("workflow.suspended", "suspendedAt"),
                 Event::Resume => ("workflow.resumed", "resumedAt"),
@@ -175,6 +183,7 @@ impl Story<'_> {
             TraceKind::Resumed => ("task.resumed", data("resumedAt")),
             TraceKind::Cancelled => ("task.cancelled", data("cancelledAt")),
             TraceKind::Skipped
+            | TraceKind::Delayed { .. }
             | TraceKind::Listening
             | TraceKind::Consumed { .. }
             | TraceKind::Correlated { .. }

@@ -53,8 +53,8 @@ pub struct TaskEvent {
     pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// What: `started`, `skipped`, `completed`, `faulted`, `retrying`, `listening`, `consumed`, `correlated`, `emitted`, `suspended`, `resumed`,
-    /// `cancelled`.
+    /// What: `started`, `skipped`, `delayed`, `completed`, `faulted`, `retrying`, `listening`, `consumed`, `correlated`, `emitted`,
+    /// `suspended`, `resumed`, `cancelled`.
     pub event: String,
     /// The task's name.
     pub name: String,
@@ -77,7 +77,7 @@ pub struct TaskEvent {
     /// The number of the attempt that follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u64>,
-    /// When the attempt follows.
+    /// When the attempt follows, or when a task with a rate begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
@@ -109,6 +109,10 @@ impl TaskEvent {
                 "started"
             }
             TraceKind::Skipped => "skipped",
+            TraceKind::Delayed { until } => {
+                event.until = Some(*until);
+                "delayed"
+            }
             TraceKind::Completed { output } => {
                 event.output = Some(shown(output));
                 "completed"

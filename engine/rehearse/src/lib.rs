@@ -11,6 +11,7 @@
 mod judge;
 mod mock;
 mod plan;
+mod rates;
 mod record;
 mod report;
 mod stage;

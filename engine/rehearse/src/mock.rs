@@ -37,6 +37,7 @@ impl Asked {
                 let what = format!("{} {}{}", part("method").to_uppercase(), part("server"), part("path"));
                 ("http", what, Value::Object(call.parameters.clone()))
             }
+            Request::Rate(asked) => ("rate", asked.group.clone(), Value::Null),
             Request::Shell(_) => ("shell", text("command").to_owned(), request.clone()),
             Request::Workflow(_) => {
                 let what = format!("{}/{}:{}", text("namespace"), text("name"), text("version"));

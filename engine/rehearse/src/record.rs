@@ -8,7 +8,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use indexmap::IndexMap;
 use potok_dsl::{Millis, Problem, Timestamp};
 use potok_expr::Evaluator;
-use potok_machine::{CallId, Definition, Effect, Entry, Event, Machine, Outcome, Start, Status, Trace, TraceKind};
+use potok_machine::{
+    CallId, Definition, Effect, Entry, Event, Machine, Outcome, Request, Start, Status, Trace, TraceKind,
+};
 use serde_json::{Map, Value, json};
 
 use crate::yaml;
@@ -127,6 +129,8 @@ impl Fold {
             }
             Event::Cancel { .. } => self.cancel = Some(at.since(self.start)),
             Event::Suspend { .. } | Event::Resume => return Err(NotRecorded::Suspended),
+            // A rehearsal is not held.
+            Event::Admitted => self.start = self.now,
             Event::TimerFired { .. } => {}
         }
         Ok(())
@@ -135,6 +139,8 @@ impl Fold {
     fn absorb(&mut self, at: Timestamp, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                // A rehearsal gives out moments itself.
+                Effect::Call(call) if matches!(call.request, Request::Rate(_)) => {}
                 Effect::Call(call) => {
                     let made = Made {
                         reference: call.reference,

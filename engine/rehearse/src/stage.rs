@@ -11,14 +11,15 @@ use std::{
 use potok_dsl::{Millis, Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Definition, Effect, EmitEffect, Event, LockedFunction, Machine, Outcome, SEMANTICS, Start,
-    Status, Subscription, SubscriptionId, TimerId, Trace,
+    CallEffect, CallId, Definition, Effect, EmitEffect, Event, LockedFunction, Machine, Outcome, RateRequest, Request,
+    SEMANTICS, Start, Status, Subscription, SubscriptionId, TimerId, Trace,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     mock::{Asked, Mocks, is_task},
     plan::{Case, Mock},
+    rates::Rates,
 };
 
 /// How many tasks a run may enter before it is said to have no end.
@@ -70,6 +71,7 @@ pub fn rehearse(
         input: Arc::new(input),
         at: now,
         parent: None,
+        held: false,
     };
     let mut traces = Vec::new();
     let (machine, effects) = Machine::start(Arc::clone(definition), evaluator.clone(), &start, &mut traces);
@@ -109,6 +111,7 @@ pub fn rehearse(
         stream: Vec::new(),
         consumed: BTreeSet::new(),
         open: BTreeMap::new(),
+        rates: Rates::default(),
         calls: Vec::new(),
         emitted: Vec::new(),
         outcome: None,
@@ -151,6 +154,7 @@ struct Stage<'p> {
     stream: Vec<Arc<Value>>,
     consumed: BTreeSet<usize>,
     open: BTreeMap<SubscriptionId, TaskPath>,
+    rates: Rates,
     calls: Vec<Value>,
     emitted: Vec<Value>,
     outcome: Option<Outcome>,
@@ -303,10 +307,15 @@ impl Stage<'_> {
     }
 
     fn call(&mut self, call: CallEffect) {
+        if let Request::Rate(asked) = &call.request {
+            let outcome = Ok(RateRequest::given(self.rates.moment(asked, self.now)));
+            self.answers.insert((self.now, call.call), Coming { call, outcome });
+            return;
+        }
         let asked = Asked::of(&call);
         let (outcome, after) = match (self.mocks.answer(&asked), &call.request) {
             (Some(answer), _) => answer,
-            (None, potok_machine::Request::Function { function, args }) if call.pure => {
+            (None, Request::Function { function, args }) if call.pure => {
                 (self.pure.call(function, args, &call.idempotency_key), Millis(0))
             }
             (None, _) => {

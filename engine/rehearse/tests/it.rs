@@ -109,6 +109,27 @@ cases:
 }
 
 #[test]
+fn a_rate_is_kept_in_virtual_time() {
+    let tasks = "
+do:
+  - each:
+      for: { in: '[1, 2, 3]' }
+      do:
+        - post: { call: mail.send, timeout: { after: { seconds: 5 } }, metadata: { potok: { rate: { limit: 2, per: minute } } } }
+";
+    let report = run(
+        tasks,
+        "
+mocks: [ { function: mail.send, answer: ok } ]
+cases:
+  - name: the third waits
+    expect: { output: ok, tasks: { post: 3 }, that: ['.calls | length == 3'], took: PT1M1S }
+",
+    );
+    assert_eq!(report.tally().failed, 0, "{report}");
+}
+
+#[test]
 fn what_is_not_as_expected_is_explained() {
     let report = run(
         ORDER,

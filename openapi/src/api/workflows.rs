@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Room, State, runs::Accepted};
 use crate::{
-    failure::{BODY, CHANGES, CONFLICT, Failure, MALFORMED, MISSING, TYPED, UNUSABLE},
+    failure::{BODY, CHANGES, CONFLICT, CROWDED, Failure, MALFORMED, MISSING, TYPED, UNUSABLE},
     params::{IdempotencyKey, Label, Version, Wait},
     payload::{self, Yaml},
     types::{Deployed, WorkflowObject, Workflows as List},
@@ -155,7 +155,8 @@ impl Workflows {
     /// Start a run of a workflow.
     ///
     /// The body is the input; no body is an empty object. The run is durable when the answer leaves. One that was waited for and has ended is
-    /// answered with 200, also when it has faulted: then its `status` says so and its `error` why.
+    /// answered with 200, also when it has faulted: then its `status` says so and its `error` why. A workflow that limits how many of its runs there
+    /// are at once may answer with 409 (`data.run` is the run that has the place) or 429 (too many wait).
     #[oai(
         path = "/workflows/:namespace/:name/runs",
         method = "post",
@@ -173,7 +174,8 @@ impl Workflows {
         #[oai(name = "Idempotency-Key")]
         idempotency_key: Header<Option<IdempotencyKey>>,
         input: payload::Json<Value>,
-    ) -> Result<Accepted, Failure<{ MALFORMED | CHANGES | MISSING | BODY | TYPED | UNUSABLE }>> {
+    ) -> Result<Accepted, Failure<{ MALFORMED | CHANGES | MISSING | CONFLICT | BODY | TYPED | UNUSABLE | CROWDED }>>
+    {
         let State { node, inputs, .. } = &self.0;
         let version = version.0.as_ref().map(|version| version.0.as_str());
         let (_, prepared) = node.workflow(&namespace.0.0, &name.0.0, version).await?;

@@ -9,6 +9,7 @@ mod documents;
 mod events;
 mod functions;
 mod lifecycle;
+mod limits;
 mod rig;
 mod runs;
 mod secrets;

@@ -15,6 +15,9 @@ use crate::{
 /// The most iterations of a `for` at once.
 pub(super) const MAX_PARALLEL: i64 = 1000;
 
+/// The highest limit of a rate or of a concurrency: so many are looked at for each one more.
+const MAX_LIMIT: i64 = 10_000;
+
 const OVERLAPS: [(&str, Overlap); 3] = [
     ("skip", Overlap::Skip),
     ("queue", Overlap::Queue),
@@ -95,7 +98,7 @@ impl Reader {
         let key = fields.text(self, "key");
         let limit = fields
             .require("limit")
-            .and_then(|node| self.count(node, "limit", i64::from(u32::MAX)));
+            .and_then(|node| self.count(node, "limit", MAX_LIMIT));
         let on_conflict = fields
             .get("onConflict")
             .and_then(|node| self.word(node, "onConflict", &CONFLICTS));
@@ -159,7 +162,7 @@ impl Reader {
         let mut fields = Fields::of(self, node, "'metadata.potok.rate'")?;
         let limit = fields
             .require("limit")
-            .and_then(|node| self.count(node, "limit", i64::from(u32::MAX)));
+            .and_then(|node| self.count(node, "limit", MAX_LIMIT));
         let per = fields.require("per").and_then(|node| self.word(node, "per", &SPANS));
         let key = fields.text(self, "key");
         fields.finish(self);

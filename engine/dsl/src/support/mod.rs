@@ -45,9 +45,6 @@ impl Survey<'_> {
 
     fn workflow(&mut self) {
         let workflow = self.workflow;
-        if let Some(concurrency) = &workflow.document.potok.concurrency {
-            self.not_yet(concurrency.at, "metadata.potok.concurrency");
-        }
         self.uses();
         self.schemas(workflow.input.as_ref().and_then(|input| input.schema.as_ref()));
         self.schemas(workflow.output.as_ref().and_then(|output| output.schema.as_ref()));
@@ -82,12 +79,6 @@ impl Survey<'_> {
     }
 
     fn task(&mut self, task: &Task) {
-        if let Some(rate) = &task.potok.rate {
-            self.not_yet(rate.at, "metadata.potok.rate");
-        }
-        if let Some(delivery) = &task.potok.delivery {
-            self.not_yet(delivery.at, "metadata.potok.delivery");
-        }
         self.schemas(task.input.as_ref().and_then(|input| input.schema.as_ref()));
         self.schemas(task.output.as_ref().and_then(|output| output.schema.as_ref()));
         self.schemas(task.export.as_ref().and_then(|export| export.schema.as_ref()));

@@ -11,7 +11,7 @@ use parts::*;
 
 fn rate() -> impl Strategy<Value = Rate> {
     let per = select(&[RatePer::Second, RatePer::Minute, RatePer::Hour, RatePer::Day][..]);
-    (1_u32.., per, option::of(expression())).prop_map(|(limit, per, key)| Rate { limit, per, key })
+    (1_u32..=10_000, per, option::of(expression())).prop_map(|(limit, per, key)| Rate { limit, per, key })
 }
 
 /// A typed part of `metadata`, and that part of `metadata`.
@@ -546,7 +546,7 @@ fn document_potok(scheduled: bool) -> impl Strategy<Value = (DocumentPotok, Map<
         ][..],
     );
     let zone = text(&["Europe/Moscow", "UTC"]);
-    let concurrency = (option::of(expression()), 1_u32..);
+    let concurrency = (option::of(expression()), 1_u32..=10_000);
     (option::of((zone, overlaps, catch_ups)), option::of(concurrency)).prop_map(move |(schedule, concurrency)| {
         let mut members = Map::new();
         let schedule = schedule

@@ -6,7 +6,7 @@ use crate::encode::Encoded;
 use crate::error::StoreError;
 use crate::rows::StoredValue;
 use crate::sqlite::sql::{execute, int};
-use crate::sqlite::{migrate, outbox, tables, write_catalog as catalog, write_events, write_runs};
+use crate::sqlite::{migrate, outbox, rates, tables, write_catalog as catalog, write_events, write_runs};
 use crate::write::Written;
 
 /// Applies a write. Its caller has set a savepoint and takes back what a failed write leaves.
@@ -37,6 +37,7 @@ pub(crate) fn apply(connection: &Connection, write: &Encoded) -> Result<Written,
         Encoded::Silence { run } => outbox::silence(connection, *run).map(|()| Written::Done),
         Encoded::Events(events) => write_events::put(connection, events),
         Encoded::TrimEvents(trim) => write_events::trim(connection, trim),
+        Encoded::Reserve(reservation) => rates::reserve(connection, reservation).map(Written::Reserved),
         Encoded::Tables(statements) => tables::write(connection, statements),
         Encoded::Migration(migration) => migrate::apply(connection, migration).map(|()| Written::Done),
         Encoded::All(writes) => writes

@@ -18,7 +18,13 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 3] = [migration(1, FIRST), migration(2, EVENTS), migration(3, OUTBOX)];
+pub(crate) const MIGRATIONS: [ProviderMigration; 5] = [
+    migration(1, FIRST),
+    migration(2, EVENTS),
+    migration(3, OUTBOX),
+    migration(4, RATES),
+    migration(5, SLOTS),
+];
 
 const fn migration(version: u32, sql: &'static str) -> ProviderMigration {
     ProviderMigration {
@@ -229,3 +235,30 @@ CREATE TABLE outbox (
     word TEXT NOT NULL,
     PRIMARY KEY (run, sender, word)
 )";
+
+/// The moments at which tasks with a rate may begin, until they count no more.
+const RATES: &str = "
+CREATE TABLE reservations (
+    rate TEXT NOT NULL,
+    key TEXT NOT NULL,
+    moment BIGINT NOT NULL,
+    over_at BIGINT NOT NULL,
+    PRIMARY KEY (rate, key)
+);
+CREATE INDEX reservations_by_moment ON reservations (rate, moment);
+CREATE INDEX reservations_by_end ON reservations (over_at);
+";
+
+/// The places of unfinished runs in their groups: who has one (`holds`), who has to make way (`leaves`). `places` is what the run finds enough.
+const SLOTS: &str = "
+CREATE TABLE slots (
+    run BYTEA PRIMARY KEY,
+    pool TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    places BIGINT NOT NULL,
+    holds BIGINT NOT NULL,
+    leaves BIGINT NOT NULL
+);
+CREATE INDEX slots_by_pool ON slots (pool, holds, leaves, number);
+CREATE INDEX slots_by_number ON slots (pool, number);
+";

@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::rows::RunRow;
 use crate::sqlite::apply::put_value;
 use crate::sqlite::outbox;
+use crate::sqlite::slots;
 use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::sqlite::write_events;
 use crate::write::{RunUpdate, Written};
@@ -57,6 +58,7 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
         outbox::silence(connection, write.run)?;
     }
     outbox::send(connection, write.run, &write.messages)?;
+    let said = slots::of_run(connection, write)?;
     let last_seq = write.expect_seq + write.count;
     if write.count > 0 {
         execute(
@@ -80,7 +82,7 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
         None => {}
     }
     let nudges = write_events::of_run(connection, write)?;
-    Ok(Written::Run { last_seq, nudges })
+    Ok(Written::Run { last_seq, nudges, said })
 }
 
 fn conflict(write: &EncodedRun, found: u64) -> StoreError {

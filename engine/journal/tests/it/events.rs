@@ -278,7 +278,10 @@ pub async fn emits_are_one_with_their_cause(store: Arc<dyn Store>) {
     // It listens to what it emits itself, with a shape that nobody had.
     write.subscriptions = vec![set(1, vec![pattern("a", Some(1))])];
     let written = store.commit(Write::Run(Box::new(write.clone()))).await.unwrap();
-    let Written::Run { nudges, last_seq: 2 } = written else {
+    let Written::Run {
+        nudges, last_seq: 2, ..
+    } = written
+    else {
         panic!("{written:?}")
     };
     assert_eq!(nudges.runs, [one, other]);

@@ -5,7 +5,9 @@
 mod catalog;
 mod contract;
 mod events;
+mod rates;
 mod runs;
+mod slots;
 mod sqlite;
 mod tables;
 

@@ -169,7 +169,8 @@ pub(crate) async fn what_belongs_together_stands_or_falls_together(store: Arc<dy
         Written::All(vec![
             Written::Run {
                 last_seq: 1,
-                nudges: Default::default()
+                nudges: Default::default(),
+                said: Vec::new(),
             },
             Written::Done
         ])

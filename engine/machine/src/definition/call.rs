@@ -12,23 +12,23 @@ use crate::{effect::HttpOutput, lock::LockedFunction, request::ProcessOutput};
 /// A call.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// A function of a plugin; `key` is for the idempotency key, instead of the derived one.
+    /// A function of a plugin.
     Function {
         function: LockedFunction,
         with: Option<Template>,
-        key: Option<TextTemplate>,
+        delivery: Delivery,
     },
     /// A task of `use.functions`.
     Task { node: NodeId, with: Option<Template> },
     /// An operation of an API.
     OpenApi {
         request: Box<OpenApiTemplate>,
-        key: Option<TextTemplate>,
+        delivery: Delivery,
     },
     /// An HTTP request.
     Http {
         request: Box<HttpTemplate>,
-        key: Option<TextTemplate>,
+        delivery: Delivery,
     },
     /// A run of another workflow.
     Workflow(Box<WorkflowTemplate>),
@@ -55,6 +55,15 @@ impl Call {
             _ => given,
         }
     }
+}
+
+/// How a call is delivered.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    /// The idempotency key, instead of the derived one.
+    pub(crate) key: Option<TextTemplate>,
+    /// Whether it leaves at most once.
+    pub(crate) once: bool,
 }
 
 /// `run: workflow`.

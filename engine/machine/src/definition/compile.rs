@@ -52,6 +52,8 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         None => Shaping::default(),
     };
     let timeout = compiler.timeout(workflow.timeout.as_ref(), Place::WorkflowOutput, &scope);
+    let concurrency = workflow.document.potok.concurrency.as_ref();
+    let concurrency = concurrency.map(|concurrency| compiler.concurrency(&concurrency.value));
     if !compiler.diagnostics.is_empty() {
         compiler.diagnostics.sort_by_key(|diagnostic| diagnostic.at);
         return Err(compiler.diagnostics);
@@ -75,6 +77,7 @@ pub(super) fn compile(workflow: &Workflow, lock: &Lock, evaluator: &Evaluator) -
         input,
         output,
         timeout,
+        concurrency,
         secrets: compiler.secrets.into_iter().collect(),
         source: Arc::new(source),
     })
@@ -258,6 +261,7 @@ impl<'a> Compiler<'a> {
                 None => Shaping::default(),
             },
             timeout: self.timeout(task.timeout.as_ref(), Place::Task, scope),
+            rate: task.potok.rate.as_ref().map(|rate| self.rate(&rate.value, scope)),
             then,
             label: task
                 .potok

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::lock::Lock;
 
 use super::{
-    Kind, Loop, Raise, Retry, TextTemplate, Try, UriTemplate,
-    call::{Authentication, Call, HttpTemplate, OpenApiTemplate},
+    Kind, Loop, Raise, Retry, Try, UriTemplate,
+    call::{Authentication, Call, Delivery, HttpTemplate, OpenApiTemplate},
     compile::{Compiler, FlowReader},
     variables::{Place, Variables},
 };
@@ -157,14 +157,14 @@ impl<'a> Compiler<'a> {
                 let request = Box::new(self.http(http, scope)?);
                 return Some(Call::Http {
                     request,
-                    key: self.key(task, scope),
+                    delivery: self.delivery(task, scope),
                 });
             }
             model::Call::OpenApi(call) => {
                 let request = Box::new(self.openapi(call, scope)?);
                 return Some(Call::OpenApi {
                     request,
-                    key: self.key(task, scope),
+                    delivery: self.delivery(task, scope),
                 });
             }
             model::Call::Function { name, with } => return self.function_call(name, with.as_ref(), task, scope),
@@ -188,16 +188,7 @@ impl<'a> Compiler<'a> {
             None => None,
         };
         if let Some(node) = self.function(&name.value) {
-            if let Some(key) = &task.potok.idempotency_key {
-                self.complain_with(
-                    key.at,
-                    format!(
-                        "the function '{}' is a task of this workflow, which has no key of its own",
-                        name.value
-                    ),
-                    "put metadata.potok.idempotencyKey to the calls that it makes",
-                );
-            }
+            self.no_delivery(name, task);
             return Some(Call::Task { node, with });
         }
         let lock = self.lock;
@@ -205,7 +196,7 @@ impl<'a> Compiler<'a> {
             Some(function) => Some(Call::Function {
                 function: function.clone(),
                 with,
-                key: self.key(task, scope),
+                delivery: self.delivery(task, scope),
             }),
             None => {
                 self.complain_with(
@@ -218,11 +209,38 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn key(&mut self, task: &'a Task, scope: &Variables) -> Option<TextTemplate> {
-        task.potok
-            .idempotency_key
-            .as_ref()
-            .and_then(|key| self.text(key, Place::Task, scope))
+    /// A task of `use.functions` is no call by itself.
+    fn no_delivery(&mut self, name: &model::Text, task: &Task) {
+        let (key, delivery) = (&task.potok.idempotency_key, &task.potok.delivery);
+        if let Some(key) = key {
+            let message = format!(
+                "the function '{}' is a task of this workflow, which has no key of its own",
+                name.value
+            );
+            let help = "put metadata.potok.idempotencyKey to the calls that it makes";
+            self.complain_with(key.at, message, help);
+        }
+        if let Some(delivery) = delivery {
+            let message = format!(
+                "the function '{}' is a task of this workflow, which is not delivered",
+                name.value
+            );
+            self.complain_with(
+                delivery.at,
+                message,
+                "put metadata.potok.delivery to the calls that it makes",
+            );
+        }
+    }
+
+    fn delivery(&mut self, task: &'a Task, scope: &Variables) -> Delivery {
+        let (key, delivery) = (&task.potok.idempotency_key, &task.potok.delivery);
+        Delivery {
+            key: key.as_ref().and_then(|key| self.text(key, Place::Task, scope)),
+            once: delivery
+                .as_ref()
+                .is_some_and(|delivery| delivery.value == model::Delivery::AtMostOnce),
+        }
     }
 
     fn http(&mut self, http: &'a model::HttpCall, scope: &Variables) -> Option<HttpTemplate> {

@@ -11,7 +11,7 @@ use super::{
     values::{brief, wrong},
 };
 use crate::{
-    definition::{Call, Kind, Node, Place, TextTemplate},
+    definition::{Call, Delivery, Kind, Node, Place, TextTemplate},
     digest,
     effect::{CallEffect, CallId, Effect, Request},
     frame::{Body, FrameId},
@@ -24,14 +24,15 @@ impl Step<'_> {
         let (path, reference) = (task.path.clone(), node.reference.to_string());
         let request = self.request(&task, call);
         let request = request.and_then(|made| secrets::check(&made.0, self.definition.secrets()).map(|()| made));
-        let (request, pure, key) = match request {
+        let (request, pure, delivery) = match request {
             Ok(request) => request,
             Err(problem) => return Some(self.faulted(task, problem)),
         };
-        let idempotency_key = match self.idempotency_key(&task, &path, key) {
-            Ok(key) => key,
-            Err(problem) => return Some(self.faulted(task, problem)),
-        };
+        let idempotency_key =
+            match self.idempotency_key(&task, &path, delivery.and_then(|delivery| delivery.key.as_ref())) {
+                Ok(key) => key,
+                Err(problem) => return Some(self.faulted(task, problem)),
+            };
         let id = match self.open(task, node, Body::Instant) {
             Ok(id) => id,
             Err(signal) => return Some(signal),
@@ -50,6 +51,7 @@ impl Step<'_> {
             idempotency_key,
             request,
             pure,
+            once: !pure && delivery.is_some_and(|delivery| delivery.once),
             limit: self.limit(id),
             secrets: self.definition.secrets().iter().map(ToString::to_string).collect(),
         };
@@ -70,10 +72,14 @@ impl Step<'_> {
         None
     }
 
-    /// What is called, whether that is pure, and the template of its idempotency key.
-    fn request<'c>(&self, task: &Taken, call: &'c Call) -> Result<(Request, bool, Option<&'c TextTemplate>), Problem> {
+    /// What is called, whether that is pure, and how it is delivered.
+    fn request<'c>(&self, task: &Taken, call: &'c Call) -> Result<(Request, bool, Option<&'c Delivery>), Problem> {
         match call {
-            Call::Function { function, with, key } => {
+            Call::Function {
+                function,
+                with,
+                delivery,
+            } => {
                 let args = self.arguments(task, with.as_ref())?;
                 if !args.is_object() {
                     return Err(wrong(format!(
@@ -87,13 +93,13 @@ impl Step<'_> {
                         args,
                     },
                     function.pure,
-                    key.as_ref(),
+                    Some(delivery),
                 ))
             }
-            Call::Http { request, key } => Ok((Request::Http(self.http(task, request)?), false, key.as_ref())),
-            Call::OpenApi { request, key } => {
+            Call::Http { request, delivery } => Ok((Request::Http(self.http(task, request)?), false, Some(delivery))),
+            Call::OpenApi { request, delivery } => {
                 let request = Request::OpenApi(self.openapi(task, request)?);
-                Ok((request, false, key.as_ref()))
+                Ok((request, false, Some(delivery)))
             }
             Call::Workflow(workflow) => {
                 let call = CallId(self.state.calls_made + 1);
@@ -119,9 +125,10 @@ impl Step<'_> {
 
     /// A call has ended. Nobody may be waiting for it any more.
     pub(crate) fn call_ended(&mut self, call: CallId, frame: FrameId, outcome: Result<Arc<Value>, Problem>) {
-        let waiting = |task: &Taken| matches!(task.body, Body::Call { call: waiting } if waiting == call);
-        if !self.state.frames.task(frame).is_some_and(waiting) {
-            return;
+        match self.state.frames.task(frame).map(|task| &task.body) {
+            Some(Body::Call { call: waiting }) if *waiting == call => {}
+            Some(Body::Asking { call: waiting }) if *waiting == call => return self.turn_is_known(frame, outcome),
+            _ => return,
         }
         let Some(task) = self.state.frames.take_task(frame) else {
             return;
@@ -157,7 +164,7 @@ impl Step<'_> {
     }
 }
 
-fn digest_of(request: &Request) -> String {
+pub(super) fn digest_of(request: &Request) -> String {
     let mut text = Vec::new();
     match request {
         Request::Function { function, args } => {
@@ -180,6 +187,10 @@ fn digest_of(request: &Request) -> String {
         Request::Workflow(request) => {
             digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
             digest::short([b"workflow".as_slice(), &text])
+        }
+        Request::Rate(request) => {
+            digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
+            digest::short([b"rate".as_slice(), &text])
         }
         Request::Shell(request) => {
             digest::canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);

@@ -22,8 +22,8 @@ impl Step<'_> {
             };
             self.close_timer(task.timeout);
             match &task.body {
-                Body::Call { call } => self.cancel_call(*call),
-                Body::Wait { timer } => self.close_timer(Some(*timer)),
+                Body::Call { call } | Body::Asking { call } => self.cancel_call(*call),
+                Body::Wait { timer } | Body::Queued { timer, .. } => self.close_timer(Some(*timer)),
                 Body::Try(trying) => self.close_timer(trying.timer),
                 Body::Listen(listening) => self.unsubscribe(listening.subscription, listening.until),
                 Body::Instant | Body::Child { .. } | Body::Extended(_) | Body::Fork(_) | Body::For(_) => {}
@@ -50,7 +50,11 @@ impl Step<'_> {
                     Body::Fork(forking) => stack.extend(forking.running.values()),
                     Body::Listen(listening) => stack.extend(listening.running),
                     Body::For(looping) => stack.extend(looping.running.values()),
-                    Body::Instant | Body::Call { .. } | Body::Wait { .. } => {}
+                    Body::Instant
+                    | Body::Call { .. }
+                    | Body::Asking { .. }
+                    | Body::Queued { .. }
+                    | Body::Wait { .. } => {}
                 },
             }
         }

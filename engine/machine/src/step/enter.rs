@@ -52,7 +52,7 @@ impl Step<'_> {
                 self.trace(&task, || TraceKind::Started {
                     input: Arc::clone(&task.input),
                 });
-                self.begin_task(task, node)
+                self.take_turn(task, node)
             }
             // A task that did not run leads nowhere: what comes next is the next in the list, whatever its `then` says.
             Ok(false) => {

@@ -42,6 +42,7 @@ impl Step<'_> {
             Purpose::Attempt(id) => self.attempt_timed_out(id, timer),
             Purpose::Retry(id) => self.pause_over(id, timer),
             Purpose::Wait(id) => self.wait_over(id, timer),
+            Purpose::Turn(id) => self.turn_has_come(id, timer),
         };
         if let Some(signal) = signal {
             self.settle(signal);
@@ -97,11 +98,11 @@ impl Step<'_> {
                 }
                 self.unsubscribe(subscription, until);
             }
-            Body::Call { call } => {
+            Body::Call { call } | Body::Asking { call } => {
                 let call = *call;
                 self.cancel_call(call);
             }
-            Body::Wait { timer } => {
+            Body::Wait { timer } | Body::Queued { timer, .. } => {
                 let timer = *timer;
                 self.close_timer(Some(timer));
             }

@@ -19,7 +19,7 @@ impl Step<'_> {
     }
 
     /// The variables of an expression of the workflow.
-    fn workflow_scope<'s>(&'s self, place: Place, context: Option<&'s Arc<Value>>) -> Scope<'s> {
+    pub(super) fn workflow_scope<'s>(&'s self, place: Place, context: Option<&'s Arc<Value>>) -> Scope<'s> {
         Scope {
             definition: self.definition,
             state: self.state,

@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use potok_dsl::{Problem, RunId, Timestamp};
+use potok_dsl::{Millis, Problem, RunId, Timestamp};
 use potok_expr::Evaluator;
 use serde_json::Value;
 
 use super::Random;
 use crate::{
-    CallEffect, CallId, Definition, Effect, Entry, Event, Machine, Mismatch, Outcome, Recorded, SEMANTICS, Start,
-    Subscription, SubscriptionId, TimerId, Trace, correlated,
+    CallEffect, CallId, Definition, Effect, Entry, Event, Machine, Mismatch, Outcome, RateRequest, Recorded, Request,
+    SEMANTICS, Start, Subscription, SubscriptionId, TimerId, Trace, correlated,
 };
 
 /// A machine, its journal, and what it has asked for.
@@ -44,7 +44,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts a run at the time 1,000,000 ms; `slice` is the size of the machine's slices when it is not the usual one.
+    /// Starts a run at the time 1,000,000 ms, held when its workflow limits how many there are; `slice` is the size of the machine's slices when it is not the usual one.
     ///
     /// # Panics
     /// When the machine's effects contradict each other.
@@ -59,6 +59,7 @@ impl Driver {
             input: Arc::new(input),
             at: now,
             parent: None,
+            held: definition.is_held(),
         };
         let mut traces = Vec::new();
         let (machine, effects) = begin(definition, evaluator, &start, &mut traces, slice);
@@ -188,12 +189,25 @@ impl Driver {
         Some(Event::TimerFired { timer })
     }
 
+    /// The answer to a call that asks for a moment: now, or a little later.
+    fn moment(&self, effect: &CallEffect, later: u64) -> Option<Value> {
+        match &effect.request {
+            Request::Rate(asked) => Some(RateRequest::given(asked.earliest(self.now).after(Millis(later)))),
+            _ => None,
+        }
+    }
+
     /// Runs to the end, or until nothing is open: calls first, in order, then time.
     ///
     /// # Panics
     /// When the machine refuses an event or contradicts itself.
     pub fn run(&mut self, answer: &mut dyn FnMut(&CallEffect) -> Result<Value, Problem>) -> Option<&Outcome> {
         while self.outcome.is_none() {
+            if self.machine.is_held() {
+                self.apply(Event::Admitted)
+                    .unwrap_or_else(|mismatch| panic!("{mismatch}"));
+                continue;
+            }
             if self.machine.wants_to_proceed() {
                 self.proceed();
                 continue;
@@ -201,7 +215,7 @@ impl Driver {
             let open = self
                 .calls
                 .first_key_value()
-                .map(|(call, effect)| (*call, answer(effect)));
+                .map(|(call, effect)| (*call, self.moment(effect, 0).map_or_else(|| answer(effect), Ok)));
             let event = match open {
                 Some((call, outcome)) => Some(self.completion(call, outcome)),
                 None => self.next_timer(),
@@ -219,6 +233,9 @@ impl Driver {
             // A computation takes its time.
             self.now = self.now.after(potok_dsl::Millis(random.below(500)));
             return None;
+        }
+        if self.machine.is_held() && !random.one_in(3) {
+            return Some(Event::Admitted);
         }
         match random.below(40) {
             0 => return Some(Event::Suspend { reason: None }),
@@ -250,7 +267,9 @@ impl Driver {
         let open: Vec<CallId> = self.calls.keys().copied().collect();
         if !open.is_empty() && !random.one_in(5) {
             let call = *random.pick(&open);
-            let outcome = super::answer(&self.calls[&call], random);
+            let later = random.below(30);
+            let moment = self.moment(&self.calls[&call], later);
+            let outcome = moment.map_or_else(|| super::answer(&self.calls[&call], random), Ok);
             return Some(self.completion(call, outcome));
         }
         if !self.subscriptions.is_empty() && !random.one_in(3) {
@@ -261,6 +280,7 @@ impl Driver {
         }
         self.next_timer()
             .or_else(|| (self.machine.status() == crate::Status::Suspended).then_some(Event::Resume))
+            .or_else(|| self.machine.is_held().then_some(Event::Admitted))
     }
 
     /// Folds the journal again from its start.

@@ -126,6 +126,11 @@ fn generated(seed: u64, size: u64, events: bool) -> String {
     if generator.random.one_in(6) {
         document["timeout"] = json!({ "after": { "milliseconds": 50 + generator.random.below(500) } });
     }
+    if generator.random.one_in(4) {
+        let conflict = *generator.random.pick(&["queue", "queue", "reject", "replace"]);
+        let concurrency = json!({ "key": "${ .n }", "limit": 1, "onConflict": conflict });
+        document["document"]["metadata"] = json!({ "potok": { "concurrency": concurrency } });
+    }
     if generator.random.one_in(6) {
         document["output"] = json!({ "as": { "result": "${ . }", "context": "${ $context }" } });
     }
@@ -284,6 +289,23 @@ impl Generator {
                 "call": "test.effect",
                 "with": { "n": "${ .n }" },
                 "metadata": { "potok": { "idempotencyKey": "${ \"key-\\(.n)\" }" } },
+            }),
+            7 => {
+                let rate = match self.random.below(3) {
+                    0 => json!({ "limit": 2, "per": "second", "key": "${ $task.name }" }),
+                    1 => json!({ "limit": 2, "per": "second", "key": "shared" }),
+                    _ => json!({ "limit": 2, "per": "second" }),
+                };
+                json!({
+                    "call": "test.effect",
+                    "with": { "n": "${ .n }", "rated": true, "started": "${ $task.startedAt.epoch.milliseconds }" },
+                    "metadata": { "potok": { "rate": rate } },
+                })
+            }
+            5 => json!({
+                "call": "test.effect",
+                "with": { "n": "${ .n }" },
+                "metadata": { "potok": { "delivery": "atMostOnce" } },
             }),
             4 => json!({
                 "run": {

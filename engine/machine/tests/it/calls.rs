@@ -71,6 +71,23 @@ do:
     );
 }
 
+#[test]
+fn an_effectful_call_can_leave_at_most_once() {
+    let once = |call: &str, delivery: &str| {
+        let body = format!("do: [{{ ask: {{ {call}, metadata: {{ potok: {{ delivery: {delivery} }} }} }} }}]");
+        let driver = start(&body, json!({}));
+        driver.calls().next().unwrap().once
+    };
+    assert!(once("call: test.effect", "atMostOnce"));
+    let http = "call: http, with: { method: get, endpoint: 'https://example.com' }";
+    assert!(once(http, "atMostOnce"));
+    assert!(!once(http, "atLeastOnce"));
+    assert!(
+        !once("call: test.pure", "atMostOnce"),
+        "nobody can tell how often it was made"
+    );
+}
+
 const FUNCTIONS: &str = r"
 use:
   functions:

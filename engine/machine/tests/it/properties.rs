@@ -34,6 +34,7 @@ fn assert_tidy(driver: &Driver) {
             TraceKind::Skipped => assert_eq!(open.get(path).copied().unwrap_or(0), 0),
             TraceKind::Emitted { .. }
             | TraceKind::Retrying { .. }
+            | TraceKind::Delayed { .. }
             | TraceKind::Listening
             | TraceKind::Consumed { .. }
             | TraceKind::Correlated { .. }

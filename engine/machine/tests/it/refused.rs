@@ -52,7 +52,7 @@ fn names_that_nothing_has() {
 do:
   - a: { call: no.such }
   - b: { for: { each: input, in: '[1]' }, do: [{ c: { set: { x: 1 } } }] }
-  - d: { call: mine, metadata: { potok: { idempotencyKey: k } } }
+  - d: { call: mine, metadata: { potok: { idempotencyKey: k, delivery: atMostOnce } } }
 use: { functions: { mine: { call: no.other } } }
 ";
     insta::assert_snapshot!(said(body));

@@ -69,6 +69,13 @@ impl Core {
                 let problem = Problem::new(ErrorType::Runtime, "Sub-workflow not started", detail);
                 self.call_done(parent, call, Err(problem), out);
             }
+            SaveFailure::Rejected(problem) => {
+                let problem = Problem {
+                    instance: None,
+                    ..problem.clone()
+                };
+                self.call_done(parent, call, Err(problem), out);
+            }
             // It may be there all the same: the store is asked again.
             _ => drop(self.again.insert((self.now.after(RETRY), parent, call))),
         }
@@ -89,7 +96,13 @@ impl Core {
         }
     }
 
-    fn call_done(&mut self, run: RunId, call: CallId, outcome: Result<Arc<Value>, Problem>, out: &mut Vec<Output>) {
+    pub(super) fn call_done(
+        &mut self,
+        run: RunId,
+        call: CallId,
+        outcome: Result<Arc<Value>, Problem>,
+        out: &mut Vec<Output>,
+    ) {
         let Some((path, digest)) = self.runs.get(&run).and_then(|live| live.call(call)) else {
             return;
         };
@@ -115,6 +128,8 @@ impl Core {
                 (Word::Ended, Some(outcome)) => self.child_ended(run, from, outcome, out),
                 (Word::Ended, None) => {}
                 (Word::Cancel, _) => self.forsake(run, out),
+                (Word::Admitted, _) => self.admit(run, from, out),
+                (Word::Replaced, _) => self.replace(run, out),
             }
         }
     }

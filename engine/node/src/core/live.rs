@@ -34,6 +34,8 @@ pub(super) struct Live {
     pub seq: u64,
     /// Entries durable.
     pub durable: u64,
+    /// Entries that were durable when it was read: what they led to may have left before.
+    restored: u64,
     /// The entry up to which a write is under way, with the traces that it carries.
     pub writing: Option<Writing>,
     /// Entries consumed and not yet handed to a write.
@@ -160,6 +162,8 @@ pub(super) enum Wish {
     Arm(TimerId, Timestamp),
     Disarm(TimerId, Timestamp),
     Proceed,
+    /// A call that leaves at most once may have left before the run was read.
+    Unknown(CallId),
 }
 
 impl Live {
@@ -177,6 +181,7 @@ impl Live {
         let mut live = Self::around(machine, deployed, trigger, now);
         live.seq = seq;
         live.durable = seq;
+        live.restored = seq;
         live
     }
 
@@ -187,6 +192,7 @@ impl Live {
             trigger,
             seq: 0,
             durable: 0,
+            restored: 0,
             writing: None,
             unsaved: Vec::new(),
             opening: None,
@@ -283,7 +289,8 @@ impl Live {
         self.take(effects)
     }
 
-    /// Takes the machine's effects: pure calls leave at once, others when everything before them is durable.
+    /// Takes the machine's effects: pure calls leave at once, others when everything before them is durable. What comes of entries that were
+    /// there when the run was read may have left before; so a call that leaves at most once is not made then.
     pub fn take(&mut self, effects: Vec<Effect>) -> Vec<Wish> {
         let mut wishes = Vec::with_capacity(effects.len());
         for effect in effects {
@@ -291,7 +298,9 @@ impl Live {
                 Effect::Call(call) => {
                     self.calls.insert(call.call, OpenCall::of(&call));
                     let call = Box::new(call);
-                    if call.pure || self.durable >= self.seq {
+                    if call.once && self.seq <= self.restored {
+                        wishes.push(Wish::Unknown(call.call));
+                    } else if call.pure || self.durable >= self.seq {
                         wishes.push(Wish::Out(Output::StartCall {
                             run: self.run(),
                             effect: call,
@@ -371,6 +380,8 @@ impl Live {
             || self.outcome.is_some()
             || self.row_changed
             || !self.messages.is_empty()
+            // It begins when the store lets it.
+            || self.opening.as_ref().is_some_and(|opening| opening.admission.is_some())
             || self.unsaved.len() >= 256
             || self.traces.list.len() >= 1024
     }

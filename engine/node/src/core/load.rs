@@ -6,7 +6,7 @@ use potok_dsl::{Millis, RunId, Timestamp};
 use potok_machine::{Effect, Entry, Event, Machine, Request};
 
 use super::{
-    Answer, Command, Core, DueRuns, LoadFailure, Output, Stored, Word,
+    Answer, Client, Command, Core, DueRuns, LoadFailure, Output, Stored, Word,
     live::{Live, Traces},
 };
 
@@ -74,11 +74,17 @@ impl Core {
             return;
         };
         let nudged = self.nudged.remove(&run);
+        // One that was started while it was looked for is here, and further than what was read of it.
+        if self.runs.contains_key(&run) {
+            return self.take_up(run, nudged, waiting, out);
+        }
         let stored = match result {
             Ok(stored) => stored,
             Err(failure) => {
                 if let LoadFailure::Unavailable(_) = failure {
                     self.reload(run);
+                } else {
+                    self.admitted.remove(&run);
                 }
                 // Nobody waits for the answer to what one run says to another: a run that never was does not have to hear it.
                 if matches!(failure, LoadFailure::Missing) && waiting.iter().any(|(_, client)| client.is_none()) {
@@ -92,10 +98,19 @@ impl Core {
         };
         if let Err(why) = self.revive(run, *stored, out) {
             tracing::error!(%run, %why, "a stored run cannot go on; it stays as it is");
+            self.admitted.remove(&run);
             for client in waiting.into_iter().filter_map(|(_, client)| client) {
                 out.push(Output::Answer(client, Answer::Failed(why.clone())));
             }
             return;
+        }
+        self.take_up(run, nudged, waiting, out);
+    }
+
+    /// Gives a run what has waited until it is here.
+    fn take_up(&mut self, run: RunId, nudged: bool, waiting: Vec<(Command, Option<Client>)>, out: &mut Vec<Output>) {
+        if let Some(by) = self.admitted.remove(&run) {
+            self.admit(run, by, out);
         }
         if let Some(live) = self.runs.get_mut(&run)
             && (nudged || live.listening.is_marked())
@@ -157,7 +172,13 @@ impl Core {
         live.listening.restore(&listeners);
         live.row_wakes = wake_at;
         let parent = live.parent().map(|parent| parent.run);
-        let told = messages.iter().any(|message| message.word == Word::Cancel);
+        let told = messages
+            .iter()
+            .any(|message| matches!(message.word, Word::Cancel | Word::Replaced));
+        let admitted = messages.iter().find(|message| message.word == Word::Admitted);
+        if let Some(message) = admitted {
+            self.admitted.insert(run, message.run);
+        }
         live.forsaken = messages
             .iter()
             .any(|message| message.word == Word::Cancel && Some(message.run) == parent);

@@ -7,6 +7,7 @@
 //! Each run has at most one write under way; while it is, new entries gather and go with the next. The store groups the
 //! writes of many runs into one transaction.
 
+mod admit;
 mod events;
 mod family;
 mod listen;
@@ -23,7 +24,7 @@ use std::{
 
 use potok_dsl::{Millis, RunId, Timestamp};
 use potok_expr::Evaluator;
-use potok_machine::{CallId, Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
+use potok_machine::{CallEffect, CallId, Entry, Event, Machine, Outcome, SEMANTICS, Start, Status, TimerId};
 
 use events::Behind;
 pub use family::{handed_over, started};
@@ -83,6 +84,8 @@ pub struct Core {
     /// Calls that want runs which could not be started, to be made again.
     again: BTreeSet<(Timestamp, RunId, CallId)>,
     asking: bool,
+    /// Runs that have got a place and are being read, with those whose word it is.
+    admitted: HashMap<RunId, RunId>,
     /// Runs for which something came.
     behind: Behind,
     /// Those of them that are being read.
@@ -113,6 +116,7 @@ impl Core {
             reloads: BTreeSet::new(),
             again: BTreeSet::new(),
             asking: false,
+            admitted: HashMap::new(),
             behind: Behind::default(),
             nudged: HashSet::new(),
             looks: BTreeSet::new(),
@@ -227,14 +231,19 @@ impl Core {
             input: Arc::clone(&input),
             at: self.now,
             parent,
+            held: deployed.definition.is_held(),
         };
         let mut traces = Traces::default();
-        let (machine, effects) = Machine::start(
+        let (mut machine, effects) = Machine::start(
             Arc::clone(&deployed.definition),
             self.evaluator.clone(),
             &entry,
             &mut traces,
         );
+        let admission = match machine.admission() {
+            Ok(admission) => admission,
+            Err(problem) => return self.turn_away(run, parent, client, &problem, out),
+        };
         let opening = Opening {
             definition: Arc::clone(&deployed.hash),
             workflow: deployed.definition.id().clone(),
@@ -244,6 +253,7 @@ impl Core {
             idempotency_key,
             labels,
             at: self.now,
+            admission,
         };
         let mut live = Live::begin(machine, deployed, opening, Entry::Start(entry), self.now);
         live.adopt_traces(traces, 0);
@@ -326,6 +336,7 @@ impl Core {
     }
 
     fn grant(&mut self, run: RunId, wishes: Vec<Wish>, out: &mut Vec<Output>) {
+        let mut unknown = Vec::new();
         for wish in wishes {
             match wish {
                 Wish::Out(output) => out.push(output),
@@ -336,7 +347,12 @@ impl Core {
                     self.timers.remove(&(at, run, timer));
                 }
                 Wish::Proceed => self.ready.push_back(run),
+                Wish::Unknown(call) => unknown.push(call),
             }
+        }
+        // A completion is an entry that was not there when the run was read: nothing that it leads to is unknown.
+        for call in unknown {
+            self.call_done(run, call, Err(CallEffect::unknown()), out);
         }
     }
 
@@ -371,18 +387,26 @@ impl Core {
         }
     }
 
-    fn saved(&mut self, run: RunId, result: Result<Nudges, SaveFailure>, out: &mut Vec<Output>) {
-        let Some(live) = self.runs.get_mut(&run) else { return };
+    fn saved(&mut self, run: RunId, result: Result<Durable, SaveFailure>, out: &mut Vec<Output>) {
+        let Some(live) = self.runs.get_mut(&run) else {
+            // It was given up meanwhile; others may wait for what was written.
+            if let Ok(Durable { nudges, said }) = result {
+                self.tell(run, said, None, out);
+                self.nudged(&nudges, out);
+            }
+            return;
+        };
         match result {
-            Ok(nudges) => {
+            Ok(Durable { nudges, said }) => {
                 self.durable(run, out);
+                self.tell(run, said, None, out);
                 self.nudged(&nudges, out);
                 // What broke off before the write goes on after it.
                 self.look(run, out);
             }
             Err(failure) if live.durable == 0 && live.parent().is_some() => {
                 let parent = live.parent();
-                let reload = !matches!(failure, SaveFailure::Refused(_));
+                let reload = !matches!(failure, SaveFailure::Refused(_) | SaveFailure::Rejected(_));
                 self.drop_run(run, "it could not be written", out);
                 if let Some(parent) = parent {
                     self.child_failed(parent.run, run, &failure, out);
@@ -398,6 +422,7 @@ impl Core {
                 out.extend(clients.into_iter().map(|c| Output::Answer(c, Answer::Exists(existing))));
             }
             Err(SaveFailure::Refused(why)) => self.drop_run(run, &why, out),
+            Err(SaveFailure::Rejected(problem)) => self.dismiss(run, &Answer::Rejected(problem), out),
             Err(SaveFailure::Fenced(why)) => {
                 // Either another owner writes to it now, or a write of ours had arrived and its acknowledgement had not.
                 self.drop_run(run, &why, out);
@@ -461,6 +486,10 @@ impl Core {
 
     /// Gives up a run that this node may not or cannot drive any further, and tells who waits.
     fn drop_run(&mut self, run: RunId, why: &str, out: &mut Vec<Output>) {
+        self.dismiss(run, &Answer::Failed(why.to_owned()), out);
+    }
+
+    fn dismiss(&mut self, run: RunId, answer: &Answer, out: &mut Vec<Output>) {
         let clients = self.runs.get_mut(&run).map(|live| {
             let mut clients = std::mem::take(&mut live.starters);
             clients.extend(live.commanders.drain(..).map(|(_, c)| c));
@@ -468,7 +497,7 @@ impl Core {
         });
         let waiters = self.waiters.remove(&run).unwrap_or_default();
         for client in clients.into_iter().flatten().chain(waiters) {
-            out.push(Output::Answer(client, Answer::Failed(why.to_owned())));
+            out.push(Output::Answer(client, answer.clone()));
         }
         self.abandon(run, out);
     }
@@ -568,6 +597,7 @@ impl Core {
     fn stop(&mut self, out: &mut Vec<Output>) {
         self.stopping = true;
         self.loading.clear();
+        self.admitted.clear();
         self.reloads.clear();
         self.looks.clear();
         self.nudged.clear();

@@ -8,7 +8,9 @@ use potok_expr::Evaluator;
 use potok_machine::testing::compiled;
 use serde_json::json;
 
-use super::{Answer, Client, Core, CoreConfig, Deployed, Input, Nudges, Output, SaveFailure, StartRun};
+use super::{
+    Answer, Client, Core, CoreConfig, Deployed, Durable, Input, Nudges, Output, SaveFailure, StartRun, Stored,
+};
 
 const RUN: RunId = RunId(uuid::Uuid::from_bytes([1; 16]));
 
@@ -78,7 +80,7 @@ fn a_wait_that_is_over_before_the_start_is_durable_hears_of_the_start_when_it_is
         &mut core,
         Input::Saved {
             run: RUN,
-            result: Ok(Nudges::default()),
+            result: Ok(Durable::default()),
         },
     );
     assert_eq!(answers(&out), [(2, format!("{:?}", Answer::Started(RUN)))]);
@@ -124,4 +126,56 @@ fn a_wait_that_is_over_hears_that_the_start_was_refused() {
             .all(|(_, answer)| answer.contains("the disk is full"))
     );
     assert_eq!(answers(&out).len(), 2);
+}
+
+/// What a node left behind of a run that had come to a call.
+fn left_behind(core: &mut Core, tasks: &str) -> Box<Stored> {
+    let out = take(core, start(RUN, tasks));
+    let save = out.iter().find_map(|output| match output {
+        Output::Save(save) => Some(save),
+        _ => None,
+    });
+    Box::new(Stored {
+        deployed: deployed(tasks),
+        snapshot: None,
+        entries: save.unwrap().entries.clone(),
+        timeline: 0,
+        recoveries: 0,
+        trigger: None,
+        listeners: Vec::new(),
+        wake_at: Some(Timestamp(0)),
+        messages: Vec::new(),
+    })
+}
+
+#[test]
+fn a_call_that_may_have_left_is_not_made_again_when_it_says_so() {
+    let call =
+        |delivery: &str| format!("  - ask: {{ call: test.effect, metadata: {{ potok: {{ delivery: {delivery} }} }} }}");
+    for (delivery, again) in [("atMostOnce", false), ("atLeastOnce", true)] {
+        let stored = left_behind(&mut core(), &call(delivery));
+        let mut core = core();
+        take(
+            &mut core,
+            Input::Nudged(Nudges {
+                runs: vec![RUN],
+                more: false,
+            }),
+        );
+        let out = take(
+            &mut core,
+            Input::Loaded {
+                run: RUN,
+                result: Ok(stored),
+            },
+        );
+        let made = out.iter().any(|output| matches!(output, Output::StartCall { .. }));
+        assert_eq!(made, again, "{delivery}");
+        let ended = out.iter().find_map(|output| match output {
+            Output::Save(save) => save.outcome.clone(),
+            _ => None,
+        });
+        let error = ended.and_then(|outcome| outcome.error).and_then(|error| error.title);
+        assert_eq!(error.as_deref(), (!again).then_some("Call may have been made"));
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp, WorkflowId};
 use potok_machine::{
-    CallEffect, CallId, Definition, Entry, Outcome, Parent, Pattern, Snapshot, Status, SubscriptionId, Trace,
+    Admission, CallEffect, CallId, Definition, Entry, Outcome, Parent, Pattern, Snapshot, Status, SubscriptionId, Trace,
 };
 use serde_json::Value;
 
@@ -103,6 +103,10 @@ pub enum Word {
     Ended,
     /// To a child: nobody waits for it any more.
     Cancel,
+    /// To a run that was held: it has a place. From the run that made way, or from itself.
+    Admitted,
+    /// To a run: another one takes its place.
+    Replaced,
 }
 
 /// What a snapshot row keeps: the machine's state, and where its timeline stands.
@@ -195,6 +199,15 @@ pub enum ListenChange {
     },
 }
 
+/// What came of a write that is durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Durable {
+    /// For whom there is something in it.
+    pub nudges: Nudges,
+    /// What the store has said to runs because of it, in the name of the run that was written.
+    pub said: Vec<Message>,
+}
+
 /// How a write ended.
 #[derive(Debug, Clone)]
 pub enum SaveFailure {
@@ -204,6 +217,8 @@ pub enum SaveFailure {
     Fenced(String),
     /// It can never be written.
     Refused(String),
+    /// The run may not start.
+    Rejected(Problem),
     /// The store is not to be had; try later.
     Unavailable(String),
 }
@@ -277,8 +292,8 @@ pub enum Input {
     Saved {
         /// The run.
         run: RunId,
-        /// How; for whom there is something in it.
-        result: Result<Nudges, SaveFailure>,
+        /// How.
+        result: Result<Durable, SaveFailure>,
     },
     /// A run was read from the store.
     Loaded {
@@ -375,6 +390,8 @@ pub enum Answer {
     Taken(Status),
     /// There is no such run.
     Missing,
+    /// The run may not start, and has not.
+    Rejected(Problem),
     /// It cannot be done in the run's status.
     Refused(Status),
     /// The store is not to be had.
@@ -460,4 +477,6 @@ pub struct Opening {
     pub labels: Value,
     /// When it was accepted.
     pub at: Timestamp,
+    /// The place that it needs before it begins.
+    pub admission: Option<Admission>,
 }

@@ -222,6 +222,7 @@ pub struct Started {
 fn unavailable(answer: Answer) -> NodeError {
     match answer {
         Answer::Failed(why) => NodeError::Unavailable(why),
+        Answer::Rejected(problem) => NodeError::Invalid(problem),
         other => NodeError::Unavailable(format!("the node gave no usable answer: {other:?}")),
     }
 }

@@ -169,6 +169,7 @@ fn begin(definition: &Arc<Definition>, evaluator: &Evaluator) -> (Machine, Vec<E
         definition: String::new(),
         input: Arc::new(Value::Object(serde_json::Map::new())),
         parent: None,
+        held: false,
         at: Timestamp(0),
     };
     Machine::start(Arc::clone(definition), evaluator.clone(), &start, &mut ())

@@ -7,22 +7,24 @@ use potok_dsl::{ErrorType, Problem, RunId};
 use potok_machine::{CallEffect, CallId, Request, WorkflowRequest};
 use tokio::task::AbortHandle;
 
-use super::{Executor, Shell, children::Children, now};
+use super::{Executor, Shell, children::Children, now, rates::Rates};
 use crate::core::Input;
 
 /// Calls under way.
 pub(super) struct Calls {
     executor: Executor,
     children: Children,
+    rates: Rates,
     shell: Shell,
     under_way: HashMap<(RunId, CallId), AbortHandle>,
 }
 
 impl Calls {
-    pub fn new(executor: Executor, children: Children, shell: Shell) -> Self {
+    pub fn new(executor: Executor, children: Children, rates: Rates, shell: Shell) -> Self {
         Self {
             executor,
             children,
+            rates,
             shell,
             under_way: HashMap::new(),
         }
@@ -34,11 +36,17 @@ impl Calls {
             let wanted = wanted.clone();
             return self.find(run, effect, wanted);
         }
-        let (executor, shell) = (self.executor.clone(), self.shell.clone());
+        let (executor, rates, shell) = (self.executor.clone(), self.rates.clone(), self.shell.clone());
         let (call, path, digest) = (effect.call, effect.path.clone(), effect.digest.clone());
         let task = tokio::spawn(async move {
+            let work = async {
+                match &effect.request {
+                    Request::Rate(asked) => rates.moment(run, &effect, asked).await,
+                    _ => executor.execute(run, effect, now()).await,
+                }
+            };
             // A panic in a provider is an error of one step, not a call that never ends.
-            let work = AssertUnwindSafe(executor.execute(run, effect, now())).catch_unwind();
+            let work = AssertUnwindSafe(work).catch_unwind();
             let outcome = work.await.unwrap_or_else(|_| Err(crashed()));
             shell
                 .happened(Input::CallDone {

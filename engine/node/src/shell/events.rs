@@ -17,9 +17,12 @@ use potok_machine::{Pattern, SubscriptionId, correlated};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{now, store::Io};
+use super::{
+    now,
+    store::{Io, heard},
+};
 use crate::{
-    core::{BehindRuns, Found, Input, ListenChange, Listener, Nudges, Save, Wanted},
+    core::{BehindRuns, Durable, Found, Input, ListenChange, Listener, Nudges, Save, Wanted},
     lifecycle,
 };
 
@@ -124,7 +127,7 @@ impl Stream {
     }
 
     /// Writes what a run did together with the events that it emits.
-    pub async fn commit_run(&self, mut write: RunWrite, emits: &[Incoming]) -> Result<Nudges, StoreError> {
+    pub async fn commit_run(&self, mut write: RunWrite, emits: &[Incoming]) -> Result<Durable, StoreError> {
         if emits.is_empty() {
             return self.written(write, false).await;
         }
@@ -138,13 +141,16 @@ impl Stream {
         Err(StoreError::Stale)
     }
 
-    async fn written(&self, write: RunWrite, emits: bool) -> Result<Nudges, StoreError> {
+    async fn written(&self, write: RunWrite, emits: bool) -> Result<Durable, StoreError> {
         match self.store.commit(Write::Run(Box::new(write))).await? {
-            Written::Run { nudges, .. } => {
+            Written::Run { nudges, said, .. } => {
                 self.tell(emits);
-                Ok(lift(nudges))
+                Ok(Durable {
+                    nudges: lift(nudges),
+                    said: said.into_iter().filter_map(heard).collect(),
+                })
             }
-            _ => Ok(Nudges::default()),
+            _ => Ok(Durable::default()),
         }
     }
 

@@ -160,11 +160,11 @@ impl Executor {
                 Some(shell) => shell.run(command(request), deadline).await,
                 None => Err(Problem::new(ErrorType::Authorization, "Shell is off", SHELL_IS_OFF)),
             },
-            // It is looked for elsewhere: nobody may be kept waiting for a place by a run that takes days.
-            Request::Workflow(_) => Err(Problem::new(
+            // They are looked for elsewhere: nobody may be kept waiting for a place by a run that takes days.
+            Request::Workflow(_) | Request::Rate(_) => Err(Problem::new(
                 ErrorType::Runtime,
                 "Not a call",
-                "a run of another workflow is not made as a call",
+                "a run of another workflow or a moment is not had by a call",
             )),
         }
     }

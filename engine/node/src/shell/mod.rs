@@ -9,6 +9,7 @@ mod children;
 mod confidential;
 mod events;
 mod exec;
+mod rates;
 mod store;
 
 use std::{
@@ -165,6 +166,7 @@ impl Driver {
             calls: calls::Calls::new(
                 executor,
                 children::Children::new(Arc::clone(&store), Arc::clone(&deployments)),
+                rates::Rates::new(Arc::clone(&store)),
                 shell.clone(),
             ),
             io: store::Io::new(store, stream, deployments, bus, Arc::clone(&metrics), shell),

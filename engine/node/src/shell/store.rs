@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use potok_bus::Bus;
-use potok_dsl::{Problem, RunId, Timestamp, WorkflowId};
+use potok_dsl::{ErrorType, Problem, RunId, Timestamp, WorkflowId};
 use potok_journal::{
-    LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Store, StoreError, TimelineRow, TriggerRow, Write,
+    Conflict, LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Slot, Store, StoreError, TimelineRow, TriggerRow,
+    Write,
 };
-use potok_machine::{Outcome, Status};
+use potok_machine::{Admission, Entry, Event, OnConflict, Outcome, Status};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -77,6 +78,7 @@ impl Io {
                 StoreError::Duplicate(existing) => SaveFailure::Duplicate(existing),
                 StoreError::Conflict { .. } => SaveFailure::Fenced(error.to_string()),
                 StoreError::Unavailable(why) => SaveFailure::Unavailable(why),
+                StoreError::Occupied { .. } | StoreError::Crowded { .. } => SaveFailure::Rejected(no_place(&error)),
                 StoreError::Stale => SaveFailure::Unavailable(error.to_string()),
                 other => SaveFailure::Refused(other.to_string()),
             });
@@ -136,7 +138,7 @@ impl Io {
                 tracing::error!(trigger = %key, %error, "a trigger's run could not be started");
             }
             // The shell is gone only when the node stops; the time is found due again at the next start.
-            let _ = shell.send(Message::Triggered(key, run.ok())).await;
+            let _ = shell.send(Message::Triggered(key, run.ok().flatten())).await;
         });
     }
 
@@ -185,14 +187,14 @@ pub(crate) async fn trigger_state(
     Ok(Some(state))
 }
 
-/// Starts the run of a trigger; `mark` names the occasion, for which there is one run.
+/// Starts the run of a trigger; `mark` names the occasion, for which there is one run. `None` when it may not start: then the occasion is skipped.
 pub(super) async fn fire(
     deployments: &Deployments,
     shell: &Shell,
     key: &TriggerKey,
     mark: &str,
     input: Arc<Value>,
-) -> Result<RunId, String> {
+) -> Result<Option<RunId>, String> {
     let (hash, _) = key.rsplit_once('/').ok_or("a trigger's key has no kind")?;
     let prepared = deployments
         .by_hash(hash)
@@ -213,7 +215,11 @@ pub(super) async fn fire(
     };
     let (_, answer) = shell.ask(start).await.map_err(|e| e.to_string())?;
     match answer.await.map_err(|_| "the node has stopped")? {
-        Answer::Started(run) | Answer::Exists(run) => Ok(run),
+        Answer::Started(run) | Answer::Exists(run) => Ok(Some(run)),
+        Answer::Rejected(problem) => {
+            tracing::warn!(trigger = %key, %problem, "a trigger's run may not start; it is skipped");
+            Ok(None)
+        }
         other => Err(format!("{other:?}")),
     }
 }
@@ -305,6 +311,11 @@ fn run_write(save: Save) -> RunWrite {
         word: word(message.word),
     });
     write.messages = messages.collect();
+    write.slot = save
+        .opening
+        .as_ref()
+        .and_then(|opening| opening.admission.as_ref())
+        .map(slot);
     write.heard.clone_from(&save.heard);
     write.row = Some(row(save));
     write
@@ -316,13 +327,17 @@ fn row(save: Save) -> RowChange {
     let ended_at = save.outcome.as_ref().map(|_| save.at.0);
     let status = word(save.status);
     let wake_at = save.wake_at.map(|at| at.0);
+    let admitted = save.entries.iter().find_map(|entry| match entry {
+        Entry::Event(recorded) if recorded.event == Event::Admitted => Some(recorded.at.0),
+        _ => None,
+    });
     let Some(opening) = save.opening else {
         return RowChange::Update(RunUpdate {
             status,
             output,
             error,
             wake_at,
-            started_at: None,
+            started_at: admitted,
             updated_at: save.at.0,
             ended_at,
             labels: None,
@@ -349,12 +364,39 @@ fn row(save: Save) -> RowChange {
         idempotency_key: opening.idempotency_key,
         wake_at,
         created_at: opening.at.0,
-        started_at: Some(opening.at.0),
+        started_at: Some(opening.at.0).filter(|_| opening.admission.is_none()).or(admitted),
         updated_at: save.at.0,
         ended_at,
         labels: opening.labels,
         recoveries: save.recoveries,
     }))
+}
+
+/// A place among the runs of a group, in the store's words.
+fn slot(admission: &Admission) -> Slot {
+    Slot {
+        group: admission.group.clone(),
+        limit: admission.limit,
+        conflict: match admission.on_conflict {
+            OnConflict::Queue => Conflict::Queue,
+            OnConflict::Reject => Conflict::Reject,
+            OnConflict::Replace => Conflict::Replace,
+        },
+    }
+}
+
+/// Why a run may not start.
+fn no_place(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Occupied { holder } => {
+            let detail =
+                format!("the workflow runs for this key already, as run {holder}; wait for its end, or cancel it");
+            Problem::new(ErrorType::Runtime, "Already running", detail)
+                .with_status(409)
+                .with_data(serde_json::json!({ "run": holder.to_string() }))
+        }
+        other => Problem::new(ErrorType::Runtime, "Too many runs wait", other.to_string()).with_status(429),
+    }
 }
 
 /// What is ours always has a JSON form.
@@ -363,7 +405,7 @@ fn json(value: &impl serde::Serialize) -> Value {
 }
 
 /// A message as the store had it; one of a later version means nothing here.
-fn heard(message: potok_journal::Message) -> Option<Told> {
+pub(super) fn heard(message: potok_journal::Message) -> Option<Told> {
     let word = serde_json::from_value(Value::String(message.word)).ok()?;
     Some(Told { run: message.run, word })
 }

@@ -5,16 +5,22 @@ use std::{
     sync::Arc,
 };
 
-use potok_dsl::{RunId, Timestamp};
+use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Effect, Entry, Machine, Outcome, Pattern, Request, SubscriptionId, WorkflowRequest, correlated,
+    Admission, CallEffect, CallId, Effect, Entry, Event, Machine, OnConflict, Outcome, Pattern, Request,
+    SubscriptionId, WorkflowRequest, correlated,
 };
 use potok_node::core::{
-    BehindRuns, Deployed, DueRuns, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
+    BehindRuns, Deployed, DueRuns, Durable, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
     SaveFailure, Stored, Wanted,
 };
 use serde_json::{Value, json};
+
+use crate::limits::{Moments, Places};
+
+/// So far a run may have gone on after its last event: one that goes round in circles is cancelled before.
+const SLICES: usize = 30;
 
 /// A run as the disk has it, in the form in which a store keeps it: text.
 pub struct Record {
@@ -29,6 +35,16 @@ pub struct Record {
     events_after: u64,
     listeners: BTreeMap<SubscriptionId, Listens>,
     pub consumed: Vec<u64>,
+    /// The place that it needs before it begins.
+    pub admission: Option<Admission>,
+}
+
+impl Record {
+    /// Whether it was held, and has been admitted.
+    pub fn is_admitted(&self) -> bool {
+        let admitted = |text: &String| matches!(serde_json::from_str(text), Ok(Entry::Event(recorded)) if recorded.event == Event::Admitted);
+        self.entries.iter().any(admitted)
+    }
 }
 
 impl Record {
@@ -45,6 +61,13 @@ struct Listens {
     latest: u64,
 }
 
+/// The unfinished runs of a group.
+#[derive(Default)]
+pub struct Group {
+    pub begun: Vec<RunId>,
+    pub waiting: Vec<RunId>,
+}
+
 #[derive(Default)]
 pub struct Disk {
     pub runs: BTreeMap<RunId, Record>,
@@ -54,11 +77,13 @@ pub struct Disk {
     names: BTreeSet<String>,
     /// What runs were told and have not heard, each with who told it.
     pub told: BTreeMap<RunId, Vec<Message>>,
+    pub moments: Moments,
+    places: Places,
 }
 
 impl Disk {
     /// Writes as a store does: all of it or nothing.
-    pub fn write(&mut self, save: &Save, deployed: &Deployed) -> Result<Nudges, SaveFailure> {
+    pub fn write(&mut self, save: &Save, deployed: &Deployed) -> Result<Durable, SaveFailure> {
         let newest = self.events.len() as u64;
         if let Some(opening) = &save.opening {
             let taken = self.runs.contains_key(&save.run);
@@ -66,6 +91,14 @@ impl Disk {
                 return Err(SaveFailure::Fenced(format!("{} is there already", save.run)));
             }
             assert_eq!(opening.definition, deployed.hash);
+            if let Some(admission) = &opening.admission
+                && admission.on_conflict == OnConflict::Reject
+                && save.outcome.is_none()
+                && !self.places.is_free(admission)
+            {
+                let problem = Problem::new(ErrorType::Runtime, "Already running", "another run has the place");
+                return Err(SaveFailure::Rejected(problem));
+            }
             let record = Record {
                 deployed: deployed.clone(),
                 entries: Vec::new(),
@@ -77,6 +110,7 @@ impl Disk {
                 events_after: newest,
                 listeners: BTreeMap::new(),
                 consumed: Vec::new(),
+                admission: opening.admission.clone(),
             };
             self.runs.insert(save.run, record);
         }
@@ -125,9 +159,16 @@ impl Disk {
             nudged.push(save.run);
         }
         self.talk(save);
-        Ok(Nudges {
-            runs: nudged,
-            more: false,
+        let said = self.seat(save);
+        for message in &said {
+            self.say(save.run, message);
+        }
+        Ok(Durable {
+            nudges: Nudges {
+                runs: nudged,
+                more: false,
+            },
+            said,
         })
     }
 
@@ -242,19 +283,50 @@ impl Disk {
             record.wake_at = Some(Timestamp(0));
         }
         for message in &save.messages {
-            let record = self.runs.get_mut(&message.run);
-            if record.as_ref().is_some_and(|record| record.outcome.is_some()) {
-                continue;
-            }
-            let told = Message {
-                run: save.run,
-                word: message.word,
-            };
-            self.told.entry(message.run).or_default().push(told);
-            if let Some(record) = record {
-                record.wake_at = Some(Timestamp(0));
+            self.say(save.run, message);
+        }
+    }
+
+    fn say(&mut self, from: RunId, message: &Message) {
+        let record = self.runs.get_mut(&message.run);
+        if record.as_ref().is_some_and(|record| record.outcome.is_some()) {
+            return;
+        }
+        let told = Message {
+            run: from,
+            word: message.word,
+        };
+        self.told.entry(message.run).or_default().push(told);
+        if let Some(record) = record {
+            record.wake_at = Some(Timestamp(0));
+        }
+    }
+
+    /// What becomes of places with a write.
+    fn seat(&mut self, save: &Save) -> Vec<Message> {
+        let admission = save.opening.as_ref().and_then(|opening| opening.admission.clone());
+        match admission {
+            _ if save.outcome.is_some() => self.places.leave(save.run),
+            Some(admission) => self.places.take(save.run, admission),
+            None => Vec::new(),
+        }
+    }
+
+    /// The unfinished runs of each group, those that have begun and those that wait, by group and number of places.
+    pub fn groups(&self) -> BTreeMap<(&str, u32), Group> {
+        let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+        for (run, record) in self.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
+            if let Some(admission) = &record.admission {
+                let group = groups.entry((admission.group.as_str(), admission.limit)).or_default();
+                let list = if record.is_admitted() {
+                    &mut group.begun
+                } else {
+                    &mut group.waiting
+                };
+                list.push(*run);
             }
         }
+        groups
     }
 
     pub fn load(&self, run: RunId) -> Result<Box<Stored>, LoadFailure> {
@@ -326,14 +398,46 @@ impl Disk {
                 .unwrap_or_else(|e| panic!("the journal of {run} does not replay: {e}"));
         }
         // After the last event the live machine may have gone on, slice by slice, before it made a call.
-        while machine.wants_to_proceed() {
-            machine.proceed(&mut ());
+        for _ in 0..SLICES {
+            if machine.wants_to_proceed() {
+                machine.proceed(&mut ());
+            }
         }
         Some(machine)
     }
 
     /// The events that a run has emitted, as its journal alone tells it.
     pub fn emitted(&self, run: RunId, evaluator: &Evaluator) -> Vec<Arc<Value>> {
+        let emitted = self
+            .effects(run, evaluator)
+            .into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Emit(emit) => Some(emit.event),
+                _ => None,
+            });
+        emitted.collect()
+    }
+
+    /// When each task with a rate has begun its work, as the journal alone tells it: by its reference and key.
+    pub fn begun(&self, run: RunId, evaluator: &Evaluator) -> Vec<(String, i64)> {
+        let mut groups = BTreeMap::new();
+        let mut begun = Vec::new();
+        for effect in self.effects(run, evaluator) {
+            let Effect::Call(call) = effect else { continue };
+            match &call.request {
+                Request::Rate(asked) => drop(groups.insert(call.path.clone(), asked.group.clone())),
+                // In an extension `$task` is another one: it does not tell when this one has begun.
+                Request::Function { args, .. } if args["rated"] == true && !call.path.0.contains("/extensions/") => {
+                    begun.push((groups[&call.path].clone(), args["started"].as_i64().unwrap()));
+                }
+                _ => {}
+            }
+        }
+        begun
+    }
+
+    /// Everything that a run has asked for, as its journal alone tells it.
+    fn effects(&self, run: RunId, evaluator: &Evaluator) -> Vec<Effect> {
         let record = &self.runs[&run];
         let mut entries = record
             .entries
@@ -350,14 +454,12 @@ impl Disk {
             };
             effects.extend(machine.apply(&recorded, &mut ()).unwrap());
         }
-        while machine.wants_to_proceed() {
-            effects.extend(machine.proceed(&mut ()));
+        for _ in 0..SLICES {
+            if machine.wants_to_proceed() {
+                effects.extend(machine.proceed(&mut ()));
+            }
         }
-        let emitted = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Emit(emit) => Some(emit.event),
-            _ => None,
-        });
-        emitted.collect()
+        effects
     }
 
     /// An event that a run would consume, and has not: nobody has told it.

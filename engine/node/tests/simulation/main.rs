@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod disk;
+mod limits;
 mod world;
 
 use world::World;
@@ -59,6 +60,10 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
     );
     assert!(
         total.effects > seeds && total.recovered > 0 && total.evicted > 0 && total.children > 0,
+        "{total:?}"
+    );
+    assert!(
+        total.unknown > 0 && total.rated > 0 && total.waited > 0 && total.rejected > 0,
         "{total:?}"
     );
 }

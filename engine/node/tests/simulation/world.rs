@@ -1,7 +1,11 @@
 //! The world around a node: it answers late, twice, wrongly or not at all, and now and then it ends.
 //!
 //! The oracles, where they are checked:
-//! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion ([`World::leaves`]);
+//! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion, and one that leaves at most
+//!   once leaves no second time ([`World::leaves`]);
+//! - of a group no more runs than it has places have begun and not ended ([`World::places`]), and none waits while one is free
+//!   ([`World::nobody_is_forgotten`]);
+//! - tasks with a rate begin no more often than it says, over all runs ([`World::rates`]);
 //! - a client is told only what is on the disk ([`World::told`]);
 //! - the journal on the disk always replays, and ends as the run's row says ([`World::settle`]);
 //! - every run that was accepted ends ([`World::run`]);
@@ -15,18 +19,18 @@ mod workflows;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     sync::Arc,
 };
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, Request, WorkflowRequest,
+    CallEffect, CallId, RateRequest, Request, WorkflowRequest,
     testing::{Random, answer},
 };
 use potok_node::core::{
-    Client, Command, Core, CoreConfig, Deployed, Input, Nudges, Output, Save, SaveFailure, StartRun, Wanted,
+    Client, Command, Core, CoreConfig, Deployed, Durable, Input, Nudges, Output, Save, SaveFailure, StartRun, Wanted,
 };
 use serde_json::{Value, json};
 
@@ -37,7 +41,7 @@ use workflows::event;
 /// Something on its way to the core or to the disk.
 enum Coming {
     Write(Box<Save>),
-    Saved(RunId, Result<Nudges, SaveFailure>),
+    Saved(RunId, Result<Durable, SaveFailure>),
     Look(RunId, Vec<Wanted>, u32),
     Behind(Option<RunId>, u32),
     /// Someone publishes an event, not for the first time perhaps.
@@ -52,6 +56,7 @@ enum Coming {
     },
     /// A run of another workflow is looked for.
     Find(RunId, Box<CallEffect>, WorkflowRequest),
+    Reserve(RunId, Box<CallEffect>, RateRequest),
     Load(RunId),
     Due {
         until: Timestamp,
@@ -76,6 +81,8 @@ pub struct World {
     numbered: u64,
     clients: BTreeMap<Client, (RunId, Option<Command>)>,
     accepted: Vec<RunId>,
+    /// The calls that have left and may not do so again.
+    once: BTreeSet<(RunId, CallId)>,
     /// Whether things still go wrong.
     faults: bool,
     /// How many events were published from outside.
@@ -109,6 +116,7 @@ impl World {
             numbered: 0,
             clients: BTreeMap::new(),
             accepted: Vec::new(),
+            once: BTreeSet::new(),
             faults: true,
             published: 0,
             slices: 0,
@@ -120,10 +128,16 @@ impl World {
             definition: child,
         });
         for n in 0..1 + world.random.below(3) {
-            let definition = world.definition(true);
-            let hash: Arc<str> = format!("{seed}-{n}").into();
+            let last = world.definitions.last_key_value().map(|(_, deployed)| deployed.clone());
+            let deployed = match last.filter(|_| world.random.one_in(3)) {
+                Some(same) => same,
+                None => Deployed {
+                    hash: format!("{seed}-{n}").into(),
+                    definition: world.definition(true),
+                },
+            };
             let run = RunId::from_bytes([u8::try_from(n + 1).unwrap(); 16]);
-            world.definitions.insert(run, Deployed { hash, definition });
+            world.definitions.insert(run, deployed);
         }
         world
     }
@@ -262,6 +276,16 @@ impl World {
                 });
             }
             Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
+            Coming::Reserve(run, effect, asked) => {
+                let moment = self.disk.moments.reserve(&asked, &effect.idempotency_key, self.now);
+                self.soon(Coming::Completion {
+                    run,
+                    call: effect.call,
+                    path: effect.path,
+                    digest: effect.digest,
+                    outcome: Ok(RateRequest::given(moment)),
+                });
+            }
             Coming::Load(run) => {
                 let result = self.disk.load(run);
                 self.report.recovered += u64::from(result.is_ok());
@@ -318,6 +342,7 @@ impl World {
             ));
         }
         let mut result = self.disk.write(save, &self.deployed(run));
+        self.places();
         if self.faults && result.is_ok() && self.random.one_in(25) {
             self.report.lost_acknowledgements += 1;
             result = Err(SaveFailure::Unavailable("the answer was lost".to_owned()));
@@ -427,9 +452,16 @@ impl World {
                 effect.call, effect.path
             );
         }
+        if effect.once {
+            let first = self.once.insert((run, effect.call));
+            assert!(first, "call {} at {} left a second time", effect.call, effect.path);
+        }
         if let Request::Workflow(wanted) = &effect.request {
             self.report.children += 1;
             return self.soon(Coming::Find(run, Box::new(effect.clone()), wanted.clone()));
+        }
+        if let Request::Rate(asked) = &effect.request {
+            return self.soon(Coming::Reserve(run, Box::new(effect.clone()), asked.clone()));
         }
         let outcome = answer(effect, &mut self.random);
         let completion = || Coming::Completion {

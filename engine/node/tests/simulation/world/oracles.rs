@@ -8,6 +8,7 @@ use potok_node::core::{Answer, Client, Command, handed_over};
 use serde_json::Value;
 
 use super::{World, workflows::OUTSIDE};
+use crate::disk::Group;
 
 impl World {
     /// When nothing more comes, every run has what it listens for.
@@ -18,8 +19,22 @@ impl World {
         }
     }
 
-    /// Nothing happens any more: no child goes on that nobody waits for, and no parent waits for a child that has ended.
+    /// No more have begun than there are places.
+    pub(super) fn places(&mut self) {
+        for ((group, limit), Group { begun, waiting }) in self.disk.groups() {
+            let crowded = begun.len() > limit as usize;
+            assert!(!crowded, "{begun:?} have begun, and {group} has {limit} place(s)");
+            self.report.waited += waiting.len() as u64;
+        }
+    }
+
+    /// Nothing happens any more: no child goes on that nobody waits for, no parent waits for a child that has ended, and nobody for a place that
+    /// is free.
     pub(super) fn nobody_is_forgotten(&self) {
+        for ((group, limit), Group { begun, waiting }) in self.disk.groups() {
+            let free = begun.len() < limit as usize;
+            assert!(!free || waiting.is_empty(), "{waiting:?} wait, and {group} has a place");
+        }
         for (run, record) in self.disk.runs.iter().filter(|(_, record)| record.outcome.is_none()) {
             let machine = self.disk.replay(*run, &self.evaluator).unwrap();
             if let Some(parent) = machine.parent().filter(|parent| parent.awaits) {
@@ -88,6 +103,13 @@ impl World {
                 !self.disk.runs.contains_key(&run),
                 "a run that is there was said to be missing"
             ),
+            Answer::Rejected(_) => {
+                self.report.rejected += 1;
+                assert!(
+                    !self.disk.runs.contains_key(&run),
+                    "a run that is there was said to be turned away"
+                );
+            }
             Answer::Refused(_) | Answer::Failed(_) | Answer::Exists(_) => {}
         }
     }
@@ -125,9 +147,10 @@ impl World {
         for run in &self.accepted {
             assert!(self.disk.runs.contains_key(run), "{run} was accepted and is gone");
         }
+        let mut unknown = 0;
         for (run, record) in &self.disk.runs {
             let machine = self.disk.replay(*run, &self.evaluator).unwrap();
-            self.children(*run);
+            unknown += self.children(*run);
             assert_eq!(
                 machine.outcome(),
                 record.outcome.as_ref(),
@@ -138,10 +161,29 @@ impl World {
                 "{run} has ended and still wants something"
             );
         }
+        self.report.unknown = unknown;
+        self.report.rated = self.rates();
     }
 
-    /// What a run has heard of its children is how they ended.
-    fn children(&self, run: RunId) {
+    /// How many tasks with a rate have begun: never more than two in a second, as all the generated ones say.
+    fn rates(&self) -> u64 {
+        let mut begun: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for run in self.disk.runs.keys() {
+            for (group, at) in self.disk.begun(*run, &self.evaluator) {
+                begun.entry(group).or_default().push(at);
+            }
+        }
+        for (group, times) in &mut begun {
+            times.sort_unstable();
+            let crowded = times.windows(3).find(|three| three[2] - three[0] < 1_000);
+            assert_eq!(crowded, None, "too many tasks of {group} have begun within a second");
+        }
+        begun.values().map(|times| times.len() as u64).sum()
+    }
+
+    /// What a run has heard of its children is how they ended; how many calls there were of which nobody knows whether they have left.
+    fn children(&self, run: RunId) -> u64 {
+        let mut unknown = 0;
         let wanted = self.disk.wanted(run, &self.evaluator);
         for text in &self.disk.runs[&run].entries {
             let Ok(Entry::Event(recorded)) = serde_json::from_str(text) else {
@@ -150,6 +192,7 @@ impl World {
             let Event::CallCompleted { call, outcome, .. } = recorded.event else {
                 continue;
             };
+            unknown += u64::from(outcome == Err(CallEffect::unknown()));
             let Some(child) = wanted.get(&call) else { continue };
             let record = self.disk.runs.get(&child.run);
             let record = record.unwrap_or_else(|| panic!("{run} has heard of {}, which never was", child.run));
@@ -158,5 +201,6 @@ impl World {
                 assert_eq!(ended, Some(outcome), "{run} was told otherwise of {}", child.run);
             }
         }
+        unknown
     }
 }

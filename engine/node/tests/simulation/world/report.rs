@@ -15,6 +15,10 @@ pub struct Report {
     pub consumed: u64,
     pub emitted: u64,
     pub children: u64,
+    pub unknown: u64,
+    pub rated: u64,
+    pub waited: u64,
+    pub rejected: u64,
     /// Runs in which a task has listened.
     pub listening: u64,
     /// Runs in which a task has emitted.
@@ -37,6 +41,10 @@ impl Report {
         self.consumed += other.consumed;
         self.emitted += other.emitted;
         self.children += other.children;
+        self.unknown += other.unknown;
+        self.rated += other.rated;
+        self.waited += other.waited;
+        self.rejected += other.rejected;
         self.listening += other.listening;
         self.emitting += other.emitting;
         self.forking += other.forking;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use potok_dsl::RunId;
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, Definition, WorkflowRequest,
+    CallEffect, Definition, Event, RateRequest, Request, WorkflowRequest,
     testing::{self, Driver, Random, answer, compiled, eventful},
 };
 use potok_node::core::{Deployed, Input, StartRun, handed_over, started};
@@ -34,11 +34,19 @@ fn ends(definition: &Arc<Definition>, evaluator: &Evaluator, random: &mut Random
         if driver.machine.wants_to_proceed() || driver.machine.tasks() > 300 {
             return None;
         }
+        if driver.machine.is_held() {
+            driver.apply(Event::Admitted).unwrap();
+            continue;
+        }
         let call = driver.calls().next().cloned();
         let event = match call {
             Some(effect) => {
                 effects += u64::from(!effect.pure);
-                Some(driver.completion(effect.call, answer(&effect, random)))
+                let outcome = match &effect.request {
+                    Request::Rate(asked) => Ok(RateRequest::given(asked.earliest(driver.now))),
+                    _ => answer(&effect, random),
+                };
+                Some(driver.completion(effect.call, outcome))
             }
             None if driver.subscriptions().next().is_some() && !random.one_in(4) => {
                 let fitting = (0..12).find_map(|_| driver.incoming(testing::event(random)));
@@ -58,7 +66,7 @@ impl World {
             let size = 6 + self.random.below(30);
             // A loop over what a loop has collected may double its data each time; that is another test's business.
             let text = eventful(self.random.next(), size).replace(r#""list":"${ . }""#, r#""list":"${ [.[0].n] }""#);
-            if !parent && text.contains(r#""child""#) {
+            if !parent && (text.contains(r#""child""#) || text.contains(r#""concurrency""#)) {
                 continue;
             }
             let definition = compiled(&text, &self.evaluator);
