@@ -124,7 +124,7 @@ fn line(event: &TaskEvent) -> Option<String> {
         "completed" if depth <= DEPTH => Some(format!("  done     {}  {}", title(event), event.path)),
         "skipped" if depth <= DEPTH => Some(format!("  skipped  {}  {}", title(event), event.path)),
         "delayed" => {
-            let until = event.until.map(|until| until.rfc3339()).unwrap_or_default();
+            let until = event.until.map(potok_dsl::Timestamp::rfc3339).unwrap_or_default();
             Some(format!(
                 "  waits    {}  {}: for its rate, until {until}",
                 title(event),

@@ -125,7 +125,7 @@ fn comes_from_another_site(request: &Request) -> bool {
     };
     let host = request
         .header("host")
-        .or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+        .or_else(|| request.uri().authority().map(poem::http::uri::Authority::as_str));
     let own = origin
         .to_str()
         .ok()

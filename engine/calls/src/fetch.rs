@@ -78,10 +78,10 @@ impl HttpCaller {
 /// A `configuration` problem that says where the text is neither.
 pub fn parse(name: &str, text: &str) -> Result<Value, Problem> {
     let text = text.trim_start_matches('\u{feff}');
-    if text.trim_start().starts_with(['{', '[']) {
-        if let Ok(value) = serde_json::from_str(text) {
-            return Ok(value);
-        }
+    if text.trim_start().starts_with(['{', '['])
+        && let Ok(value) = serde_json::from_str(text)
+    {
+        return Ok(value);
     }
     potok_dsl::data(name, text).map_err(|diagnostics| {
         let first = diagnostics.list.first().map(ToString::to_string).unwrap_or_default();

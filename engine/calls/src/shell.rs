@@ -230,11 +230,11 @@ impl Ended {
     fn output(&self, wanted: ProcessOutput) -> Result<Value, Problem> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match wanted {
-            ProcessOutput::Code => return Ok(json!(self.code())),
+            ProcessOutput::Code => Ok(json!(self.code())),
             ProcessOutput::All => {
-                return Ok(json!({ "code": self.code(), "stdout": text(&self.stdout), "stderr": text(&self.stderr) }));
+                Ok(json!({ "code": self.code(), "stdout": text(&self.stdout), "stderr": text(&self.stderr) }))
             }
-            _ if !self.status.success() => return Err(self.failed()),
+            _ if !self.status.success() => Err(self.failed()),
             ProcessOutput::Stdout => Ok(json!(text(&self.stdout))),
             ProcessOutput::Stderr => Ok(json!(text(&self.stderr))),
             ProcessOutput::None => Ok(Value::Null),

@@ -443,7 +443,7 @@ mod tests {
         let mut encoded = String::new();
         let text = format!("a b{}", path("api").placeholder());
         percent_around(&text, &mut encoded, &mut |text, into| {
-            into.push_str(&text.replace(' ', "%20"))
+            into.push_str(&text.replace(' ', "%20"));
         });
         assert_eq!(
             pieces(&encoded),

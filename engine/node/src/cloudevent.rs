@@ -76,7 +76,7 @@ fn attribute(name: &str, value: &Value) -> Result<(), NotAnEvent> {
         "data_base64" => Ok(()),
         "source" if !text.is_some_and(is_uri_reference) => wrong("a URI reference"),
         "dataschema" if !text.is_some_and(is_uri) => wrong("a URI"),
-        "time" if !text.is_some_and(|t| chrono::DateTime::parse_from_rfc3339(t).is_ok()) => {
+        "time" if text.is_none_or(|t| chrono::DateTime::parse_from_rfc3339(t).is_err()) => {
             wrong("a time such as 2026-01-31T09:30:00Z")
         }
         "subject" | "datacontenttype" if text.is_none_or(str::is_empty) => wrong("a text that is not empty"),

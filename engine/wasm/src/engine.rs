@@ -148,6 +148,7 @@ impl Drop for Running<'_> {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "a thread of its own")]
 fn tick(engine: &EngineWeak, shared: &Shared) {
     while !shared.stopped.load(Ordering::SeqCst) {
         if shared.running.load(Ordering::SeqCst) == 0 {

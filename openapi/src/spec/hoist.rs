@@ -154,10 +154,10 @@ impl<'a> Places<'a> {
             let keyword = keyword.as_str();
             match value {
                 Value::Array(list) if LIST.contains(&keyword) => {
-                    list.iter_mut().for_each(|item| self.rewrite(item, false))
+                    list.iter_mut().for_each(|item| self.rewrite(item, false));
                 }
                 Value::Object(named) if NAMED.contains(&keyword) => {
-                    named.values_mut().for_each(|item| self.rewrite(item, false))
+                    named.values_mut().for_each(|item| self.rewrite(item, false));
                 }
                 value if ONE.contains(&keyword) => self.rewrite(value, false),
                 _ => {}

@@ -89,12 +89,12 @@ async fn a_run_is_followed_to_its_end() {
         .unwrap();
     let mut text = String::new();
     while !text.contains("\"sleep\"") {
-        text.push_str(&String::from_utf8(response.chunk().await.unwrap().unwrap().to_vec()).unwrap());
+        text.push_str(core::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
     }
     assert!(!text.contains("event: run") && !text.contains("event:run"));
     rig.post(&format!("/runs/{id}/cancel"), &json!({})).await.ok(200);
     while let Some(chunk) = response.chunk().await.unwrap() {
-        text.push_str(&String::from_utf8(chunk.to_vec()).unwrap());
+        text.push_str(core::str::from_utf8(&chunk).unwrap());
     }
     let events = parse(&text);
     let last = events.last().unwrap();

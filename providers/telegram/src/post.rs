@@ -1,12 +1,12 @@
 //! Sending a post at most once for one idempotency key.
 //!
 //! 1. The key's row is looked up. `sent` and `unknown` are answered from it; an `intent` was left by a crash and
-//! becomes `unknown`.
+//!    becomes `unknown`.
 //! 2. The post waits for its turn ([`crate::pace`]).
 //! 3. The intent is recorded, durably. From here on a crash leaves it open whether the message was sent.
 //! 4. The message is sent: one request, no second try.
 //! 5. What became of it is recorded: `sent`; `failed` when it definitely was not (no connection, or Telegram said no);
-//! `unknown`
+//!    `unknown`
 //!    when the connection broke, nothing came in time, or the answer says neither.
 //!
 //! Steps 4 and 5 run in a task of their own, so that a caller that goes away (its deadline, a cancelled run) does not

@@ -248,7 +248,12 @@ fn end_tag(cursor: &mut Cursor<'_>, output: &mut Output, open: &mut Vec<Open>, b
         "a" => links::link(&opened.argument),
         "blockquote" if opened.argument.is_empty() => Some(EntityKind::Blockquote),
         "blockquote" => Some(EntityKind::ExpandableBlockquote),
-        _ => return Ok(code(output, &opened)),
+        _ => {
+            return {
+                code(output, &opened);
+                Ok(())
+            };
+        }
     };
     if let Some(kind) = kind {
         output.mark(kind, opened.units);

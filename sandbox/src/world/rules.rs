@@ -236,7 +236,7 @@ impl World {
             .ok_or(Refusal::MessageNotFound("delete"))?;
         let rights = chat.membership(asker).rights();
         let own = message.author == asker && (chat.kind == ChatKind::Supergroup || rights.can_post_messages);
-        if !rights.can_delete_messages && !(own && now - message.sent_at < DELETE_OWN_FOR) {
+        if !(rights.can_delete_messages || own && now - message.sent_at < DELETE_OWN_FOR) {
             return Err(Refusal::CannotDelete);
         }
         let chat = chat.id;

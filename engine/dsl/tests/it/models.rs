@@ -677,6 +677,7 @@ fn check(workflow: &Workflow) -> Result<(), TestCaseError> {
 #[test]
 fn models_are_written_and_read_back() {
     // Strategies for large types take more stack, unoptimised, than a test's thread has.
+    #[allow(clippy::result_large_err, reason = "it holds the workflow that failed")]
     let run = || {
         let config = ProptestConfig {
             cases: 200,

@@ -91,7 +91,7 @@ pub(crate) fn load_run(connection: &Connection, run: RunId) -> Result<Option<Loa
     let after = snapshot.as_ref().map_or(0, |(seq, _)| *seq);
     let mut entries = Vec::new();
     let last_seq = entries_after(&mut joiner, after, usize::MAX, usize::MAX, |_, entry| {
-        entries.push(entry)
+        entries.push(entry);
     })?;
     let last_ordinal = query_one(
         connection,
@@ -149,7 +149,7 @@ pub(crate) fn timeline(
         bytes: PAGE_BYTES,
     };
     pieces.read(&mut Joiner::new(connection, run), |ordinal, entry| {
-        page.push(TimelineRow { ordinal, entry })
+        page.push(TimelineRow { ordinal, entry });
     })?;
     Ok(page)
 }

@@ -151,10 +151,7 @@ impl Writer {
             }
             Ok(results)
         });
-        results.map_err(|failed| {
-            self.roll_back();
-            failed
-        })
+        results.inspect_err(|_| self.roll_back())
     }
 
     fn begin_and_apply(&self, writes: &[WriteJob]) -> Result<Vec<Result<Written, StoreError>>, Failed> {

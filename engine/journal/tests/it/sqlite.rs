@@ -29,7 +29,7 @@ async fn the_child_that_is_killed() {
     let store = open(Path::new(&path)).unwrap();
     let producers = (1..=PRODUCERS).map(|number| {
         let store = Arc::clone(&store);
-        tokio::spawn(async move {
+        async move {
             let loaded = store.load_run(run_id(number)).await.unwrap();
             let mut last = loaded.map_or(0, |run| run.last_seq);
             loop {
@@ -48,11 +48,10 @@ async fn the_child_that_is_killed() {
                 std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
                 last = next;
             }
-        })
+        }
     });
-    for producer in producers.collect::<Vec<_>>() {
-        producer.await.unwrap();
-    }
+    // They never end: the process is killed.
+    producers.collect::<tokio::task::JoinSet<()>>().join_all().await;
 }
 
 #[tokio::test]
