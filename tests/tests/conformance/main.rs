@@ -16,7 +16,7 @@ mod scenario;
 mod steps;
 mod yaml;
 
-use std::{env, process::ExitCode, time::Instant};
+use std::{env, panic::AssertUnwindSafe, process::ExitCode, time::Instant};
 
 use cucumber::{World as _, event::ScenarioFinished, gherkin};
 use futures::FutureExt as _;
@@ -39,7 +39,17 @@ async fn main() -> ExitCode {
         .find(|argument| !argument.starts_with('-'))
         .unwrap_or_default();
     let mode = env::var("POTOK_CONFORMANCE").unwrap_or_default();
-    let (progress, ()) = futures::join!(features(filter.clone()), examples::run(&filter));
+    let all = async { futures::join!(features(filter.clone()), examples::run(&filter)) };
+    let (progress, ()) = match AssertUnwindSafe(all).catch_unwind().await {
+        Ok(done) => done,
+        // Not of a scenario, which tells its own: what is around them broke.
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            eprintln!("the suite broke off: {}", text.unwrap_or("nobody said why"));
+            return ExitCode::FAILURE;
+        }
+    };
     Potok::end_all().await;
 
     let results = report::take();

@@ -7,14 +7,11 @@
 
 use std::sync::Arc;
 
-use potok_dsl::{ErrorType, Millis, Problem, RunId, Timestamp};
+use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
 use potok_machine::{CallId, Effect, Event, Outcome, Status};
 use serde_json::{Value, json};
 
-use super::{Command, Core, Message, Output, SaveFailure, StartRun, Word};
-
-/// How long the store is left alone after it was not to be had.
-const RETRY: Millis = Millis(1_000);
+use super::{Command, Core, Message, Output, SaveFailure, StartRun, Word, load::RETRY};
 
 /// Why a child is cancelled when its parent does not wait for it any more.
 const FORSAKEN: &str = "the run that waited for it does not wait any more";

@@ -9,7 +9,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use potok_expr::Evaluator;
@@ -17,7 +16,7 @@ use potok_journal::{EventFilter, EventRow, Store, StoreError, TriggerRow, Write}
 use serde_json::Value;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::{Shell, Stream, store::fire};
+use super::{RETRY, Shell, Stream, store::fire};
 use crate::{
     deploy::{Deployments, Prepared},
     lifecycle,
@@ -32,9 +31,6 @@ const PAGE: usize = 64;
 
 /// How many events may pass that do not concern a trigger before that is written down.
 const PASSED: u64 = 1_000;
-
-/// How long is waited after something could not be done.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// What all triggers of a node share.
 pub(crate) struct Watch {

@@ -1,20 +1,17 @@
 //! Runs that calls want: looked for in the store, else made ready to be started.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use potok_dsl::{ErrorType, Problem, RunId, model::WORKFLOW_LATEST};
 use potok_journal::{RunRow, Store, StoreError};
 use potok_machine::{CallEffect, Outcome, WorkflowRequest};
 use serde_json::{Map, Value};
 
-use super::store::outcome;
+use super::{RETRY, store::outcome};
 use crate::{
     core::{Input, StartRun, handed_over, started},
     deploy::{Deployments, Prepared},
 };
-
-/// How long the store is left alone after it was not to be had.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// What looks for runs; cheap to clone.
 #[derive(Clone)]

@@ -61,6 +61,9 @@ pub(crate) enum Message {
     Triggered(TriggerKey, Option<RunId>),
 }
 
+/// How long the store is left alone after it was not to be had.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The way to the core's thread.
 #[derive(Clone)]
 pub(crate) struct Shell {

@@ -1,16 +1,13 @@
 //! Moments for tasks with a rate: the store gives them out.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use potok_dsl::{Problem, RunId, Timestamp};
 use potok_journal::{Reservation, Store, StoreError, Write, Written};
 use potok_machine::{CallEffect, RateRequest};
 use serde_json::Value;
 
-use super::now;
-
-/// How long the store is left alone after it was not to be had.
-const RETRY: Duration = Duration::from_secs(1);
+use super::{RETRY, now};
 
 /// What asks for moments; cheap to clone.
 #[derive(Clone)]

@@ -379,31 +379,7 @@ impl Disk {
 
     /// The run as its journal alone tells it.
     pub fn replay(&self, run: RunId, evaluator: &Evaluator) -> Option<Machine> {
-        let record = self.runs.get(&run)?;
-        let mut entries = record
-            .entries
-            .iter()
-            .map(|text| serde_json::from_str::<Entry>(text).unwrap());
-        let Some(Entry::Start(start)) = entries.next() else {
-            panic!("the journal of {run} has no start")
-        };
-        let definition = Arc::clone(&record.deployed.definition);
-        let (mut machine, _) = Machine::start(definition, evaluator.clone(), &start, &mut ());
-        for entry in entries {
-            let Entry::Event(recorded) = entry else {
-                panic!("the journal of {run} has two starts")
-            };
-            machine
-                .apply(&recorded, &mut ())
-                .unwrap_or_else(|e| panic!("the journal of {run} does not replay: {e}"));
-        }
-        // After the last event the live machine may have gone on, slice by slice, before it made a call.
-        for _ in 0..SLICES {
-            if machine.wants_to_proceed() {
-                machine.proceed(&mut ());
-            }
-        }
-        Some(machine)
+        self.runs.contains_key(&run).then(|| self.fold(run, evaluator).0)
     }
 
     /// The events that a run has emitted, as its journal alone tells it.
@@ -438,6 +414,11 @@ impl Disk {
 
     /// Everything that a run has asked for, as its journal alone tells it.
     fn effects(&self, run: RunId, evaluator: &Evaluator) -> Vec<Effect> {
+        self.fold(run, evaluator).1
+    }
+
+    /// The run and all that it has asked for, as its journal alone tells it.
+    fn fold(&self, run: RunId, evaluator: &Evaluator) -> (Machine, Vec<Effect>) {
         let record = &self.runs[&run];
         let mut entries = record
             .entries
@@ -452,14 +433,16 @@ impl Disk {
             let Entry::Event(recorded) = entry else {
                 panic!("the journal of {run} has two starts")
             };
-            effects.extend(machine.apply(&recorded, &mut ()).unwrap());
+            let more = machine.apply(&recorded, &mut ());
+            effects.extend(more.unwrap_or_else(|e| panic!("the journal of {run} does not replay: {e}")));
         }
+        // After the last event the live machine may have gone on, slice by slice, before it made a call.
         for _ in 0..SLICES {
             if machine.wants_to_proceed() {
                 effects.extend(machine.proceed(&mut ()));
             }
         }
-        effects
+        (machine, effects)
     }
 
     /// An event that a run would consume, and has not: nobody has told it.
