@@ -117,6 +117,7 @@ async fn run_file(file: &Path, config: &Config, backstage: &Arc<Backstage>) -> R
         backstage.host().clone(),
         evaluator.clone(),
         HttpCaller::new(engine::egress(config)?),
+        engine::vault_with_stored(config)?,
     );
     let binder = binder.within(input::directory(&workflow)).for_rehearsal();
     let prepared = binder.prepare(&workflow.display().to_string(), &text).await;

@@ -25,7 +25,8 @@ use crate::{
 pub async fn validate(config: &Config, args: &ValidateArgs) -> Result<u8, Failure> {
     let host = engine::host_with_stored(config)?;
     let evaluator = Evaluator::new(host.jq());
-    let binder = Binder::new(host, evaluator, HttpCaller::new(engine::egress(config)?));
+    let http = HttpCaller::new(engine::egress(config)?);
+    let binder = Binder::new(host, evaluator, http, engine::vault_with_stored(config)?);
     let binder = binder
         .knowing(known(config, &args.files))
         .with_commands(config.shell.enabled);

@@ -1,10 +1,11 @@
-//! The body that leaves: JSON, a form, or text as it is.
+//! The body that leaves: JSON, a form, the parts of a form, or text as it is.
 
 use potok_dsl::Problem;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::content::Kind;
+use crate::parts;
 use crate::request::wrong;
 
 /// Writes a body as its content type wants it; names the type when the workflow does not.
@@ -21,6 +22,11 @@ pub(crate) fn write(body: &Value, headers: &mut HeaderMap) -> Result<Vec<u8>, Pr
         (Kind::Json, body) => json(body),
         (_, Value::String(text)) => Ok(text.clone().into_bytes()),
         (Kind::Form, Value::Object(members)) => self::members(members),
+        (Kind::Parts, Value::Object(members)) => {
+            let (content_type, bytes) = parts::write(members)?;
+            headers.insert(CONTENT_TYPE, content_type);
+            Ok(bytes)
+        }
         (_, Value::Number(_) | Value::Bool(_)) => Ok(body.to_string().into_bytes()),
         (_, Value::Null) => Ok(Vec::new()),
         (_, Value::Array(_) | Value::Object(_)) => {

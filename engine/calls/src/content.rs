@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Json,
     /// A form's members, `a=b&c=d`.
     Form,
+    /// The parts of a form, of which each has its own type.
+    Parts,
     /// Text of another kind.
     Text,
     /// Bytes.
@@ -31,6 +33,7 @@ impl Kind {
             ("application" | "text", "json") => Self::Json,
             (_, "json") if subtype.contains('+') => Self::Json,
             ("application", "x-www-form-urlencoded") => Self::Form,
+            ("multipart", "form-data") => Self::Parts,
             ("text", _) | (_, "xml" | "yaml") => Self::Text,
             ("application", "javascript" | "graphql" | "x-yaml" | "x-ndjson" | "jsonl" | "toml" | "sql") => Self::Text,
             _ => Self::Binary,
@@ -54,6 +57,8 @@ mod tests {
             (Some("image/vnd.x+json"), Kind::Json),
             (Some("image/json"), Kind::Binary),
             (Some("application/x-www-form-urlencoded"), Kind::Form),
+            (Some("multipart/form-data; boundary=x"), Kind::Parts),
+            (Some("multipart/mixed"), Kind::Binary),
             (Some("text/plain"), Kind::Text),
             (Some("text/html; charset=utf-8"), Kind::Text),
             (Some("application/atom+xml"), Kind::Text),

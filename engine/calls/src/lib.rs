@@ -13,6 +13,7 @@ mod egress;
 mod fetch;
 mod mask;
 pub mod openapi;
+mod parts;
 mod post;
 mod redirect;
 mod request;

@@ -109,7 +109,7 @@ fn content(kind: Kind, bytes: Vec<u8>, place: &str) -> Result<Value, Problem> {
             ))
         })?,
         Kind::Unsaid | Kind::Form | Kind::Text => text(bytes),
-        Kind::Binary => Value::String(STANDARD.encode(bytes)),
+        Kind::Binary | Kind::Parts => Value::String(STANDARD.encode(bytes)),
     })
 }
 

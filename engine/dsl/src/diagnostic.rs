@@ -132,7 +132,7 @@ impl fmt::Display for Diagnostics {
             if index > 0 {
                 f.write_str("\n\n")?;
             }
-            let Location { line, column } = diagnostic.at;
+            let Location { line, column, .. } = diagnostic.at;
             if line == 0 {
                 write!(f, "{}: ", self.file)?;
                 diagnostic.sentence(f)?;
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn at(line: u32, column: u32) -> Location {
-        Location { line, column }
+        Location::new(line, column)
     }
 
     #[test]

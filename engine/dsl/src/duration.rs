@@ -77,12 +77,6 @@ impl Duration {
             Self::Expression(_) => None,
         }
     }
-
-    /// Whether it has years or months, which have no fixed length.
-    #[must_use]
-    pub fn is_calendar(&self) -> bool {
-        matches!(self, Self::Fixed { written: Value::String(text), .. } if is_calendar(text))
-    }
 }
 
 fn fixed(rest: Millis) -> Period {

@@ -26,6 +26,6 @@ pub use graph::graph;
 pub use lint::{Schemas, lint};
 pub use placed::Placed;
 pub use problem::{ErrorType, Problem};
-pub use read::{Parsed, data, parse, parse_bytes};
+pub use read::{Parsed, data, function, parse, parse_bytes};
 pub use support::unsupported;
 pub use words::{FunctionName, Millis, NameError, Period, RunId, SecretName, TaskPath, Timestamp, WorkflowId};

@@ -200,6 +200,14 @@ pub struct FunctionName {
     pub catalog: Option<String>,
 }
 
+impl FunctionName {
+    /// Whether what a task calls is a document's URI, or a relative path to it, instead of a name.
+    #[must_use]
+    pub fn is_uri(text: &str) -> bool {
+        text.contains("://") || ["file:", "./", "../"].iter().any(|start| text.starts_with(start))
+    }
+}
+
 impl FromStr for FunctionName {
     type Err = NameError;
 

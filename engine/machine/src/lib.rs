@@ -103,7 +103,7 @@ pub use effect::{
 };
 pub use error::{Incompatible, Mismatch};
 pub use event::{Entry, Event, Recorded, Start};
-pub use lock::{Lock, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
+pub use lock::{Lock, LockedDocument, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};
 pub use request::{MOST_NESTED, Parent, ProcessOutput, RateRequest, ShellRequest, WorkflowRequest};

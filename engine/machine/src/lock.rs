@@ -28,6 +28,15 @@ pub struct LockedWorkflow {
     pub version: String,
 }
 
+/// A function that stands in a document of its own, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedDocument {
+    /// The SHA-256 of the document, in hex.
+    pub document: String,
+    /// Its text.
+    pub text: Arc<str>,
+}
+
 /// Everything that a workflow is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Lock {
@@ -42,6 +51,9 @@ pub struct Lock {
     /// Schemas that are kept elsewhere, by their URIs as written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schemas: BTreeMap<String, LockedSchema>,
+    /// Functions that stand in documents, by their URIs as written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub documents: BTreeMap<String, LockedDocument>,
 }
 
 impl Lock {

@@ -177,7 +177,8 @@ impl Node {
         install_stored(&*store, &host).await?;
         let deployments = Arc::new(Deployments::new(
             Arc::clone(&store),
-            Binder::new(host.clone(), evaluator.clone(), HttpCaller::clone(&http)).with_commands(commands.is_some()),
+            Binder::new(host.clone(), evaluator.clone(), HttpCaller::clone(&http), vault.clone())
+                .with_commands(commands.is_some()),
         ));
         let executor = Executor::new(
             host.clone(),

@@ -137,3 +137,90 @@ Feature: Functions
       """
     When the workflow is executed
     Then the workflow should fault with a validation error at "/do/0/split"
+
+  @callTask.CallFunction
+  Scenario: A function behind a URI, which calls another one
+    Given the service "functions.example.com" answers:
+      """yaml
+      GET /double.json:
+        json:
+          input: { schema: { document: { type: object, required: [n] } } }
+          do:
+            - compute: { set: { n: '${ .n * 2 }' } }
+            - add: { call: 'https://functions.example.com/add.json', with: { n: '${ .n }' } }
+      GET /add.json: { json: { set: { n: '${ .n + 1 }' } } }
+      """
+    And a workflow:
+      """yaml
+      do:
+        - first:
+            call: https://functions.example.com/double.json
+            with: { n: '${ .n }' }
+        - second:
+            call: https://functions.example.com/double.json
+            with: { n: '${ .n }' }
+      """
+    And the workflow input is:
+      """yaml
+      n: 3
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      n: 15
+      """
+    And the service "functions.example.com" should have received:
+      """yaml
+      - { path: /double.json }
+      - { path: /add.json }
+      """
+
+  @callTask.CallFunction @negative
+  Scenario Outline: A function behind a URI that cannot be called
+    Given the service "functions.example.com" answers:
+      """yaml
+      GET /away.json: { status: 404 }
+      GET /page.html: { text: 'no function' }
+      GET /two.json: { json: { set: { a: 1 }, wait: PT1S } }
+      GET /broken.json: { json: { set: { a: '${ .n + }' } } }
+      GET /container.json: { json: { run: { container: { image: alpine } } } }
+      GET /file.json: { json: { call: ./secret.yaml } }
+      GET /round.json: { json: { call: nobody.knows } }
+      """
+    And a workflow:
+      """yaml
+      do:
+        - first:
+            call: https://functions.example.com/<path>
+      """
+    When the workflow is deployed
+    Then the definition should be refused at line 3 saying "<why>"
+
+    Examples:
+      | path           | why                                 |
+      | away.json      | cannot be fetched                   |
+      | page.html      | page.html:1:1                       |
+      | two.json       | two.json:1:                         |
+      | broken.json    | broken.json:1:                      |
+      | container.json | not supported yet: run: container   |
+      | file.json      | cannot name files                   |
+      | round.json     | nobody.knows                        |
+
+  @callTask.CallFunction @negative
+  Scenario: Arguments that do not fit the schema of a function behind a URI
+    Given the service "functions.example.com" answers:
+      """yaml
+      GET /double.json:
+        json:
+          input: { schema: { document: { type: object, properties: { n: { type: integer } } } } }
+          set: { n: '${ .n * 2 }' }
+      """
+    And a workflow:
+      """yaml
+      do:
+        - first:
+            call: https://functions.example.com/double.json
+            with: { n: many }
+      """
+    When the workflow is deployed
+    Then the definition should be refused at line 4 saying "'n'"

@@ -216,6 +216,157 @@ Feature: OpenAPI calls
       id: 7
       """
 
+  @openapi.authentication @secrets
+  Scenario: A document behind a secret
+    Given the service "closed.example.com" answers:
+      """yaml
+      GET /openapi.json:
+        expects: { authorization: Bearer s3cret-token }
+        json:
+          openapi: 3.1.0
+          info: { title: Closed, version: '1' }
+          servers: [{ url: / }]
+          paths: { /pets: { get: { operationId: pets } } }
+      GET /pets: { json: [dog] }
+      """
+    And the secret "shop" is "{"token":"s3cret-token"}"
+    And a workflow:
+      """yaml
+      use: { secrets: [shop] }
+      do:
+        - ask:
+            call: openapi
+            with:
+              document: { endpoint: { uri: 'https://closed.example.com/openapi.json', authentication: { bearer: { use: shop } } } }
+              operationId: pets
+        - again:
+            call: openapi
+            with:
+              document:
+                endpoint: { uri: 'https://closed.example.com/openapi.json', authentication: { bearer: { token: '${ $secrets.shop.token }' } } }
+              operationId: pets
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      [dog]
+      """
+
+  @openapi.authentication @negative
+  Scenario: A document behind what only a run knows
+    Given a workflow:
+      """yaml
+      do:
+        - ask:
+            call: openapi
+            with:
+              document: { endpoint: { uri: 'https://shop.example.com/secured.json', authentication: { bearer: { token: '${ $context.token }' } } } }
+              operationId: me
+      """
+    When the workflow is deployed
+    Then the definition should be refused at line 5 saying "nothing is known but secrets"
+
+  @callTask.CallOpenAPI
+  Scenario: A document that goes on in another one
+    Given the service "split.example.com" answers:
+      """yaml
+      GET /api/openapi.json:
+        json:
+          openapi: 3.1.0
+          info: { title: Split, version: '1' }
+          servers: [{ url: /v1 }]
+          paths: { /pets: { $ref: 'paths.json#/pets' } }
+      GET /api/paths.json: { json: { pets: { get: { operationId: pets, parameters: [{ $ref: '#/size' }] } }, size: { name: size, in: query } } }
+      GET /v1/pets: { json: [cat] }
+      """
+    And a workflow:
+      """yaml
+      do:
+        - ask:
+            call: openapi
+            with: { document: { endpoint: 'https://split.example.com/api/openapi.json' }, operationId: pets, parameters: { size: 1 } }
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      [cat]
+      """
+
+  @callTask.CallOpenAPI
+  Scenario: A body of several parts
+    Given the service "photos.example.com" answers:
+      """yaml
+      GET /openapi.json:
+        json:
+          openapi: 3.1.0
+          info: { title: Photos, version: '1' }
+          servers: [{ url: / }]
+          paths:
+            /photos:
+              post:
+                operationId: upload
+                requestBody:
+                  content:
+                    multipart/form-data:
+                      schema: { properties: { caption: { type: string }, photo: { type: string, contentMediaType: image/png } } }
+      POST /photos: { json: { ok: true } }
+      """
+    And a workflow:
+      """yaml
+      do:
+        - send:
+            call: openapi
+            with:
+              document: { endpoint: 'https://photos.example.com/openapi.json' }
+              operationId: upload
+              parameters: { caption: hello, photo: cGljdHVyZQ== }
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      ok: true
+      """
+    And the service "photos.example.com" should have received:
+      """yaml
+      - { path: /openapi.json }
+      - path: /photos
+        headers: { content-type: multipart/form-data; boundary=fc09f998676dffb199b8984a410322cf }
+      """
+
+  @schema.resource
+  Scenario: A schema that is a part of a document
+    Given the service "schemas.example.com" answers:
+      """yaml
+      GET /shop.json: { json: { $defs: { id: { type: integer }, order: { type: object, properties: { id: { $ref: '#/$defs/id' } } } } } }
+      """
+    And a workflow:
+      """yaml
+      input: { schema: { resource: { endpoint: { uri: 'https://schemas.example.com/shop.json#/$defs/order' } } } }
+      do:
+        - say: { set: { id: '${ .id }' } }
+      """
+    And the workflow input is:
+      """yaml
+      id: seven
+      """
+    When the workflow is executed
+    Then the workflow should fault with a validation error at "/input"
+
+  @schema.resource @negative
+  Scenario: A part of a document that is not there
+    Given the service "schemas.example.com" answers:
+      """yaml
+      GET /shop.json: { json: { $defs: {} } }
+      """
+    And a workflow:
+      """yaml
+      input: { schema: { resource: { endpoint: { uri: 'https://schemas.example.com/shop.json#/$defs/order' } } } }
+      do:
+        - say: { set: { id: '${ .id }' } }
+      """
+    When the workflow is deployed
+    Then the definition should be refused at line 1 saying "nothing at that place"
+
   @schema.resource @negative
   Scenario: An input that does not fit a schema that is kept elsewhere
     Given the service "schemas.example.com" answers:

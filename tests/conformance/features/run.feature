@@ -91,6 +91,62 @@ Feature: Run
       title: Teapot
       """
 
+  @run.workflow @run.return
+  Scenario Outline: What another workflow gives
+    Given another workflow "sub":
+      """yaml
+      do:
+        - judge:
+            if: ${ .bad }
+            raise: { error: { type: 'https://example.com/x', status: 418, title: Teapot } }
+        - say: { set: { said: hello } }
+      """
+    And a workflow:
+      """yaml
+      do:
+        - sub:
+            run:
+              workflow: { namespace: conformance, name: sub, version: '1.0.0', input: { bad: '${ .bad }' } }
+              return: <return>
+      """
+    And the workflow input is:
+      """yaml
+      bad: <bad>
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      <output>
+      """
+
+    Examples:
+      | return | bad   | output                                                                         |
+      | stdout | false | { said: hello }                                                                |
+      | stderr | false | ''                                                                             |
+      | code   | false | 0                                                                              |
+      | all    | false | { code: 0, stdout: { said: hello }, stderr: '' }                               |
+      | none   | false | null                                                                           |
+      | code   | true  | 418                                                                            |
+      | all    | true  | { code: 418, stdout: null, stderr: Teapot (418) }                             |
+
+  @run.workflow @run.return @negative
+  Scenario: A fault is an error where the exit code is not asked for
+    Given another workflow "broken":
+      """yaml
+      do:
+        - fail: { raise: { error: { type: 'https://example.com/x', status: 418, title: Teapot } } }
+      """
+    And a workflow:
+      """yaml
+      do:
+        - sub: { run: { workflow: { namespace: conformance, name: broken, version: '1.0.0' }, return: stderr } }
+      """
+    When the workflow is executed
+    Then the workflow should fault with error:
+      """yaml
+      status: 418
+      """
+
   @run.workflow @negative
   Scenario: Another workflow whose input does not fit
     Given another workflow "double":

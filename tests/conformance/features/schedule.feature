@@ -24,6 +24,17 @@ Feature: Schedules
     When the workflow is deployed
     Then at least 2 runs of the workflow should complete
 
+  @schedule.after
+  Scenario: Some months after the run before has ended
+    Given a workflow:
+      """yaml
+      schedule: { after: P1M }
+      do:
+        - say: { set: { ok: true } }
+      """
+    When the workflow is deployed
+    Then at least 1 runs of the workflow should complete
+
   @schedule.cron
   Scenario: By a cron expression with seconds
     Given a workflow:

@@ -1,5 +1,7 @@
 //! Finding an operation in a document.
 
+use std::collections::BTreeMap;
+
 use reqwest::Url;
 use serde_json::Value;
 
@@ -13,7 +15,12 @@ const HOPS: usize = 16;
 /// The most parameters of an operation.
 const PARAMETERS: usize = 1_000;
 
-const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+const METHODS: [&str; 9] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace", "query",
+];
+
+/// The versions that are read, as people say them.
+const READ: &str = "3.0, 3.1 and 3.2 are read";
 
 /// Header parameters of these names are not parameters (OpenAPI 3.1, "Parameter Object").
 const NOT_PARAMETERS: [&str; 3] = ["accept", "content-type", "authorization"];
@@ -25,6 +32,9 @@ pub enum OpenApiError {
     /// It is of another version, or asks for what is not supported.
     #[error("not supported yet: {0}")]
     Unsupported(String),
+    /// It goes on in another document, at this place, which is needed too.
+    #[error("{0} is needed too")]
+    Elsewhere(Url),
     /// It is no OpenAPI document, or not a sound one.
     #[error("{0}")]
     Unsound(String),
@@ -38,20 +48,88 @@ pub enum OpenApiError {
     },
 }
 
+/// A document, and what it refers to.
+#[derive(Debug)]
+pub struct Documents {
+    document: Value,
+    at: Url,
+    others: BTreeMap<Url, Value>,
+}
+
+impl Documents {
+    /// A document that was found at a place; that of a file is a `file:` URI.
+    #[must_use]
+    pub fn new(mut document: Value, at: Url) -> Self {
+        absolute(&mut document, &at, false);
+        Self {
+            document,
+            at,
+            others: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a document that was found at the place that [`OpenApiError::Elsewhere`] named.
+    pub fn add(&mut self, place: Url, mut document: Value) {
+        absolute(&mut document, &place, true);
+        self.others.insert(place, document);
+    }
+
+    /// What a reference names.
+    fn find(&self, reference: &str) -> Result<&Value, OpenApiError> {
+        let (place, pointer) = reference.split_once('#').unwrap_or((reference, ""));
+        let document = match place {
+            "" => &self.document,
+            place => {
+                let place = Url::parse(place).map_err(|_| unsound(format!("the reference {reference} is no URI")))?;
+                if place == self.at {
+                    &self.document
+                } else {
+                    self.others.get(&place).ok_or(OpenApiError::Elsewhere(place))?
+                }
+            }
+        };
+        let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8_lossy();
+        let found = document.pointer(&pointer);
+        found.ok_or_else(|| unsound(format!("the reference {reference} leads nowhere")))
+    }
+}
+
+/// Writes references in full: those into other documents, and on demand those within the same one.
+fn absolute(document: &mut Value, base: &Url, own: bool) {
+    let mut values = vec![document];
+    while let Some(value) = values.pop() {
+        match value {
+            Value::Array(items) => values.extend(items),
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get_mut("$ref")
+                    && (own || !reference.starts_with('#'))
+                    && let Ok(whole) = base.join(reference)
+                {
+                    *reference = whole.into();
+                }
+                values.extend(members.values_mut());
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Operation {
-    /// Finds an operation by its id. `at` is where the document was, which its servers may be relative to.
+    /// Finds an operation by its id.
     ///
     /// # Errors
     /// [`OpenApiError`].
-    pub fn find(document: &Value, at: Option<&Url>, id: &str) -> Result<Self, OpenApiError> {
+    pub fn find(documents: &Documents, id: &str) -> Result<Self, OpenApiError> {
+        let document = &documents.document;
         version(document)?;
-        let reader = Reader { document };
+        let reader = Reader { documents, document };
         let mut found = Vec::new();
         let mut known = Vec::new();
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             let item = reader.resolve(item)?;
-            for method in METHODS {
-                let Some(operation) = item.get(method) else { continue };
+            let named = METHODS.iter().filter_map(|method| Some((*method, item.get(method)?)));
+            let others = item["additionalOperations"].as_object().into_iter().flatten();
+            for (method, operation) in named.chain(others.map(|(method, operation)| (method.as_str(), operation))) {
                 match operation["operationId"].as_str() {
                     Some(name) if name == id => found.push((path, method, item, operation)),
                     Some(name) => known.push(name),
@@ -60,7 +138,7 @@ impl Operation {
             }
         }
         match found[..] {
-            [(path, method, item, operation)] => reader.operation(path, method, item, operation, at),
+            [(path, method, item, operation)] => reader.operation(path, method, item, operation),
             [] if known.is_empty() => Err(missing(id, ", nor any other")),
             [] => Err(missing(id, &format!("; it has {}", listed(&known)))),
             _ => Err(unsound(format!("the document has several operations '{id}'"))),
@@ -82,13 +160,13 @@ fn unsound(what: String) -> OpenApiError {
 fn version(document: &Value) -> Result<(), OpenApiError> {
     if let Some(version) = document["swagger"].as_str() {
         return Err(OpenApiError::Unsupported(format!(
-            "OpenAPI {version} documents; 3.0 and 3.1 are read"
+            "OpenAPI {version} documents; {READ}"
         )));
     }
     match document["openapi"].as_str() {
-        Some(version) if version.starts_with("3.0.") || version.starts_with("3.1.") => Ok(()),
+        Some(version) if ["3.0.", "3.1.", "3.2."].iter().any(|read| version.starts_with(read)) => Ok(()),
         Some(version) => Err(OpenApiError::Unsupported(format!(
-            "OpenAPI {version} documents; 3.0 and 3.1 are read"
+            "OpenAPI {version} documents; {READ}"
         ))),
         None => Err(unsound(
             "this is no OpenAPI document: it has no 'openapi' with a version".to_owned(),
@@ -97,6 +175,7 @@ fn version(document: &Value) -> Result<(), OpenApiError> {
 }
 
 struct Reader<'d> {
+    documents: &'d Documents,
     document: &'d Value,
 }
 
@@ -108,16 +187,7 @@ impl<'d> Reader<'d> {
             let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
                 return Ok(value);
             };
-            let Some(pointer) = reference.strip_prefix('#') else {
-                return Err(OpenApiError::Unsupported(format!(
-                    "a reference to another document, {reference}"
-                )));
-            };
-            let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8_lossy();
-            value = self
-                .document
-                .pointer(&pointer)
-                .ok_or_else(|| unsound(format!("the reference {reference} leads nowhere")))?;
+            value = self.documents.find(reference)?;
         }
         Err(unsound("a reference leads round in a circle".to_owned()))
     }
@@ -128,7 +198,6 @@ impl<'d> Reader<'d> {
         method: &str,
         item: &'d Value,
         operation: &'d Value,
-        at: Option<&Url>,
     ) -> Result<Operation, OpenApiError> {
         let mut parameters: Vec<Parameter> = Vec::new();
         // Those of the operation go before those of its path; what stands for an API's key is one as well.
@@ -143,7 +212,7 @@ impl<'d> Reader<'d> {
         }
         Ok(Operation {
             method: method.to_owned(),
-            server: self.server(item, operation, at)?,
+            server: self.server(item, operation)?,
             path: path.to_owned(),
             parameters,
             body: match operation.get("requestBody") {
@@ -160,7 +229,14 @@ impl<'d> Reader<'d> {
                 "a parameter of the operation has no 'name' or no 'in'".to_owned(),
             ));
         };
-        let spot = spot_of(spot).ok_or_else(|| unsound(format!("the parameter '{name}' is in '{spot}'")))?;
+        let spot = match (spot, spot_of(spot)) {
+            (_, Some(spot)) => spot,
+            ("querystring", None) => {
+                let what = format!("the parameter '{name}', which is the whole query");
+                return Err(OpenApiError::Unsupported(what));
+            }
+            (spot, None) => return Err(unsound(format!("the parameter '{name}' is in '{spot}'"))),
+        };
         if spot == Spot::Header && NOT_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
             return Ok(None);
         }
@@ -235,9 +311,10 @@ impl<'d> Reader<'d> {
         let rank = |kind: &str| match Kind::of(Some(kind)) {
             Kind::Json => Some(0),
             Kind::Form => Some(1),
-            Kind::Text => Some(2),
+            Kind::Parts => Some(2),
+            Kind::Text => Some(3),
             Kind::Unsaid | Kind::Binary if kind.starts_with("multipart/") => None,
-            Kind::Unsaid | Kind::Binary => Some(3),
+            Kind::Unsaid | Kind::Binary => Some(4),
         };
         let Some(content) = value["content"].as_object().filter(|content| !content.is_empty()) else {
             return Ok(None);
@@ -248,7 +325,7 @@ impl<'d> Reader<'d> {
             .min_by_key(|best| best.0);
         let Some((_, kind, media)) = best else {
             return Err(OpenApiError::Unsupported(
-                "bodies of several parts (multipart)".to_owned(),
+                "bodies of several parts other than multipart/form-data".to_owned(),
             ));
         };
         let schema = match media.get("schema") {
@@ -263,7 +340,24 @@ impl<'d> Reader<'d> {
             },
             required: value["required"].as_bool().unwrap_or(false),
             members: members(schema),
+            files: self.files(schema, kind)?,
         }))
+    }
+
+    /// The members of a body of several parts that are bytes.
+    fn files(&self, schema: &'d Value, kind: &str) -> Result<Vec<String>, OpenApiError> {
+        let mut files = Vec::new();
+        let properties = schema["properties"]
+            .as_object()
+            .filter(|_| Kind::of(Some(kind)) == Kind::Parts);
+        for (name, property) in properties.into_iter().flatten() {
+            let property = self.resolve(property)?;
+            let is_file = property["format"] == "binary" || property.get("contentMediaType").is_some();
+            if is_file || property["contentEncoding"] == "base64" {
+                files.push(name.clone());
+            }
+        }
+        Ok(files)
     }
 
     fn accept(&self, operation: &'d Value) -> Result<Option<String>, OpenApiError> {
@@ -290,7 +384,7 @@ impl<'d> Reader<'d> {
     }
 
     /// The first server, with the defaults of its variables.
-    fn server(&self, item: &'d Value, operation: &'d Value, at: Option<&Url>) -> Result<String, OpenApiError> {
+    fn server(&self, item: &'d Value, operation: &'d Value) -> Result<String, OpenApiError> {
         let lists = [&operation["servers"], &item["servers"], &self.document["servers"]];
         let server = lists.into_iter().find_map(|list| list.as_array()?.first());
         let mut url = match server {
@@ -304,15 +398,13 @@ impl<'d> Reader<'d> {
             };
             url = url.replace(&format!("{{{name}}}"), default);
         }
-        let parsed = match (Url::parse(&url), at) {
-            (Ok(url), _) => Ok(url),
-            (Err(_), Some(at)) => at.join(&url),
-            (Err(_), None) => {
-                return Err(unsound(format!(
-                    "the server '{url}' is relative to a document that has no address"
-                )));
-            }
-        };
+        let at = &self.documents.at;
+        let parsed = Url::parse(&url).or_else(|_| at.join(&url));
+        if at.scheme() == "file" && parsed.as_ref().is_ok_and(|url| url.scheme() == "file") {
+            return Err(unsound(format!(
+                "the server '{url}' is relative to a document that has no address"
+            )));
+        }
         let sound = parsed
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());

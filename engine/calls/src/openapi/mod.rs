@@ -3,7 +3,7 @@
 //! [`Operation::find`] works when a workflow is deployed; what it gives is small and plain, and is kept with the definition. A call needs
 //! neither the document nor the network it came from.
 //!
-//! OpenAPI 3.0 and 3.1 are read. References lead within the document alone.
+//! OpenAPI 3.0, 3.1 and 3.2 are read. A document may go on in others ([`OpenApiError::Elsewhere`]), which whoever asks has to fetch.
 
 mod document;
 mod style;
@@ -13,10 +13,10 @@ use potok_dsl::{ErrorType, Problem, model::HttpOutput};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use document::OpenApiError;
+pub use document::{Documents, OpenApiError};
 use style::{Spot, Style};
 
-use crate::HttpRequest;
+use crate::{HttpRequest, parts};
 
 /// The name of the parameter that is the request's body, where the operation has no other of that name.
 const BODY: &str = "body";
@@ -64,6 +64,9 @@ struct Body {
     /// The members that its schema names; `None` when there may be others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     members: Option<Vec<String>>,
+    /// The members that are bytes, which a call gives as base64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
 }
 
 /// How a call wants to be made, besides its parameters.
@@ -182,7 +185,7 @@ impl Operation {
         if value.is_none() && body.required {
             return Err(unfit("the operation needs a body".to_owned()));
         }
-        Ok(value)
+        Ok(value.map(|value| parts::with_files(value, &body.files)))
     }
 
     fn has(&self, name: &str) -> bool {

@@ -1,6 +1,6 @@
 //! `call: openapi`: documents, operations, and the requests that parameters make.
 
-use potok_calls::openapi::{Manner, Operation};
+use potok_calls::openapi::{Documents, Manner, OpenApiError, Operation};
 use potok_calls::{HttpRequest, Url, parse_document};
 use potok_dsl::ErrorType;
 use potok_dsl::model::HttpOutput;
@@ -52,7 +52,7 @@ paths:
       requestBody: { content: { multipart/form-data: {}, application/x-www-form-urlencoded: {} } }
     patch:
       operationId: upload
-      requestBody: { content: { multipart/form-data: {} } }
+      requestBody: { content: { multipart/mixed: {} } }
     delete:
       operationId: circle
       parameters: [{ $ref: '#/components/parameters/a' }]
@@ -75,9 +75,14 @@ fn document() -> Value {
     parse_document("pets.yaml", PETS).unwrap()
 }
 
+/// The place of a document that is a file.
+fn file() -> Url {
+    Url::parse("file:///home/me/pets.yaml").unwrap()
+}
+
 fn find(id: &str) -> Operation {
     let at = Url::parse("https://docs.example.com/api/pets.yaml").unwrap();
-    Operation::find(&document(), Some(&at), id).unwrap()
+    Operation::find(&Documents::new(document(), at), id).unwrap()
 }
 
 fn request(id: &str, parameters: Value) -> Result<HttpRequest, potok_dsl::Problem> {
@@ -167,7 +172,11 @@ fn what_is_wrong_with_parameters_is_said_before_the_call() {
 
 #[test]
 fn documents_that_cannot_be_called_by_say_why() {
-    let find = |document: &Value, id: &str| Operation::find(document, None, id).unwrap_err().to_string();
+    let find = |document: &Value, id: &str| {
+        Operation::find(&Documents::new(document.clone(), file()), id)
+            .unwrap_err()
+            .to_string()
+    };
     let mut with = document();
     let missing = find(&with, "getPets");
     assert!(
@@ -176,15 +185,15 @@ fn documents_that_cannot_be_called_by_say_why() {
     );
     assert!(find(&with, "upload").contains("not supported yet: bodies of several parts"));
     assert!(find(&with, "circle").contains("round in a circle"));
-    assert!(find(&with, "away").contains("not supported yet: a reference to another document, other.yaml#/x"));
+    assert_eq!(find(&with, "away"), "file:///home/me/other.yaml is needed too");
     assert!(find(&with, "findPets").contains("relative to a document that has no address"));
     with["paths"]["/pets"]["get"]["operationId"] = json!("getPet");
     assert!(find(&with, "getPet").contains("several operations"));
     for (document, said) in [
         (json!({ "swagger": "2.0" }), "not supported yet: OpenAPI 2.0 documents"),
         (
-            json!({ "openapi": "3.2.0" }),
-            "not supported yet: OpenAPI 3.2.0 documents",
+            json!({ "openapi": "4.0.0" }),
+            "not supported yet: OpenAPI 4.0.0 documents",
         ),
         (json!({ "openapi": 3 }), "no OpenAPI document"),
         (json!([]), "no OpenAPI document"),
@@ -201,7 +210,7 @@ fn documents_that_cannot_be_called_by_say_why() {
     let server = |server: Value| {
         let document =
             json!({ "openapi": "3.1.0", "servers": [server], "paths": { "/": { "get": { "operationId": "x" } } } });
-        Operation::find(&document, None, "x")
+        Operation::find(&Documents::new(document.clone(), file()), "x")
             .map(|_| ())
             .unwrap_err()
             .to_string()
@@ -226,7 +235,7 @@ async fn an_operation_is_called() {
         "openapi": "3.1.0", "servers": [{ "url": server.url() }],
         "paths": { "/pets/{id}": { "get": { "operationId": "get", "parameters": [{ "name": "id", "in": "path" }] } } },
     });
-    let operation = Operation::find(&document, None, "get").unwrap();
+    let operation = Operation::find(&Documents::new(document.clone(), file()), "get").unwrap();
     let manner = Manner {
         output: HttpOutput::Content,
         redirect: false,
@@ -285,4 +294,69 @@ fn documents_are_json_or_yaml() {
     assert!(said.contains("x.yaml is neither JSON nor YAML"), "{said}");
     let deep = "[".repeat(100_000);
     assert!(parse_document("x", &deep).is_err());
+}
+
+#[test]
+fn a_document_goes_on_in_others() {
+    let at = Url::parse("https://docs.example.com/api/pets.yaml").unwrap();
+    let document = json!({
+        "openapi": "3.1.0", "servers": [{ "url": "/v1" }],
+        "paths": { "/pets": { "$ref": "paths/pets.yaml#/all" } },
+        "components": { "parameters": { "page": { "name": "page", "in": "query" } } },
+    });
+    let mut documents = Documents::new(document, at);
+    let place = Url::parse("https://docs.example.com/api/paths/pets.yaml").unwrap();
+    assert_eq!(
+        Operation::find(&documents, "list").unwrap_err(),
+        OpenApiError::Elsewhere(place.clone())
+    );
+    let other = json!({
+        "all": { "get": { "operationId": "list", "parameters": [
+            { "$ref": "#/size" },
+            { "$ref": "../pets.yaml#/components/parameters/page" },
+        ] } },
+        "size": { "name": "size", "in": "query" },
+    });
+    documents.add(place, other);
+    let operation = Operation::find(&documents, "list").unwrap();
+    operation.check(["size", "page"].into_iter()).unwrap();
+    assert!(operation.check(["other"].into_iter()).is_err());
+}
+
+#[test]
+fn a_form_of_several_parts_has_files() {
+    let document = json!({
+        "openapi": "3.0.3", "servers": [{ "url": "https://api.example.com" }],
+        "paths": { "/photos": { "post": { "operationId": "upload", "requestBody": { "content": {
+            "multipart/form-data": { "schema": { "properties": {
+                "caption": { "type": "string" },
+                "photo": { "type": "string", "format": "binary" },
+            } } },
+        } } } } },
+    });
+    let operation = Operation::find(&Documents::new(document, file()), "upload").unwrap();
+    let parameters = json!({ "caption": "hello", "photo": "cGljdHVyZQ==" });
+    let manner = Manner {
+        output: HttpOutput::Content,
+        redirect: false,
+        authentication: None,
+    };
+    let request = operation.request(parameters.as_object().unwrap(), manner).unwrap();
+    assert_eq!(request.headers["content-type"], "multipart/form-data");
+    let photo = json!({ "base64": "cGljdHVyZQ==", "filename": "photo" });
+    assert_eq!(request.body, Some(json!({ "caption": "hello", "photo": photo })));
+}
+
+#[test]
+fn operations_of_other_methods() {
+    let document = json!({
+        "openapi": "3.2.0", "servers": [{ "url": "https://api.example.com" }],
+        "paths": { "/pets": {
+            "query": { "operationId": "search" },
+            "additionalOperations": { "COPY": { "operationId": "copy" } },
+        } },
+    });
+    let documents = Documents::new(document, file());
+    assert!(Operation::find(&documents, "search").is_ok());
+    assert!(Operation::find(&documents, "copy").is_ok());
 }

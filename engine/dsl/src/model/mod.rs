@@ -25,6 +25,17 @@ pub struct Location {
     pub line: u32,
     /// The column, from 1.
     pub column: u32,
+    /// Which text it is in: 0 for the workflow's own, and a number for each document that was fetched for it.
+    #[serde(skip)]
+    pub text: u16,
+}
+
+impl Location {
+    /// A place in the workflow's own text.
+    #[must_use]
+    pub fn new(line: u32, column: u32) -> Self {
+        Self { line, column, text: 0 }
+    }
 }
 
 /// Something with the place where it was written.

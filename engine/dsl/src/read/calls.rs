@@ -68,7 +68,7 @@ impl Reader {
             .functions
             .binary_search_by(|known| known.as_str().cmp(text))
             .is_ok()
-            || text.contains("://")
+            || (FunctionName::is_uri(text) && !format::is_expression(text))
         {
             return;
         }

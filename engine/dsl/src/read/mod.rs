@@ -29,13 +29,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
-    model::{At, Json, Location, Workflow},
+    model::{At, Json, Location, Task, Use, Workflow},
     yaml::{self, Node},
 };
 
 pub(crate) use fields::nearest;
 use names::Names;
 use strays::Stray;
+use task::Scope;
 
 /// A text that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +72,29 @@ pub fn parse(file_name: &str, text: &str) -> Result<Parsed, Diagnostics> {
             document,
         }),
         _ => Err(Diagnostics::new(file_name, source, reader.list)),
+    }
+}
+
+/// Reads a function that stands in a document of its own: one task, which may use what is under the `use` of the workflow that calls it.
+/// All its places are in the text of that number.
+///
+/// # Errors
+/// As [`parse`].
+pub fn function(file_name: &str, text: &str, number: u16, uses: &Use) -> Result<Task, Diagnostics> {
+    let mut reader = Reader {
+        names: Names::of_use(uses),
+        ..Reader::default()
+    };
+    let scope = Scope::alone("a function is one task");
+    let read = yaml::load(text, &mut reader.list).and_then(|root| {
+        let root = root.in_text(number);
+        let task = reader.task(&root, file_name, &scope);
+        reader.explain_strays(&root);
+        task
+    });
+    match read {
+        Some(task) if reader.list.is_empty() => Ok(task),
+        _ => Err(Diagnostics::new(file_name, text, reader.list)),
     }
 }
 

@@ -1,7 +1,10 @@
 //! The names under `use` that the rest of the document refers to, known before anything is read.
 
 use super::{Reader, clip};
-use crate::{model::Location, yaml::Node};
+use crate::{
+    model::{Location, Use},
+    yaml::Node,
+};
 
 /// Names by section.
 #[derive(Default)]
@@ -16,6 +19,19 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// The names of a workflow that was read before.
+    pub fn of_use(uses: &Use) -> Self {
+        Self {
+            authentications: sorted(uses.authentications.keys().cloned()),
+            catalogs: sorted(uses.catalogs.keys().cloned()),
+            errors: sorted(uses.errors.keys().cloned()),
+            functions: sorted(uses.functions.keys().cloned()),
+            retries: sorted(uses.retries.keys().cloned()),
+            secrets: sorted(uses.secrets.iter().map(|secret| secret.value.clone())),
+            timeouts: sorted(uses.timeouts.keys().cloned()),
+        }
+    }
+
     pub fn of(root: &Node) -> Self {
         let section = |name: &str| root.get("use").and_then(|uses| uses.get(name));
         let keys = |name: &str| {

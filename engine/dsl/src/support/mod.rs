@@ -7,8 +7,8 @@ use crate::{
     FunctionName,
     diagnostic::Diagnostic,
     model::{
-        At, Authentication, AuthenticationRef, AuthenticationScheme, Call, Duration, Endpoint, Extension, Json,
-        Location, RunProcess, Schema, SchemaSource, Task, TaskKind, TaskList, Text, Workflow,
+        At, Authentication, AuthenticationRef, AuthenticationScheme, Call, Endpoint, Extension, Json, Location,
+        RunProcess, Schema, SchemaSource, Task, TaskKind, TaskList, Text, Workflow,
     },
 };
 
@@ -48,10 +48,6 @@ impl Survey<'_> {
         self.uses();
         self.schemas(workflow.input.as_ref().and_then(|input| input.schema.as_ref()));
         self.schemas(workflow.output.as_ref().and_then(|output| output.schema.as_ref()));
-        if let Some(schedule) = &workflow.schedule {
-            self.interval("every", schedule.every.as_ref());
-            self.interval("after", schedule.after.as_ref());
-        }
         self.tasks(&workflow.tasks);
     }
 
@@ -116,9 +112,6 @@ impl Survey<'_> {
             Call::Http(http) => self.endpoint(&http.endpoint),
             Call::OpenApi(call) => {
                 self.fetched(&call.document.value.endpoint, "an OpenAPI document");
-                if is_expression(&call.operation.value) {
-                    self.not_yet_help(call.operation.at, "an operationId that is an expression", LOCKED);
-                }
                 self.authentication_ref(call.authentication.as_ref());
             }
             Call::AsyncApi(_) => self.not_yet(at, "call: asyncapi"),
@@ -139,8 +132,8 @@ impl Survey<'_> {
             }) if catalog != "default" => {
                 self.not_yet(name.at, format!("functions of the catalog '{catalog}'"));
             }
-            Ok(_) => {}
-            Err(_) => self.not_yet(name.at, "functions behind a URI"),
+            // One that is behind a URI is fetched when the workflow is deployed.
+            Ok(_) | Err(_) => {}
         }
     }
 
@@ -154,34 +147,7 @@ impl Survey<'_> {
         if is_expression(&uri.value) || uri.value.contains('{') {
             self.not_yet_help(uri.at, format!("{what} at a place that only a run knows"), LOCKED);
         }
-        if uri.value.contains('#') {
-            self.not_yet_help(
-                uri.at,
-                format!("{what} that is a part of another ('#')"),
-                "keep it in a document of its own",
-            );
-        }
         self.endpoint(endpoint);
-        let policy = endpoint.authentication.as_ref().and_then(|policy| match &policy.value {
-            AuthenticationRef::Inline(inline) => Some(inline),
-            AuthenticationRef::Use(name) => self
-                .workflow
-                .uses
-                .authentications
-                .get(&name.value)
-                .map(|policy| &policy.value),
-        });
-        let Some(policy) = policy else { return };
-        if has_expression(&policy.properties.value) {
-            self.not_yet_help(
-                policy.properties.at,
-                format!("{what} behind credentials that only a run knows"),
-                LOCKED,
-            );
-        }
-        if policy.properties.value.get("use").is_some() {
-            self.not_yet(policy.properties.at, format!("{what} behind a secret"));
-        }
     }
 
     fn authentication_ref(&mut self, reference: Option<&At<AuthenticationRef>>) {
@@ -242,32 +208,8 @@ impl Survey<'_> {
             self.fetched(&resource.value.endpoint, "a schema");
         }
     }
-
-    fn interval(&mut self, name: &str, duration: Option<&At<Duration>>) {
-        if let Some(duration) = duration.filter(|duration| duration.value.is_calendar()) {
-            self.not_yet_help(
-                duration.at,
-                format!("years and months in schedule.{name}"),
-                "write a cron expression, such as '0 0 1 * *' for each month",
-            );
-        }
-    }
 }
 
 fn is_expression(text: &str) -> bool {
     text.trim_start().starts_with("${")
-}
-
-/// Whether a string in a value is an expression.
-fn has_expression(value: &Value) -> bool {
-    let mut values = vec![value];
-    while let Some(value) = values.pop() {
-        match value {
-            Value::String(text) if is_expression(text) => return true,
-            Value::Array(items) => values.extend(items),
-            Value::Object(members) => values.extend(members.values()),
-            _ => {}
-        }
-    }
-    false
 }

@@ -92,7 +92,7 @@ impl<'a> Loader<'a> {
             block_nesting_limit: MAX_DEPTH,
         };
         let mut documents = 0_usize;
-        let mut end = Location { line: 1, column: 1 };
+        let mut end = Location::new(1, 1);
         for next in Parser::new_from_str_with_options(text, options) {
             let (event, span) = next.map_err(|error| syntax_error(&error, text))?;
             let at = place(&span.start);
@@ -372,17 +372,14 @@ pub(super) fn too_deep(at: Location) -> Diagnostic {
 
 pub(super) fn place(mark: &Marker) -> Location {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Location {
-        line: number(mark.line()),
-        column: number(mark.col() + 1),
-    }
+    Location::new(number(mark.line()), number(mark.col() + 1))
 }
 
 /// Refuses text that is too long, and characters that YAML does not allow (section 5.1): some of them would end the text early.
 fn check_text(text: &str) -> Result<(), Diagnostic> {
     if text.len() > MAX_TEXT {
         return Err(Diagnostic::new(
-            Location { line: 1, column: 1 },
+            Location::new(1, 1),
             format!(
                 "the text has {} bytes, more than the {MAX_TEXT} that a workflow may have",
                 text.len()
@@ -410,8 +407,5 @@ pub(crate) fn end_of(text: &str) -> Location {
     let line = text.replace("\r\n", "\n").matches(['\n', '\r']).count() + 1;
     let column = text.rsplit(['\n', '\r']).next().map_or(0, |last| last.chars().count()) + 1;
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Location {
-        line: number(line),
-        column: number(column),
-    }
+    Location::new(number(line), number(column))
 }

@@ -110,6 +110,24 @@ impl Node {
         }
     }
 
+    /// The same value in the text of that number. Recursion ends at [`MAX_DEPTH`].
+    pub fn in_text(mut self, text: u16) -> Self {
+        self.at.text = text;
+        self.data = match self.data {
+            Data::List(items) => Data::List(items.into_iter().map(|item| item.in_text(text)).collect()),
+            Data::Map(members) => {
+                let moved = members.into_iter().map(|mut member| {
+                    member.key_at.text = text;
+                    member.value = member.value.in_text(text);
+                    member
+                });
+                Data::Map(moved.collect())
+            }
+            plain => plain,
+        };
+        self
+    }
+
     /// The value without places. Recursion ends at [`MAX_DEPTH`].
     pub fn to_value(&self) -> Value {
         match &self.data {

@@ -95,9 +95,7 @@ fn indenting_tab(text: &str, line: u32) -> Option<Location> {
     text.lines().enumerate().skip(skip).find_map(|(index, line)| {
         let column = line.chars().take_while(|c| *c == ' ').count();
         let tab = line.chars().nth(column) == Some('\t');
-        tab.then(|| Location {
-            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
-            column: u32::try_from(column + 1).unwrap_or(u32::MAX),
-        })
+        let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
+        tab.then(|| Location::new(number(index), number(column)))
     })
 }

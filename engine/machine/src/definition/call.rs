@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use potok_dsl::model::WorkflowRef;
+use potok_dsl::{Problem, model::WorkflowRef};
 use potok_expr::{SecretPath, Template};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{NodeId, TextTemplate, Uri, UriTemplate};
 use crate::{effect::HttpOutput, lock::LockedFunction, request::ProcessOutput};
@@ -46,15 +46,38 @@ impl Call {
         }
     }
 
-    /// The raw output of the task, when the call has given something: one that does not wait passes its input on.
-    pub(crate) fn output(&self, given: Arc<Value>, input: &Arc<Value>) -> Arc<Value> {
+    /// What the call comes to for its task: one that does not wait passes its input on.
+    pub(crate) fn outcome(
+        &self,
+        ended: Result<Arc<Value>, Problem>,
+        input: &Arc<Value>,
+    ) -> Result<Arc<Value>, Problem> {
         match self {
-            Self::Workflow(workflow) if !workflow.wait => Arc::clone(input),
-            Self::Workflow(workflow) if workflow.silent => Arc::new(Value::Null),
-            Self::Shell(shell) if !shell.wait => Arc::clone(input),
-            _ => given,
+            Self::Workflow(workflow) if workflow.wait => workflow_outcome(workflow.output, ended),
+            Self::Workflow(_) => ended.map(|_| Arc::clone(input)),
+            Self::Shell(shell) if !shell.wait => ended.map(|_| Arc::clone(input)),
+            _ => ended,
         }
     }
+}
+
+/// What a workflow that has ended gives. It has no streams: its output stands for what a process writes, and its fault for the exit code
+/// (the status) and for what a process complains of. As with a process, a fault is no error where the exit code is asked for.
+fn workflow_outcome(wanted: ProcessOutput, ended: Result<Arc<Value>, Problem>) -> Result<Arc<Value>, Problem> {
+    let (code, output, complaint) = match ended {
+        Ok(output) => (0, output, String::new()),
+        Err(problem) if matches!(wanted, ProcessOutput::Code | ProcessOutput::All) => {
+            (problem.status, Arc::default(), problem.to_string())
+        }
+        Err(problem) => return Err(problem),
+    };
+    Ok(match wanted {
+        ProcessOutput::Stdout => output,
+        ProcessOutput::Stderr => Arc::new(Value::String(complaint)),
+        ProcessOutput::Code => Arc::new(json!(code)),
+        ProcessOutput::All => Arc::new(json!({ "code": code, "stdout": &*output, "stderr": complaint })),
+        ProcessOutput::None => Arc::default(),
+    })
 }
 
 /// How a call is delivered.
@@ -73,8 +96,8 @@ pub(crate) struct WorkflowTemplate {
     pub(crate) binding: Binding,
     pub(crate) input: Option<Template>,
     pub(crate) wait: bool,
-    /// Whether the output is not wanted.
-    pub(crate) silent: bool,
+    /// What of it the task's output is.
+    pub(crate) output: ProcessOutput,
 }
 
 /// Which definition of a workflow runs.

@@ -24,16 +24,6 @@ impl<'a> Compiler<'a> {
 
     fn sub_workflow(&mut self, run: &'a model::Run, task: &'a Task, scope: &Variables) -> Option<Call> {
         let target = run.workflow()?;
-        if let Some(output) = &run.output
-            && !matches!(output.value.as_str(), "stdout" | "none")
-        {
-            let message = format!(
-                "'return: {}' is for processes: a workflow has an output alone",
-                output.value
-            );
-            self.complain_with(output.at, message, "remove 'return' to get the output, or write 'none'");
-            return None;
-        }
         let at = run.properties.at;
         for name in [&target.namespace, &target.name, &target.version] {
             if potok_expr::is_expression(name) {
@@ -68,7 +58,7 @@ impl<'a> Compiler<'a> {
             binding,
             input,
             wait: run.wait,
-            silent: run.output.as_ref().is_some_and(|output| output.value == "none"),
+            output: wanted(run),
         })))
     }
 
@@ -86,19 +76,12 @@ impl<'a> Compiler<'a> {
             Some(stdin) => Some(self.text_member(Some(stdin), at, scope)?),
             None => None,
         };
-        let output = match run.output.as_ref().map(|output| output.value.as_str()) {
-            None | Some("stdout") => ProcessOutput::Stdout,
-            Some("stderr") => ProcessOutput::Stderr,
-            Some("code") => ProcessOutput::Code,
-            Some("all") => ProcessOutput::All,
-            Some(_) => ProcessOutput::None,
-        };
         Some(Call::Shell(Box::new(ShellTemplate {
             command,
             arguments: self.member(run, "arguments", scope),
             environment: self.member(run, "environment", scope),
             stdin,
-            output,
+            output: wanted(run),
             wait: run.wait,
         })))
     }
@@ -112,5 +95,16 @@ impl<'a> Compiler<'a> {
     fn text_member(&mut self, value: Option<&Value>, at: Location, scope: &Variables) -> Option<TextTemplate> {
         let value = value?.as_str()?.to_owned();
         self.text(&At { value, at }, Place::Task, scope)
+    }
+}
+
+/// What the task's output is.
+fn wanted(run: &model::Run) -> ProcessOutput {
+    match run.output.as_ref().map(|output| output.value.as_str()) {
+        None | Some("stdout") => ProcessOutput::Stdout,
+        Some("stderr") => ProcessOutput::Stderr,
+        Some("code") => ProcessOutput::Code,
+        Some("all") => ProcessOutput::All,
+        Some(_) => ProcessOutput::None,
     }
 }

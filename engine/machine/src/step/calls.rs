@@ -133,15 +133,12 @@ impl Step<'_> {
         let Some(task) = self.state.frames.take_task(frame) else {
             return;
         };
+        let outcome = match &self.definition.node(task.node).kind {
+            Kind::Call(call) => call.outcome(outcome, &task.input),
+            _ => outcome,
+        };
         let signal = match outcome {
-            Ok(given) => {
-                let definition = self.definition;
-                let output = match &definition.node(task.node).kind {
-                    Kind::Call(call) => call.output(given, &task.input),
-                    _ => given,
-                };
-                self.finish(task, output, None)
-            }
+            Ok(output) => self.finish(task, output, None),
             Err(problem) => self.faulted(task, problem),
         };
         self.settle(signal);

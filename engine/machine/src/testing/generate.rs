@@ -1,6 +1,6 @@
 //! Random workflows.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use potok_dsl::{ErrorType, Problem};
 use potok_expr::Evaluator;
@@ -47,6 +47,7 @@ pub fn lock() -> Lock {
             },
         )]
         .into(),
+        documents: BTreeMap::new(),
     }
 }
 

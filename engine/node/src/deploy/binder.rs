@@ -1,32 +1,40 @@
 //! Binding a text to what it needs: functions to the components that have them now, schemas and operations to what is fetched now.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::PathBuf,
     sync::Arc,
 };
 
-use potok_calls::{HttpCaller, openapi::Operation};
+use potok_calls::{
+    HttpCaller, Url,
+    openapi::{self, OpenApiError, Operation},
+};
 use potok_dsl::{
-    Diagnostic, Diagnostics, FunctionName, Parsed,
+    Diagnostic, Diagnostics, FunctionName, Parsed, Problem,
     model::{
-        AuthenticationRef, AuthenticationScheme, Endpoint, Location, OpenApiCall, Task, Text, WORKFLOW_LATEST,
-        Workflow, WorkflowRef,
+        Authentication, AuthenticationRef, AuthenticationScheme, Endpoint, Location, OpenApiCall, SchemaSource, Task,
+        Text, WORKFLOW_LATEST, Workflow, WorkflowRef,
     },
 };
-use potok_expr::Evaluator;
-use potok_machine::{Lock, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
+use potok_expr::{Evaluator, SecretPath, Template, secret};
+use potok_machine::{Lock, LockedDocument, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
+use potok_secrets::{Opened, Vault};
 use potok_wasm::Host;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Prepared, hex,
+    link::{Calls, Linked, is_remote, within},
     needs::Needs,
     resources::{Resource, Resources},
 };
 
-/// The most documents that one workflow is bound to.
+/// The most documents that one workflow is bound to, of functions and of other things each.
 const DOCUMENTS: usize = 100;
+
+/// Said of a workflow that names more.
+const TOO_MANY: &str = "a workflow is bound to at most 100 documents";
 
 /// Prepares texts for running. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +42,8 @@ pub struct Binder {
     host: Host,
     evaluator: Evaluator,
     resources: Resources,
+    /// Where the credentials are for what is fetched.
+    vault: Vault,
     workflows: Workflows,
     /// Whether workflows may run commands.
     commands: bool,
@@ -53,13 +63,14 @@ pub(crate) const SHELL_IS_OFF: &str = "the operator allows commands with `enable
     POTOK_SHELL_ENABLED=true";
 
 impl Binder {
-    /// Binds to the functions of a host and to what a caller can fetch.
+    /// Binds to the functions of a host and to what a caller can fetch, with credentials from a vault.
     #[must_use]
-    pub fn new(host: Host, evaluator: Evaluator, http: HttpCaller) -> Self {
+    pub fn new(host: Host, evaluator: Evaluator, http: HttpCaller, vault: Vault) -> Self {
         Self {
             host,
             evaluator,
             resources: Resources::new(http),
+            vault,
             workflows: Workflows::Known(Arc::default()),
             commands: false,
         }
@@ -105,23 +116,18 @@ impl Binder {
     pub async fn prepare(&self, file: &str, text: &str) -> Result<Prepared, Diagnostics> {
         let parsed = potok_dsl::parse(file, text)?;
         let wrong = |list: Vec<Diagnostic>| Diagnostics::new(file, text, list);
-        let mut unsupported = potok_dsl::unsupported(&parsed.workflow);
+        // Before anything is fetched; once more of the whole, when it is there.
+        let unsupported = unsupported(&parsed.workflow);
         if !unsupported.is_empty() {
-            for diagnostic in &mut unsupported {
-                diagnostic.message = format!("{} (line {})", diagnostic.message, diagnostic.at.line);
-            }
             return Err(wrong(unsupported));
         }
-        if !self.commands {
-            let off = |task: &Task| Diagnostic::new(task.kind_at, "run: shell is off").with_help(SHELL_IS_OFF);
-            let commands: Vec<_> = Needs::of(&parsed.workflow).commands().map(off).collect();
-            if !commands.is_empty() {
-                return Err(wrong(commands));
-            }
-        }
-        let lock = self.lock(&parsed.workflow).await.map_err(&wrong)?;
-        let mut found = self.lint(&parsed);
-        match Prepared::bound(parsed.into(), lock, &self.evaluator) {
+        let (documents, calls) = self.documents(&parsed.workflow).await.map_err(&wrong)?;
+        let linked = Linked::new(&parsed.workflow, &documents).map_err(&wrong)?;
+        let lock = self.lock(&linked).await;
+        let lock = lock.map_err(|list| wrong(linked.told_of(list, &calls)))?;
+        let mut found = self.lint(&parsed, &linked.workflow);
+        let lock = Lock { documents, ..lock };
+        match Prepared::bound(parsed.into(), lock, &calls, &self.evaluator) {
             Ok(prepared) if !found.iter().any(Diagnostic::is_error) => Ok(Prepared {
                 warnings: found,
                 ..prepared
@@ -135,19 +141,92 @@ impl Binder {
         }
     }
 
+    /// What looks wrong with a text that was deployed.
+    pub(crate) fn lint_known(&self, known: &Prepared) -> Vec<Diagnostic> {
+        match Linked::new(known.workflow(), &known.lock.documents) {
+            Ok(linked) => self.lint(&known.parsed, &linked.workflow),
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// What looks wrong with a text, and which arguments do not fit.
-    pub(crate) fn lint(&self, parsed: &Parsed) -> Vec<Diagnostic> {
+    fn lint(&self, parsed: &Parsed, linked: &Workflow) -> Vec<Diagnostic> {
         potok_dsl::lint(parsed, &|name| {
+            if let Some(task) = linked.uses.functions.get(name) {
+                let input = task.input.as_ref()?;
+                return match &input.schema.as_ref().filter(|_| input.from.is_none())?.source {
+                    SchemaSource::Document(schema) => Some(schema.value.clone()),
+                    SchemaSource::Resource(_) => None,
+                };
+            }
             let function = self.host.resolve(&name.parse::<FunctionName>().ok()?).ok()?;
             Some(function.input_schema.clone())
         })
     }
 
-    async fn lock(&self, workflow: &Workflow) -> Result<Lock, Vec<Diagnostic>> {
+    /// Fetches the functions that stand in documents, and those that they call.
+    async fn documents(
+        &self,
+        workflow: &Workflow,
+    ) -> Result<(BTreeMap<String, LockedDocument>, Calls), Vec<Diagnostic>> {
+        let (mut found, mut calls, mut wrong) = (BTreeMap::new(), Calls::new(), Vec::new());
+        let first = Needs::of(workflow).documents;
+        let mut pending: VecDeque<_> = first.iter().map(|name| (name.value.clone(), name.at, false)).collect();
+        while let Some((uri, at, from_afar)) = pending.pop_front() {
+            if calls.contains_key(&uri) {
+                continue;
+            }
+            if calls.len() == DOCUMENTS {
+                wrong.push(Diagnostic::new(at, TOO_MANY));
+                break;
+            }
+            calls.insert(uri.clone(), at);
+            if from_afar && !is_remote(&uri) {
+                wrong.push(not_from_afar(&uri, at));
+                continue;
+            }
+            let text = match self.resources.text(&uri, None).await {
+                Ok((_, text)) => text,
+                Err(message) => {
+                    wrong.push(Diagnostic::new(at, message));
+                    continue;
+                }
+            };
+            match potok_dsl::function(&uri, &text, 0, &workflow.uses) {
+                Ok(task) => {
+                    let called = Needs::of_task(&task, workflow).documents;
+                    pending.extend(called.iter().map(|name| (name.value.clone(), at, is_remote(&uri))));
+                    let document = hex(text.as_bytes());
+                    let text = text.into();
+                    found.insert(uri, LockedDocument { document, text });
+                }
+                Err(diagnostics) => wrong.extend(diagnostics.list.into_iter().map(|found| within(&uri, found, at))),
+            }
+        }
+        if wrong.is_empty() {
+            Ok((found, calls))
+        } else {
+            Err(wrong)
+        }
+    }
+
+    async fn lock(&self, linked: &Linked<'_>) -> Result<Lock, Vec<Diagnostic>> {
+        let workflow = &*linked.workflow;
+        let unsupported = unsupported(workflow);
+        if !unsupported.is_empty() {
+            return Err(unsupported);
+        }
         let needs = Needs::of(workflow);
+        if !self.commands {
+            let off = |task: &Task| Diagnostic::new(task.kind_at, "run: shell is off").with_help(SHELL_IS_OFF);
+            let commands: Vec<_> = needs.commands().map(off).collect();
+            if !commands.is_empty() {
+                return Err(commands);
+            }
+        }
         let mut binding = Binding {
             binder: self,
-            workflow,
+            linked,
             lock: Lock::default(),
             wrong: Vec::new(),
             documents: HashMap::new(),
@@ -172,10 +251,26 @@ impl Binder {
     }
 }
 
+/// What is not executed yet, each with its line.
+fn unsupported(workflow: &Workflow) -> Vec<Diagnostic> {
+    let list = potok_dsl::unsupported(workflow).into_iter();
+    let list = list.map(|diagnostic| Diagnostic {
+        message: format!("{} (line {})", diagnostic.message, diagnostic.at.line),
+        ..diagnostic
+    });
+    list.collect()
+}
+
+/// A document from the network would have a file of this machine read.
+fn not_from_afar(uri: &str, at: Location) -> Diagnostic {
+    let message = format!("'{uri}' is named by a document from elsewhere, which cannot name files");
+    Diagnostic::new(at, message).with_help("such a document names others by http or https URIs, written in full")
+}
+
 /// The work in progress.
 struct Binding<'b> {
     binder: &'b Binder,
-    workflow: &'b Workflow,
+    linked: &'b Linked<'b>,
     lock: Lock,
     wrong: Vec<Diagnostic>,
     /// What was fetched, by URI as written; `None` where that failed, which is said once.
@@ -208,7 +303,7 @@ impl Binding<'_> {
 
     /// One that is not there has its place in the compiler's diagnostics; the workflow itself needs no lock.
     fn sub_workflow(&mut self, target: &WorkflowRef) {
-        let document = &self.workflow.document;
+        let document = &self.linked.workflow.document;
         let this = target.version == WORKFLOW_LATEST || target.version == document.version.value;
         if this && target.namespace == document.namespace.value && target.name == document.name.value {
             return;
@@ -229,69 +324,181 @@ impl Binding<'_> {
         let Some(resource) = self.document(endpoint).await else {
             return;
         };
-        let locked = LockedSchema {
-            document: hex(resource.text.as_bytes()),
-            schema: resource.value.clone(),
-        };
-        self.lock.schemas.insert(uri.value.clone(), locked);
+        let document = hex(resource.text.as_bytes());
+        match part(&resource.value, &uri.value) {
+            Some(schema) => {
+                self.lock
+                    .schemas
+                    .insert(uri.value.clone(), LockedSchema { document, schema });
+            }
+            None => self.complain(uri.at, format!("{}: there is nothing at that place", uri.value)),
+        }
     }
 
     async fn operation(&mut self, call: &OpenApiCall) {
-        let (document, id) = (&call.document.value.endpoint, &call.operation);
-        let Some(resource) = self.document(document).await else {
+        let (endpoint, id) = (&call.document.value.endpoint, &call.operation);
+        let uri = &endpoint.uri;
+        let Some(resource) = self.document(endpoint).await else {
             return;
         };
-        let hash = hex(resource.text.as_bytes());
-        let operation = match Operation::find(&resource.value, resource.url.as_ref(), &id.value) {
-            Ok(operation) => operation,
-            Err(error) => {
-                let message = format!("{}: {error}", document.uri.value);
-                return self.complain(id.at, message);
+        let mut text = resource.text.clone();
+        let mut documents = openapi::Documents::new(resource.value.clone(), resource.url.clone());
+        let found = loop {
+            match Operation::find(&documents, &id.value) {
+                Err(OpenApiError::Elsewhere(place)) => {
+                    let Some(other) = self.other(&place, endpoint).await else {
+                        return;
+                    };
+                    text.push_str(&other.text);
+                    documents.add(place, other.value.clone());
+                }
+                found => break found,
             }
+        };
+        let operation = match found {
+            Ok(operation) => operation,
+            Err(error) => return self.complain(id.at, format!("{}: {error}", uri.value)),
         };
         let given = call.parameters.as_ref();
         let names = given.and_then(|given| given.value.as_object());
         if let Err(message) = operation.check(names.into_iter().flat_map(|names| names.keys()).map(String::as_str)) {
-            let message = format!("{message} ('{}' of {})", id.value, document.uri.value);
+            let message = format!("{message} ('{}' of {})", id.value, uri.value);
             return self.complain(given.map_or(id.at, |given| given.at), message);
         }
         let locked = LockedOperation {
-            document: hash,
+            document: hex(text.as_bytes()),
             operation: serde_json::to_value(operation).unwrap_or_default().into(),
         };
-        let key = Lock::operation_key(&document.uri.value, &id.value);
+        let key = Lock::operation_key(&uri.value, &id.value);
         self.lock.operations.insert(key, locked);
     }
 
-    /// A document, fetched once.
+    /// What an endpoint names, fetched once.
     async fn document(&mut self, endpoint: &Endpoint) -> Option<&Resource> {
         let uri = &endpoint.uri;
-        if !self.documents.contains_key(&uri.value) {
+        if !is_remote(&uri.value) && self.linked.document(uri.at).is_some_and(is_remote) {
+            self.wrong.push(not_from_afar(&uri.value, uri.at));
+            return None;
+        }
+        let place = uri.value.split('#').next().unwrap_or_default();
+        self.fetch(place, endpoint).await
+    }
+
+    /// A document that goes on where another one ends. It may have the credentials of the first when it is in the same place.
+    async fn other(&mut self, place: &Url, first: &Endpoint) -> Option<&Resource> {
+        let uri = &first.uri;
+        let from = Url::parse(&uri.value).ok();
+        if is_remote(&uri.value) && !is_remote(place.as_str()) {
+            self.wrong.push(not_from_afar(place.as_str(), uri.at));
+            return None;
+        }
+        let same = from.is_some_and(|from| from.origin() == place.origin());
+        let endpoint = Endpoint {
+            authentication: first.authentication.clone().filter(|_| same),
+            ..first.clone()
+        };
+        self.fetch(place.as_str(), &endpoint).await
+    }
+
+    async fn fetch(&mut self, place: &str, endpoint: &Endpoint) -> Option<&Resource> {
+        let at = endpoint.uri.at;
+        if !self.documents.contains_key(place) {
             if self.documents.len() == DOCUMENTS {
-                self.complain(uri.at, format!("a workflow is bound to at most {DOCUMENTS} documents"));
+                self.complain(at, TOO_MANY.to_owned());
                 return None;
             }
-            let authentication = authentication(self.workflow, endpoint);
-            let found = self.binder.resources.get(&uri.value, authentication.as_ref()).await;
-            let found = found.map_err(|message| self.complain(uri.at, message)).ok();
-            self.documents.insert(uri.value.clone(), found);
+            let found = match self.credentials(endpoint).await {
+                Ok(Credentials { value, opened }) => {
+                    let found = self.binder.resources.get(place, value.as_ref()).await;
+                    found
+                        .map_err(|message| opened.map_or(message.clone(), |o| o.scrubber().text(&message).into_owned()))
+                }
+                Err(message) => Err(message),
+            };
+            let found = found.map_err(|message| self.complain(at, message)).ok();
+            self.documents.insert(place.to_owned(), found);
         }
-        self.documents.get(&uri.value)?.as_ref()
+        self.documents.get(place)?.as_ref()
+    }
+
+    /// What an endpoint's policy comes to when the workflow is deployed: it may read secrets, and nothing of a run.
+    async fn credentials(&self, endpoint: &Endpoint) -> Result<Credentials, String> {
+        let workflow = &*self.linked.workflow;
+        let Some(policy) = policy(workflow, endpoint) else {
+            return Ok(Credentials::default());
+        };
+        let evaluator = &self.binder.evaluator;
+        let failed = |error: potok_expr::ExpressionError| {
+            format!(
+                "its credentials are needed when the workflow is deployed, where nothing is known but secrets: {error}"
+            )
+        };
+        let template = Template::parse(&policy.properties.value, evaluator).map_err(|(_, error)| failed(error))?;
+        let properties = template.eval(evaluator, &json!({}), &()).map_err(failed)?;
+        let mut value = json!({ scheme(policy): properties });
+        let mut needed = secret::found_in(&value);
+        needed.extend(potok_secrets::used(&value));
+        let declared = |path: &SecretPath| workflow.uses.secrets.iter().any(|secret| secret.value == path.name());
+        if let Some(path) = needed.iter().find(|path| !declared(path)) {
+            return Err(format!("the secret '{}' is not in 'use.secrets'", path.name()));
+        }
+        if needed.is_empty() {
+            return Ok(Credentials {
+                value: Some(value),
+                opened: None,
+            });
+        }
+        let told = |problem: Problem| problem.detail.unwrap_or(problem.kind);
+        let opened = self.binder.vault.open(&needed, &BTreeSet::new()).await.map_err(told)?;
+        opened.authentication(&mut value).map_err(told)?;
+        Ok(Credentials {
+            value: Some(value),
+            opened: Some(opened),
+        })
     }
 }
 
-/// The policy of an endpoint, which holds no expression there, with its scheme as the only member.
-fn authentication(workflow: &Workflow, endpoint: &Endpoint) -> Option<Value> {
-    let policy = match &endpoint.authentication.as_ref()?.value {
-        AuthenticationRef::Inline(policy) => policy,
-        AuthenticationRef::Use(name) => &workflow.uses.authentications.get(&name.value)?.value,
+/// The credentials for fetching, with the secrets that are in them.
+#[derive(Default)]
+struct Credentials {
+    value: Option<Value>,
+    opened: Option<Opened>,
+}
+
+/// The part of a document that the fragment of a URI names, a JSON pointer. What it may refer to comes with it.
+fn part(document: &Value, uri: &str) -> Option<Value> {
+    /// Where definitions stand that others refer to, and what a schema is by.
+    const KEPT: [&str; 5] = ["$schema", "$id", "$defs", "definitions", "components"];
+    let Some((_, fragment)) = uri.split_once('#').filter(|(_, fragment)| !fragment.is_empty()) else {
+        return Some(document.clone());
     };
-    let scheme = match policy.scheme {
+    let pointer = percent_encoding::percent_decode_str(fragment).decode_utf8_lossy();
+    document.pointer(&pointer)?;
+    let first = pointer.split('/').nth(1).unwrap_or_default();
+    let kept = document.as_object()?.iter();
+    let kept = kept.filter(|(name, _)| KEPT.contains(&name.as_str()) || *name == first);
+    let mut part: Map<String, Value> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+    part.insert("$ref".to_owned(), Value::String(format!("#{fragment}")));
+    Some(Value::Object(part))
+}
+
+fn policy<'w>(workflow: &'w Workflow, endpoint: &'w Endpoint) -> Option<&'w Authentication> {
+    match &endpoint.authentication.as_ref()?.value {
+        AuthenticationRef::Inline(policy) => Some(policy),
+        AuthenticationRef::Use(name) => workflow
+            .uses
+            .authentications
+            .get(&name.value)
+            .map(|policy| &policy.value),
+    }
+}
+
+fn scheme(policy: &Authentication) -> &'static str {
+    match policy.scheme {
         AuthenticationScheme::Basic => "basic",
         AuthenticationScheme::Bearer => "bearer",
         AuthenticationScheme::Digest => "digest",
         AuthenticationScheme::OAuth2 => "oauth2",
         AuthenticationScheme::Oidc => "oidc",
-    };
-    Some(json!({ scheme: policy.properties.value }))
+    }
 }

@@ -4,6 +4,7 @@
 
 mod binder;
 mod cache;
+mod link;
 mod needs;
 mod resources;
 mod step;
@@ -26,7 +27,7 @@ use crate::{
 pub use binder::Binder;
 pub(crate) use binder::SHELL_IS_OFF;
 pub use cache::Deployments;
-pub use needs::called;
+use link::{Calls, Linked};
 pub(crate) use step::one_step;
 
 /// A definition that is ready to run.
@@ -53,12 +54,14 @@ impl Prepared {
     /// A message, when this version cannot run it any more.
     pub fn stored(text: &str, lock: Lock, evaluator: &Evaluator) -> Result<Self, String> {
         let parsed = potok_dsl::parse("stored definition", text).map_err(|e| e.to_string())?;
-        Self::bound(Arc::new(parsed), lock, evaluator)
+        Self::bound(Arc::new(parsed), lock, &Calls::new(), evaluator)
             .map_err(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 
-    fn bound(parsed: Arc<Parsed>, lock: Lock, evaluator: &Evaluator) -> Result<Self, Vec<Diagnostic>> {
-        let definition = Definition::compile(&parsed.workflow, &lock, evaluator)?;
+    fn bound(parsed: Arc<Parsed>, lock: Lock, calls: &Calls, evaluator: &Evaluator) -> Result<Self, Vec<Diagnostic>> {
+        let linked = Linked::new(&parsed.workflow, &lock.documents)?;
+        let definition = Definition::compile(&linked.workflow, &lock, evaluator);
+        let definition = definition.map_err(|list| linked.told_of(list, calls))?;
         let plans = Plan::of(&parsed.workflow, evaluator).map_err(|error| {
             let at = parsed.workflow.schedule.as_ref().map(|s| s.at).unwrap_or_default();
             vec![Diagnostic::new(at, error.to_string())]
@@ -110,7 +113,8 @@ fn hash(text: &str, lock: &Lock) -> String {
     let operations = lock.operations.iter().map(|(key, locked)| (1, key, &locked.document));
     let schemas = lock.schemas.iter().map(|(key, locked)| (2, key, &locked.document));
     let workflows = lock.workflows.iter().map(|(key, locked)| (3, key, &locked.definition));
-    for (kind, key, document) in operations.chain(schemas).chain(workflows) {
+    let documents = lock.documents.iter().map(|(key, locked)| (4, key, &locked.document));
+    for (kind, key, document) in operations.chain(schemas).chain(workflows).chain(documents) {
         hasher.update([kind]);
         hasher.update(key.as_bytes());
         hasher.update([0]);

@@ -1,5 +1,6 @@
 //! What a workflow needs besides its text: what deploying has to find and lock.
 
+use potok_dsl::FunctionName;
 use potok_dsl::model::{
     Bind, Call, ExternalResource, OpenApiCall, Run, RunProcess, Schema, SchemaSource, Task, TaskKind, TaskList, Text,
     Workflow, WorkflowRef,
@@ -8,20 +9,16 @@ use potok_dsl::model::{
 /// What is needed, each thing as often as it is named.
 #[derive(Debug, Default)]
 pub(super) struct Needs<'w> {
-    /// The functions that are not in the workflow's own `use.functions`, each where it is first named.
+    /// The functions of plugins, each where it is first named.
     pub functions: Vec<&'w Text>,
+    /// The functions that stand in documents of their own, by URI, each where it is first named.
+    pub documents: Vec<&'w Text>,
     /// The operations of APIs.
     pub operations: Vec<&'w OpenApiCall>,
     /// The schemas that are kept elsewhere.
     pub schemas: Vec<&'w ExternalResource>,
     /// What it runs, each with its task.
     pub runs: Vec<(&'w Task, &'w Run)>,
-}
-
-/// The functions called anywhere in a workflow that are not in its own `use.functions`, each where it is first named.
-#[must_use]
-pub fn called(workflow: &Workflow) -> Vec<&Text> {
-    Needs::of(workflow).functions
 }
 
 impl<'w> Needs<'w> {
@@ -45,16 +42,17 @@ impl<'w> Needs<'w> {
             workflow,
             needs: Self::default(),
         };
-        search.schema(workflow.input.as_ref().and_then(|input| input.schema.as_ref()));
-        search.schema(workflow.output.as_ref().and_then(|output| output.schema.as_ref()));
-        search.list(&workflow.tasks);
-        for task in workflow.uses.functions.values() {
-            search.task(task);
-        }
-        for (_, extension) in &workflow.uses.extensions {
-            search.optional(extension.value.before.as_ref());
-            search.optional(extension.value.after.as_ref());
-        }
+        search.workflow();
+        search.needs
+    }
+
+    /// What one task needs that is called from a workflow.
+    pub(super) fn of_task(task: &'w Task, workflow: &'w Workflow) -> Self {
+        let mut search = Search {
+            workflow,
+            needs: Self::default(),
+        };
+        search.task(task);
         search.needs
     }
 }
@@ -65,6 +63,20 @@ struct Search<'w> {
 }
 
 impl<'w> Search<'w> {
+    fn workflow(&mut self) {
+        let workflow = self.workflow;
+        self.schema(workflow.input.as_ref().and_then(|input| input.schema.as_ref()));
+        self.schema(workflow.output.as_ref().and_then(|output| output.schema.as_ref()));
+        self.list(&workflow.tasks);
+        for task in workflow.uses.functions.values() {
+            self.task(task);
+        }
+        for (_, extension) in &workflow.uses.extensions {
+            self.optional(extension.value.before.as_ref());
+            self.optional(extension.value.after.as_ref());
+        }
+    }
+
     fn list(&mut self, tasks: &'w TaskList) {
         for item in &tasks.0 {
             self.task(&item.task);
@@ -119,9 +131,16 @@ impl<'w> Search<'w> {
     }
 
     fn name(&mut self, name: &'w Text) {
-        let own = self.workflow.uses.functions.contains_key(&name.value);
-        if !own && !self.needs.functions.iter().any(|known| known.value == name.value) {
-            self.needs.functions.push(name);
+        if self.workflow.uses.functions.contains_key(&name.value) {
+            return;
+        }
+        let names = if FunctionName::is_uri(&name.value) {
+            &mut self.needs.documents
+        } else {
+            &mut self.needs.functions
+        };
+        if !names.iter().any(|known| known.value == name.value) {
+            names.push(name);
         }
     }
 }

@@ -4,9 +4,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use potok_calls::{DOCUMENT_LIMIT, HttpCaller, parse_document};
+use potok_calls::{DOCUMENT_LIMIT, HttpCaller, Url, parse_document};
+use potok_dsl::Problem;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
+
+use super::link::is_remote;
 
 /// Where things are looked for.
 #[derive(Clone)]
@@ -17,8 +20,8 @@ pub(super) struct Resources {
 
 /// A thing that was found.
 pub(super) struct Resource {
-    /// Its address; `None` for a file.
-    pub url: Option<potok_calls::Url>,
+    /// Where it was found: its address after redirections, or a `file:` URI.
+    pub url: Url,
     /// Its text.
     pub text: String,
     /// What the text says.
@@ -39,20 +42,22 @@ impl Resources {
 
     /// Gets what a URI names. The error says for people what is wrong.
     pub(super) async fn get(&self, uri: &str, authentication: Option<&Value>) -> Result<Resource, String> {
-        let (url, text) = if ["http://", "https://"].iter().any(|scheme| starts_with(uri, scheme)) {
-            let document =
-                self.http.fetch(uri, authentication).await.map_err(|problem| {
-                    format!("{uri} cannot be fetched: {}", problem.detail.unwrap_or(problem.kind))
-                })?;
-            (Some(document.url), document.text)
-        } else {
-            (None, self.file(uri).await?)
-        };
+        let (url, text) = self.text(uri, authentication).await?;
         let value = parse_document(uri, &text).map_err(|problem| problem.detail.unwrap_or(problem.kind))?;
         Ok(Resource { url, text, value })
     }
 
-    async fn file(&self, uri: &str) -> Result<String, String> {
+    /// Gets the text that a URI names, and where it was found.
+    pub(super) async fn text(&self, uri: &str, authentication: Option<&Value>) -> Result<(Url, String), String> {
+        if !is_remote(uri) {
+            return self.file(uri).await;
+        }
+        let failed = |problem: Problem| format!("{uri} cannot be fetched: {}", problem.detail.unwrap_or(problem.kind));
+        let document = self.http.fetch(uri, authentication).await.map_err(failed)?;
+        Ok((document.url, document.text))
+    }
+
+    async fn file(&self, uri: &str) -> Result<(Url, String), String> {
         let path = path_of(uri)?;
         let Some(directory) = &self.directory else {
             return Err(format!(
@@ -83,7 +88,8 @@ impl Resources {
         if read > DOCUMENT_LIMIT {
             return Err(format!("'{uri}' has more than {DOCUMENT_LIMIT} bytes"));
         }
-        Ok(text)
+        let url = Url::from_file_path(&whole).map_err(|()| format!("'{uri}' has no URI"))?;
+        Ok((url, text))
     }
 }
 
@@ -117,9 +123,4 @@ fn path_of(uri: &str) -> Result<PathBuf, String> {
         ));
     }
     Ok(path.to_owned())
-}
-
-fn starts_with(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

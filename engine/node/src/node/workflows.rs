@@ -19,7 +19,7 @@ impl Node {
     /// [`DeployError`]: the diagnostics, the diff to the known text, or the store's trouble.
     pub async fn deploy(&self, file: &str, text: &str, draft: bool) -> Result<Deployment, DeployError> {
         if !draft && let Some(known) = self.0.deployments.known(text).await? {
-            let mut warnings = self.0.deployments.binder().lint(&known.parsed);
+            let mut warnings = self.0.deployments.binder().lint_known(&known);
             warnings.retain(|found| !found.is_error());
             return Ok(Deployment {
                 id: known.id().clone(),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use potok_dsl::{
-    RunId, Timestamp,
+    Millis, Period, RunId, Timestamp,
     model::{CatchUp, Overlap},
 };
 use serde::{Deserialize, Serialize};
@@ -197,11 +197,11 @@ impl Trigger {
 /// The times that have passed, at most [`MOST_WAITING`] (the latest ones); the state's next time lies after `now` then.
 fn passed(plan: &Plan, state: &mut TriggerState, now: Timestamp) -> Vec<Timestamp> {
     let mut times = VecDeque::new();
-    if let (Some(at), Rhythm::Every(interval)) = (state.next_at, &plan.rhythm) {
+    if let (Some(at), Rhythm::Every(Period { months: 0, rest })) = (state.next_at, &plan.rhythm) {
         // Years of missed seconds are not to be counted one by one.
-        let behind = now.since(at).0 / interval.0;
+        let behind = now.since(at).0 / rest.0;
         let skipped = behind.saturating_sub(MOST_WAITING as u64);
-        state.next_at = Some(at.after(potok_dsl::Millis(skipped * interval.0)));
+        state.next_at = Some(at.after(Millis(skipped * rest.0)));
     }
     while let Some(at) = state.next_at.filter(|at| *at <= now) {
         if times.len() == MOST_WAITING {

@@ -9,7 +9,7 @@ use croner::{
     parser::{CronParser, Seconds},
 };
 use potok_dsl::{
-    Millis, Timestamp,
+    Period, Timestamp,
     model::{CatchUp, Duration, Overlap, Workflow},
 };
 use potok_expr::{Evaluator, Expression, ExpressionError};
@@ -32,9 +32,9 @@ pub enum Rhythm {
     /// At the times that a cron expression names in a time zone.
     Cron(Box<Cron>, Tz),
     /// Once in each interval.
-    Every(Millis),
+    Every(Period),
     /// So long after the run before has ended; the first time at once.
-    After(Millis),
+    After(Period),
 }
 
 /// A schedule that cannot be followed.
@@ -124,7 +124,7 @@ impl Plan {
     #[must_use]
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         match &self.rhythm {
-            Rhythm::Every(interval) => Some(after.after(*interval)),
+            Rhythm::Every(interval) => Some(after.after_period(*interval)),
             Rhythm::After(_) => None,
             Rhythm::Cron(cron, zone) => {
                 let from = DateTime::<Utc>::from_timestamp_millis(after.0)?.with_timezone(zone);
@@ -138,30 +138,28 @@ impl Plan {
     #[must_use]
     pub fn after_end(&self, ended: Timestamp) -> Option<Timestamp> {
         match &self.rhythm {
-            Rhythm::After(delay) => Some(ended.after(*delay)),
+            Rhythm::After(delay) => Some(ended.after_period(*delay)),
             _ => None,
         }
     }
 }
 
 /// How long an interval is. An expression is evaluated when the workflow is deployed: it sees an empty object and no variables.
-fn interval(duration: &Duration, evaluator: &Evaluator) -> Result<Millis, PlanError> {
-    let span = match duration {
-        Duration::Fixed { span, .. } => *span,
+fn interval(duration: &Duration, evaluator: &Evaluator) -> Result<Period, PlanError> {
+    let period = match duration {
+        Duration::Fixed { .. } => duration.period().unwrap_or_default(),
         Duration::Expression(text) => {
             let expression = Expression::parse(text, evaluator)?;
             if let Some(name) = expression.variables().first() {
                 return Err(PlanError::Variable(name.clone()));
             }
             let value = expression.eval(evaluator, &Value::Object(Map::new()), &())?;
-            let period = Duration::from_value(&value).map_err(|error| PlanError::NoDuration(error.to_string()))?;
-            if period.months > 0 {
-                return Err(PlanError::NoDuration(format!(
-                    "{value} has years or months; write a cron"
-                )));
-            }
-            period.rest
+            Duration::from_value(&value).map_err(|error| PlanError::NoDuration(error.to_string()))?
         }
     };
-    if span.0 > 0 { Ok(span) } else { Err(PlanError::Interval) }
+    if period == Period::default() {
+        Err(PlanError::Interval)
+    } else {
+        Ok(period)
+    }
 }

@@ -1,14 +1,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 //! Schedules in virtual time.
 
-use potok_dsl::Millis;
 use uuid::Uuid;
 
 use super::*;
 
+fn span(ms: u64) -> Period {
+    Period {
+        months: 0,
+        rest: Millis(ms),
+    }
+}
+
 fn every(ms: u64, overlap: Overlap, catch_up: CatchUp) -> Plan {
     Plan {
-        rhythm: Rhythm::Every(Millis(ms)),
+        rhythm: Rhythm::Every(span(ms)),
         overlap,
         catch_up,
     }
@@ -139,7 +145,7 @@ fn after_counts_from_the_end() {
     let mut scheduler = Scheduler::default();
     let mut acts = Vec::new();
     let plan = Plan {
-        rhythm: Rhythm::After(Millis(5_000)),
+        rhythm: Rhythm::After(span(5_000)),
         overlap: Overlap::Skip,
         catch_up: CatchUp::Latest,
     };
@@ -182,7 +188,7 @@ fn an_interval_may_be_an_expression_that_needs_no_run() {
 #[test]
 fn a_run_that_ends_before_its_start_is_told_is_over() {
     let after = Plan {
-        rhythm: Rhythm::After(Millis(300)),
+        rhythm: Rhythm::After(span(300)),
         overlap: Overlap::Skip,
         catch_up: CatchUp::Latest,
     };
@@ -206,11 +212,34 @@ fn a_run_that_ends_before_its_start_is_told_is_over() {
 #[test]
 fn what_is_due_when_it_is_deployed_starts_at_once() {
     let after = Plan {
-        rhythm: Rhythm::After(Millis(300)),
+        rhythm: Rhythm::After(span(300)),
         overlap: Overlap::Skip,
         catch_up: CatchUp::Latest,
     };
     let mut acts = Vec::new();
     Scheduler::default().set("k".into(), after, None, Timestamp(7), &mut acts);
     assert_eq!(fires(&acts), [7]);
+}
+
+#[test]
+fn months_are_those_of_the_calendar() {
+    let text = "document: {dsl: '1.0.3', namespace: t, name: t, version: '1.0.0'}\n\
+                schedule: {every: P1M, after: P1YT1H}\ndo: [{a: {set: {x: 1}}}]\n";
+    let parsed = potok_dsl::parse("t.yaml", text).unwrap();
+    let plans = Plan::of(&parsed.workflow, &potok_expr::Evaluator::native()).unwrap();
+    let [(_, every), (_, after)] = plans.as_slice() else {
+        panic!("two plans, not {}", plans.len())
+    };
+    let february = every.next(at("2026-01-31T08:00:00Z")).unwrap();
+    assert_eq!(february, at("2026-02-28T08:00:00Z"));
+    assert_eq!(every.next(february), Some(at("2026-03-28T08:00:00Z")));
+    let ended = at("2028-02-29T08:00:00Z");
+    assert_eq!(after.after_end(ended), Some(at("2029-02-28T09:00:00Z")));
+    let mut state = TriggerState {
+        next_at: Some(at("2026-01-15T00:00:00Z")),
+        ..TriggerState::default()
+    };
+    let missed = passed(every, &mut state, at("2026-04-01T00:00:00Z"));
+    assert_eq!(missed.len(), 3);
+    assert_eq!(state.next_at, Some(at("2026-04-15T00:00:00Z")));
 }
