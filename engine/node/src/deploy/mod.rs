@@ -3,6 +3,7 @@
 //! A stored definition is bound to its lock and never validated again: [`Prepared::stored`] compiles it as it was.
 
 mod binder;
+mod binding;
 mod cache;
 mod link;
 mod needs;
