@@ -47,6 +47,8 @@ const BATCH: usize = 256;
 pub(crate) enum Message {
     /// Something happened.
     Happened(Input),
+    /// Short calls have had their turn on another thread.
+    Turns(calls::Turns),
     /// A client asks; the answer goes there.
     Ask(Client, Input, oneshot::Sender<Answer>),
     /// A trigger is to be watched from now on.
@@ -147,6 +149,8 @@ struct Driver {
     metrics: Arc<Metrics>,
     out: Vec<Output>,
     acts: Vec<Act>,
+    /// What came of short calls, to be told to the core next.
+    ended: Vec<Input>,
     stopping: bool,
 }
 
@@ -176,6 +180,7 @@ impl Driver {
             metrics,
             out: Vec::new(),
             acts: Vec::new(),
+            ended: Vec::new(),
             stopping: false,
         }
     }
@@ -188,14 +193,22 @@ impl Driver {
             return;
         }
         loop {
-            let wait = self.wait();
-            tokio::select! {
-                biased;
-                received = messages.recv_many(&mut batch, BATCH) => if received == 0 { return },
-                () = tokio::time::sleep(wait) => self.step(Input::Tick),
+            if self.ended.is_empty() && !self.core.busy() {
+                tokio::select! {
+                    biased;
+                    received = messages.recv_many(&mut batch, BATCH) => if received == 0 { return },
+                    () = tokio::time::sleep(self.wait()) => self.step(Input::Tick),
+                }
+            } else {
+                // There is work: whoever has something to say now is heard before it goes on.
+                let waiting = std::iter::from_fn(|| messages.try_recv().ok());
+                batch.extend(waiting.take(BATCH));
             }
             for message in batch.drain(..) {
                 self.take(message);
+            }
+            for input in std::mem::take(&mut self.ended) {
+                self.happened(input);
             }
             if self.core.busy() {
                 self.step(Input::Tick);
@@ -216,17 +229,8 @@ impl Driver {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Happened(input) => {
-                match &input {
-                    Input::CallDone { run, call, .. } => self.calls.done(*run, *call),
-                    Input::Child { parent, call, .. } | Input::ChildThere { parent, call, .. } => {
-                        self.calls.done(*parent, *call);
-                    }
-                    _ => {}
-                }
-                self.stopping |= matches!(input, Input::Stop);
-                self.step(input);
-            }
+            Message::Happened(input) => self.happened(input),
+            Message::Turns(turns) => self.calls.had(turns, &mut self.ended),
             Message::Ask(client, input, reply) => {
                 self.clients.insert(client, reply);
                 if let Input::Forget { client: other, .. } = &input {
@@ -239,6 +243,18 @@ impl Driver {
             Message::Unwatch(key) => self.scheduler.remove(&key),
             Message::Triggered(key, run) => self.scheduler.started(&key, run, &mut self.acts),
         }
+    }
+
+    fn happened(&mut self, input: Input) {
+        match &input {
+            Input::CallDone { run, call, .. } => self.calls.done(*run, *call),
+            Input::Child { parent, call, .. } | Input::ChildThere { parent, call, .. } => {
+                self.calls.done(*parent, *call);
+            }
+            _ => {}
+        }
+        self.stopping |= matches!(input, Input::Stop);
+        self.step(input);
     }
 
     fn step(&mut self, input: Input) {
@@ -277,6 +293,7 @@ impl Driver {
                 Output::Stopped => stopped = true,
             }
         }
+        self.calls.turn(&mut self.ended);
         self.metrics.stands(self.core.loaded_runs(), self.calls.under_way());
         for act in self.acts.drain(..) {
             match act {
