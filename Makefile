@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR POTOK_GUEST_TARGET_DIR
 POTOK := $(CARGO_TARGET_DIR)/debug/potok
 PORT  ?= 8080
 
-.PHONY: help demo run test test-all bench lint setup build
+.PHONY: help demo run test test-all simulate bench lint setup build
 
 help:            ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
@@ -30,6 +30,9 @@ test: setup      ## the fast tier
 
 test-all: setup  ## the fast tier, long crash runs and wide seed ranges
 	@scripts/test.sh all
+
+simulate: setup  ## the node in a simulated world: SEEDS=1000 of them, FROM=0 on
+	@POTOK_SEEDS=$(or $(SEEDS),1000) POTOK_FIRST_SEED=$(or $(FROM),0) cargo test --quiet --workspace --test simulation -- --nocapture nothing_is_lost
 
 bench: setup     ## the numbers
 	@cargo build --quiet --release -p potok

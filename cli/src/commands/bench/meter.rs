@@ -17,9 +17,12 @@ pub struct Meter {
     flushes: u64,
 }
 
-/// What it came to.
+/// What it came to, once or several times.
+#[derive(Default)]
 pub struct Cost {
     pub time: Duration,
+    /// The time of the last time.
+    pub last: Duration,
     /// CPU seconds.
     pub cpu: f64,
     pub flushes: u64,
@@ -35,8 +38,10 @@ impl Meter {
     }
 
     pub fn stop(&self, node: &Node) -> Cost {
+        let time = self.start.elapsed();
         Cost {
-            time: self.start.elapsed(),
+            time,
+            last: time,
             cpu: cpu_seconds() - self.cpu,
             flushes: node.store().metrics().flushes - self.flushes,
         }
@@ -44,6 +49,21 @@ impl Meter {
 }
 
 impl Cost {
+    pub fn add(&mut self, other: &Self) {
+        self.time += other.time;
+        self.last = other.last;
+        self.cpu += other.cpu;
+        self.flushes += other.flushes;
+    }
+
+    /// The same without what someone else in this process used.
+    pub fn without(self, cpu: f64) -> Self {
+        Self {
+            cpu: (self.cpu - cpu).max(0.0),
+            ..self
+        }
+    }
+
     /// CPU in microseconds a step.
     #[allow(clippy::cast_precision_loss)]
     pub fn cpu_a_step(&self, steps: usize) -> Option<f64> {
@@ -84,14 +104,26 @@ pub fn disk_mib(directory: &std::path::Path) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }
 
-/// A quantile of times, in milliseconds.
+/// CPU that this thread has used, in seconds; zero where `/proc` is not to be had.
+pub fn thread_cpu_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split_whitespace().next().and_then(|n| n.parse::<f64>().ok());
+    nanos.unwrap_or(0.0) / 1e9
+}
+
+/// Milliseconds of a time.
+pub fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// A quantile of some numbers, which are sorted by it.
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss
 )]
-pub fn quantile(times: &mut [Duration], q: f64) -> f64 {
-    times.sort_unstable();
-    let at = ((times.len() as f64 - 1.0) * q).round() as usize;
-    times.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+pub fn quantile(values: &mut [f64], q: f64) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = ((values.len() as f64 - 1.0) * q).round() as usize;
+    values.get(at).copied().unwrap_or(0.0)
 }

@@ -1,21 +1,21 @@
 //! Measurements from outside: B2 over HTTP, and what a server costs that does nothing.
 
 use std::{
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
 use potok_openapi::{Server, ServerConfig};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
-    process::Command,
-    task::JoinSet,
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
 };
 
 use super::{
     Figure,
-    meter::{Meter, quantile, resident_mib},
+    load::load,
+    meter::{Cost, Meter, ms, quantile, resident_mib},
     world::{Bench, sequence},
 };
 use crate::{config::Config, exit::Failure};
@@ -25,6 +25,9 @@ const ONE: usize = 300;
 
 /// Requests of B2 with 64 clients.
 const MANY: usize = 6_400;
+
+/// How often it is measured with 64.
+const ROUNDS: usize = 5;
 
 /// B2: a workflow of one step started over HTTP, its output awaited.
 #[allow(clippy::cast_precision_loss)]
@@ -39,144 +42,109 @@ pub async fn over_http(config: &Config) -> Result<Vec<Figure>, Failure> {
         .await
         .map_err(|e| Failure::Other(e.to_string()))?;
     let address = server.address();
+    load(address, 1, ONE / 10).await?;
     let meter = Meter::start(bench.node());
-    let mut client = Client::connect(address).await?;
-    let mut times = Vec::new();
-    for _ in 0..ONE {
-        let start = Instant::now();
-        client.request().await?;
-        times.push(start.elapsed());
-    }
-    let cost = meter.stop(bench.node());
-    let one = |what: &str, q, times: &mut Vec<Duration>| Figure {
-        name: "b2",
-        what: what.to_owned(),
-        value: quantile(times, q),
-        unit: "ms",
-        cpu: cost.cpu_a_step(ONE),
-        flushes: cost.flushes_a_step(ONE),
-    };
+    let mut one = load(address, 1, ONE).await?;
+    let cost = meter.stop(bench.node()).without(one.cpu);
+    let slow = quantile(&mut one.times, 0.99);
     let mut figures = vec![
-        one("one step over HTTP, one client, median", 0.5, &mut times),
-        one("one step over HTTP, one client, 99 of 100", 0.99, &mut times),
+        Figure::median("b2", "one step over HTTP, one client", &mut one.times, "ms").costing(&cost, ONE),
+        Figure::plain("b2", "99 of 100 take less than", slow, "ms"),
     ];
-    let meter = Meter::start(bench.node());
-    let mut workers = JoinSet::new();
-    for _ in 0..64 {
-        workers.spawn(async move {
-            let mut client = Client::connect(address).await?;
-            for _ in 0..MANY / 64 {
-                client.request().await?;
-            }
-            Ok::<(), Failure>(())
-        });
+    let (mut rates, mut cost, mut clients) = (Vec::new(), Cost::default(), 0.0);
+    for _ in 0..ROUNDS {
+        let meter = Meter::start(bench.node());
+        let many = load(address, 64, MANY / 64).await?;
+        cost.add(&meter.stop(bench.node()).without(many.cpu));
+        clients += many.cpu;
+        rates.push(MANY as f64 / many.time.as_secs_f64());
     }
-    while let Some(worker) = workers.join_next().await {
-        worker.map_err(|e| Failure::Other(e.to_string()))??;
-    }
-    let cost = meter.stop(bench.node());
-    figures.push(Figure {
-        name: "b2",
-        what: "one step over HTTP, 64 clients".to_owned(),
-        value: MANY as f64 / cost.time.as_secs_f64(),
-        unit: "req/s",
-        cpu: cost.cpu_a_step(MANY),
-        flushes: cost.flushes_a_step(MANY),
-    });
+    figures.push(
+        Figure::median("b2", "one step over HTTP, 64 clients", &mut rates, "req/s").costing(&cost, ROUNDS * MANY),
+    );
+    let clients = clients * 1e6 / (ROUNDS * MANY) as f64;
+    figures.push(Figure::plain(
+        "b2",
+        "CPU of the clients, which is not in the line above",
+        clients,
+        "µs/req",
+    ));
     server.stop().await;
     bench.engine.stop().await;
     Ok(figures)
 }
 
-/// A client with one connection that is kept: the smallest there is, so that the server is what is measured.
-struct Client {
-    stream: BufReader<TcpStream>,
+/// A server as a process of its own.
+pub struct Process {
+    child: Child,
+    /// Where it listens.
+    pub address: String,
 }
 
-impl Client {
-    async fn connect(address: std::net::SocketAddr) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
-    }
-
-    async fn request(&mut self) -> Result<(), Failure> {
-        let body = r#"{"n":1}"#;
-        let request = format!(
-            "POST /api/v1/workflows/bench/b2/runs?wait=30s HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.stream.write_all(request.as_bytes()).await?;
-        let mut status = String::new();
-        self.stream.read_line(&mut status).await?;
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line).await?;
-            if line.trim().is_empty() {
-                break;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-        }
-        let mut answer = vec![0; length];
-        self.stream.read_exact(&mut answer).await?;
-        if !status.contains(" 200 ") || !String::from_utf8_lossy(&answer).contains("completed") {
-            return Err(Failure::Other(format!(
-                "{}: {}",
-                status.trim(),
-                String::from_utf8_lossy(&answer)
-            )));
-        }
-        Ok(())
-    }
-}
-
-/// From the start of the process to its first answer, and what it holds then.
-pub async fn start_up() -> Result<Vec<Figure>, Failure> {
-    let directory = tempfile::tempdir()?;
-    let mut times = Vec::new();
-    let mut memory = 0.0;
-    for _ in 0..5 {
-        let start = Instant::now();
+impl Process {
+    /// Starts a server on a data directory; returns when it listens.
+    pub async fn start(directory: &Path) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path())
+            .arg(directory)
+            .env("POTOK_EGRESS_ALLOW", "127.0.0.1")
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let stderr = child
-            .stderr
-            .take()
-            .ok_or_else(|| Failure::Other("the server has no stderr".to_owned()))?;
+        let stderr = child.stderr.take();
+        let stderr = stderr.ok_or_else(|| Failure::Other("the server has no stderr".to_owned()))?;
         let mut lines = BufReader::new(stderr).lines();
         while let Some(line) = lines.next_line().await? {
-            if line.contains("listening on") {
-                break;
+            if let Some((_, address)) = line.split_once("listening on ") {
+                let address = address.trim().trim_start_matches("http://").trim_end_matches('/');
+                let address = address.split_whitespace().next().unwrap_or_default().to_owned();
+                // What it says later is read and forgotten, so that it is never kept from saying it.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return Ok(Self { child, address });
             }
         }
-        times.push(start.elapsed());
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        memory = child.id().map_or(0.0, |id| resident_mib(&id.to_string()));
-        child.kill().await?;
+        Err(Failure::Other("the server did not start".to_owned()))
     }
-    let figure = |what: &str, value, unit| Figure {
-        name: "start",
-        what: what.to_owned(),
-        value,
-        unit,
-        cpu: None,
-        flushes: None,
-    };
+
+    /// Ends it as a power failure would.
+    pub async fn kill(mut self) -> Result<(), Failure> {
+        Ok(self.child.kill().await?)
+    }
+
+    fn resident_mib(&self) -> f64 {
+        self.child.id().map_or(0.0, |id| resident_mib(&id.to_string()))
+    }
+}
+
+/// From the start of the process to its first answer, what it holds then, and how large the program is.
+#[allow(clippy::cast_precision_loss)]
+pub async fn start_up() -> Result<Vec<Figure>, Failure> {
+    let directory = tempfile::tempdir()?;
+    let (mut times, mut memory) = (Vec::new(), Vec::new());
+    // The first one makes the data directory and compiles the plugins.
+    Process::start(directory.path()).await?.kill().await?;
+    for _ in 0..2 * ROUNDS {
+        let start = Instant::now();
+        let server = Process::start(directory.path()).await?;
+        times.push(ms(start.elapsed()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        memory.push(server.resident_mib());
+        server.kill().await?;
+    }
+    let size = std::fs::metadata(std::env::current_exe()?)?.len() as f64 / (1024.0 * 1024.0);
+    let guests = potok_plugins::shipped()
+        .iter()
+        .chain(potok_plugins::fixtures())
+        .chain([potok_plugins::jq()]);
+    let plugins = guests.map(|guest| guest.bytes_compressed.len()).sum::<usize>() as f64 / (1024.0 * 1024.0);
     Ok(vec![
-        figure(
-            "start of the server to ready, median of 5",
-            quantile(&mut times, 0.5),
-            "ms",
+        Figure::median("start", "start of the server to ready", &mut times, "ms"),
+        Figure::median("start", "idle memory of the server", &mut memory, "MiB"),
+        Figure::plain(
+            "start",
+            "size of the program without its plugins",
+            size - plugins,
+            "MiB",
         ),
-        figure("idle memory of the server", memory, "MiB"),
     ])
 }

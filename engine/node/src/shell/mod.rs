@@ -21,6 +21,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use potok_bus::Bus;
 use potok_dsl::{RunId, Timestamp};
 use potok_journal::Store;
@@ -149,6 +150,8 @@ struct Driver {
     metrics: Arc<Metrics>,
     out: Vec<Output>,
     acts: Vec<Act>,
+    /// Writes under way that this thread waits for.
+    saves: FuturesUnordered<BoxFuture<'static, Input>>,
     /// What came of short calls, to be told to the core next.
     ended: Vec<Input>,
     stopping: bool,
@@ -180,6 +183,7 @@ impl Driver {
             metrics,
             out: Vec::new(),
             acts: Vec::new(),
+            saves: FuturesUnordered::new(),
             ended: Vec::new(),
             stopping: false,
         }
@@ -194,15 +198,20 @@ impl Driver {
         }
         loop {
             if self.ended.is_empty() && !self.core.busy() {
+                let wait = self.wait();
                 tokio::select! {
                     biased;
                     received = messages.recv_many(&mut batch, BATCH) => if received == 0 { return },
-                    () = tokio::time::sleep(self.wait()) => self.step(Input::Tick),
+                    Some(saved) = self.saves.next(), if !self.saves.is_empty() => self.happened(saved),
+                    () = tokio::time::sleep(wait) => self.step(Input::Tick),
                 }
             } else {
                 // There is work: whoever has something to say now is heard before it goes on.
                 let waiting = std::iter::from_fn(|| messages.try_recv().ok());
                 batch.extend(waiting.take(BATCH));
+                while let Some(Some(saved)) = self.saves.next().now_or_never() {
+                    self.happened(saved);
+                }
             }
             for message in batch.drain(..) {
                 self.take(message);
@@ -270,7 +279,15 @@ impl Driver {
         let mut stopped = false;
         for output in self.out.drain(..) {
             match output {
-                Output::Save(save) => self.io.save(save),
+                Output::Save(save) => {
+                    let save = self.io.save(save);
+                    // One is written from here, which is the shortest way; several are work enough to be shared.
+                    if self.saves.is_empty() {
+                        self.saves.push(save);
+                    } else {
+                        self.io.save_away(save);
+                    }
+                }
                 Output::StartCall { run, effect } => self.calls.start(run, *effect),
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
                 Output::Silence(run) => self.io.silence(run),

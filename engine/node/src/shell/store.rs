@@ -1,7 +1,8 @@
 //! The core's words to the store and back: writes, reads, and what is told when a write is durable.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures::{FutureExt, future::BoxFuture};
 use potok_bus::Bus;
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp, WorkflowId};
 use potok_journal::{
@@ -63,10 +64,11 @@ impl Io {
         }
     }
 
-    pub fn save(&self, save: Box<Save>) {
-        let (stream, shell, metrics) = (Arc::clone(&self.stream), self.shell.clone(), Arc::clone(&self.metrics));
-        tokio::spawn(async move {
-            let run = save.run;
+    /// Writes what a run did; gives what the core is to know of it when it is durable, or cannot be.
+    pub fn save(&self, save: Box<Save>) -> BoxFuture<'static, Input> {
+        let (stream, metrics) = (Arc::clone(&self.stream), Arc::clone(&self.metrics));
+        let run = save.run;
+        let work = async move {
             let (new, tasks) = (save.opening.is_some(), save.traces.len());
             let ended = save.outcome.as_ref().map(|outcome| outcome.status);
             let emits = stream.of_save(&save);
@@ -82,8 +84,21 @@ impl Io {
                 StoreError::Stale => SaveFailure::Unavailable(error.to_string()),
                 other => SaveFailure::Refused(other.to_string()),
             });
-            shell.happened(Input::Saved { run, result }).await;
-        });
+            Input::Saved { run, result }
+        };
+        // A panic is the failure of one write, not the end of the node.
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let crashed = move |_| Input::Saved {
+            run,
+            result: Err(SaveFailure::Refused("writing it down crashed; see the log".to_owned())),
+        };
+        work.map(move |saved| saved.unwrap_or_else(crashed)).boxed()
+    }
+
+    /// Has a write made on another thread.
+    pub fn save_away(&self, save: BoxFuture<'static, Input>) {
+        let shell = self.shell.clone();
+        tokio::spawn(async move { shell.happened(save.await).await });
     }
 
     pub fn load(&self, run: RunId) {

@@ -2,13 +2,14 @@
 //!
 //! A seed decides everything: the workflows, the order of what happens, the crashes. `POTOK_SEED=n` runs one seed, `POTOK_SEEDS=n` the seeds
 //! below n. What must hold is checked where it could break (see [`world`]) and at the end.
+//! `POTOK_FIRST_SEED=n` begins there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod disk;
 mod limits;
 mod world;
 
-use world::World;
+use world::{Sabotage, World};
 
 /// Seeds when nobody says how many.
 const SEEDS: u64 = 500;
@@ -25,13 +26,14 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         return;
     }
     let seeds = number("POTOK_SEEDS").unwrap_or(SEEDS);
+    let first = number("POTOK_FIRST_SEED").unwrap_or(0);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     let total = std::sync::Mutex::new(world::Report::default());
     std::thread::scope(|scope| {
         for worker in 0..workers {
             let total = &total;
             scope.spawn(move || {
-                for seed in (worker..seeds).step_by(workers as usize) {
+                for seed in (first + worker..first + seeds).step_by(workers as usize) {
                     let run = std::panic::catch_unwind(|| World::new(seed).run());
                     let report = run.unwrap_or_else(|_| {
                         panic!("seed {seed} fails; run it alone with POTOK_SEED={seed} cargo test -p potok-node --test simulation")
@@ -42,13 +44,14 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         }
     });
     let total = total.into_inner().unwrap();
-    println!("{seeds} seeds: {total:?}");
+    println!("seeds {first} to {}: {total:?}", first + seeds);
     // A simulation in which nothing goes wrong shows nothing.
     assert!(total.crashes > seeds / 4, "too few crashes: {total:?}");
     assert!(
         total.lost_acknowledgements > 0 && total.refused_writes > 0 && total.duplicates > 0,
         "{total:?}"
     );
+    assert!(total.jumps > 0 && total.hanging > 0, "{total:?}");
     assert!(
         total.published > seeds && total.consumed > seeds / 4 && total.emitted > seeds / 4,
         "{total:?}"
@@ -66,4 +69,27 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         total.unknown > 0 && total.rated > 0 && total.waited > 0 && total.rejected > 0,
         "{total:?}"
     );
+}
+
+/// How many seeds it may take to find out that a duty is neglected.
+const SUSPECTS: u64 = 200;
+
+/// Whether a world where someone neglects a duty is found to be wrong.
+fn is_found(duty: Sabotage) -> bool {
+    (0..SUSPECTS).any(|seed| std::panic::catch_unwind(|| World::new(seed).without(duty).run()).is_err())
+}
+
+#[test]
+fn an_early_acknowledgement_is_found() {
+    assert!(is_found(Sabotage::Barrier));
+}
+
+#[test]
+fn a_missing_fence_is_found() {
+    assert!(is_found(Sabotage::Fence));
+}
+
+#[test]
+fn a_forgotten_timer_is_found() {
+    assert!(is_found(Sabotage::Timer));
 }

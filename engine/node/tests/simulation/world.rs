@@ -67,9 +67,25 @@ enum Coming {
     Start(RunId),
 }
 
+/// A duty of those around the core that is not done. Whoever looks for faults must find these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A write is acknowledged before it is on the disk.
+    Barrier,
+    /// The disk takes a write that does not go on where the run stands.
+    Fence,
+    /// The disk forgets when a run is to be woken.
+    Timer,
+}
+
 pub struct World {
     random: Random,
+    sabotage: Option<Sabotage>,
     now: Timestamp,
+    /// How far the node's clock is ahead, in milliseconds.
+    ahead: i64,
+    /// Until when the disk is full.
+    full_until: Timestamp,
     evaluator: Evaluator,
     core: Core,
     disk: Disk,
@@ -105,6 +121,9 @@ impl World {
         let evaluator = Evaluator::native();
         let mut world = Self {
             random: Random::new(seed),
+            sabotage: None,
+            ahead: 0,
+            full_until: Timestamp(0),
             now: Timestamp(1_000_000),
             core: Core::new(config(), evaluator.clone()),
             evaluator,
@@ -140,6 +159,18 @@ impl World {
             world.definitions.insert(run, deployed);
         }
         world
+    }
+
+    /// The same where someone neglects a duty.
+    pub fn without(mut self, duty: Sabotage) -> Self {
+        self.sabotage = Some(duty);
+        self.disk.without = Some(duty);
+        self
+    }
+
+    /// What the node's clock says.
+    fn clock(&self) -> Timestamp {
+        Timestamp(self.now.0 + self.ahead)
     }
 
     /// Lives until every run has ended.
@@ -218,7 +249,7 @@ impl World {
     /// The next thing that comes, or the next moment that the core waits for; false when there is neither.
     fn step(&mut self) -> bool {
         let next = self.coming.peek().map(|Reverse((at, _))| *at);
-        let wakeup = self.core.wakeup();
+        let wakeup = self.core.wakeup().map(|at| Timestamp(at.0.saturating_sub(self.ahead)));
         let at = match (next, wakeup) {
             (None, None) => return false,
             (Some(next), Some(wakeup)) if wakeup < next => wakeup,
@@ -277,7 +308,8 @@ impl World {
             }
             Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
             Coming::Reserve(run, effect, asked) => {
-                let moment = self.disk.moments.reserve(&asked, &effect.idempotency_key, self.now);
+                let clock = self.clock();
+                let moment = self.disk.moments.reserve(&asked, &effect.idempotency_key, clock);
                 self.soon(Coming::Completion {
                     run,
                     call: effect.call,
@@ -334,7 +366,7 @@ impl World {
     /// A write reaches the disk, or does not; the core hears of it, or hears something else.
     fn write(&mut self, save: &Save) {
         let run = save.run;
-        if self.faults && self.random.one_in(25) {
+        if self.faults && (self.now < self.full_until || self.random.one_in(25)) {
             self.report.refused_writes += 1;
             return self.soon(Coming::Saved(
                 run,
@@ -369,6 +401,15 @@ impl World {
         }
         if self.random.one_in(30) {
             self.crash();
+        }
+        if self.random.one_in(100) {
+            // Someone sets the clock, mostly a little.
+            let range = *self.random.pick(&[20, 2_000, 600_000]);
+            self.ahead += i64::try_from(self.random.below(2 * range)).unwrap() - i64::try_from(range).unwrap();
+            self.report.jumps += 1;
+        }
+        if self.random.one_in(100) {
+            self.full_until = self.now.after(potok_dsl::Millis(self.random.below(300)));
         }
         if self.random.one_in(60) {
             let mut runs = runs.to_vec();
@@ -410,7 +451,7 @@ impl World {
 
     fn handle(&mut self, input: Input) {
         let mut out = Vec::new();
-        self.core.handle(self.now, input, &mut out);
+        self.core.handle(self.clock(), input, &mut out);
         for output in out {
             self.perform(output);
         }
@@ -418,7 +459,15 @@ impl World {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Save(save) => self.soon(Coming::Write(save)),
+            Output::Save(save) => {
+                if self.sabotage == Some(Sabotage::Barrier) {
+                    self.soon(Coming::Saved(save.run, Ok(Durable::default())));
+                }
+                // A disk may take its time.
+                let delay = if self.faults && self.random.one_in(20) { 400 } else { 5 };
+                let delay = self.random.below(delay);
+                self.after(delay, Coming::Write(save));
+            }
             Output::StartCall { run, effect } => self.leaves(run, &effect),
             Output::CancelCall { .. } => {}
             Output::Silence(run) => drop(self.disk.told.remove(&run)),
@@ -471,6 +520,11 @@ impl World {
             digest: effect.digest.clone(),
             outcome: outcome.clone(),
         };
+        if self.faults && self.random.one_in(40) {
+            // It hangs for ever, or until the node is started again.
+            self.report.hanging += 1;
+            return;
+        }
         let slow = if self.random.one_in(10) { 500 } else { 30 };
         let delay = self.random.below(slow);
         self.after(delay, completion());

@@ -45,6 +45,8 @@ impl World {
                 continue;
             }
             for effect in machine.outstanding() {
+                let forgotten = matches!(effect, Effect::StartTimer { .. });
+                assert!(!forgotten, "{run} waits for a time at which nobody wakes it");
                 if let Effect::Call(CallEffect {
                     request: Request::Workflow(wanted),
                     ..

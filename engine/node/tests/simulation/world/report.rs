@@ -11,6 +11,10 @@ pub struct Report {
     pub duplicates: u64,
     pub lost_acknowledgements: u64,
     pub refused_writes: u64,
+    /// How often the clock was set.
+    pub jumps: u64,
+    /// Calls that were never answered.
+    pub hanging: u64,
     pub published: u64,
     pub consumed: u64,
     pub emitted: u64,
@@ -37,6 +41,8 @@ impl Report {
         self.duplicates += other.duplicates;
         self.lost_acknowledgements += other.lost_acknowledgements;
         self.refused_writes += other.refused_writes;
+        self.jumps += other.jumps;
+        self.hanging += other.hanging;
         self.published += other.published;
         self.consumed += other.consumed;
         self.emitted += other.emitted;
