@@ -54,7 +54,8 @@ impl Engine {
             host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
         }
         match &scratch {
-            None => potok_node::install_stored(&*store, &host)
+            // The shipped ones are in the binary, and need not be read.
+            None => potok_node::install_stored(&*store, &host, &is_shipped)
                 .await
                 .map_err(|e| Failure::Other(e.to_string()))?,
             // What people have installed is there for a run that nothing is kept of, too.
@@ -176,7 +177,7 @@ fn shell(config: &Config) -> Option<Shell> {
 /// The way out of what workflows send.
 pub fn egress(config: &Config) -> Result<Egress, Failure> {
     let policy = EgressPolicy::new(&config.egress.allow).map_err(|e| Failure::Usage(format!("egress.allow: {e}")))?;
-    Egress::new(policy).map_err(|e| Failure::Usage(e.to_string()))
+    Ok(Egress::new(policy))
 }
 
 fn host(config: &Config) -> Result<Host, Failure> {
@@ -385,14 +386,19 @@ struct Shipped {
     bytes: Vec<u8>,
 }
 
+/// Whether a component is in this binary.
+fn is_shipped(hash: &str) -> bool {
+    potok_plugins::shipped().iter().any(|component| component.hash == hash)
+}
+
 /// Installs the shipped plugins. Where the data directory has other bytes under the same version (from the binary before an upgrade), those
 /// stay: a version is a promise, and deployed workflows are bound to it.
 fn install_shipped(host: &Host, grants: &Grants) -> Result<Vec<Shipped>, Failure> {
     let mut shipped = Vec::new();
-    for component in potok_plugins::shipped() {
+    for (component, installed) in installed_at_once(host, grants) {
         let failed = |e: &dyn std::fmt::Display| Failure::Other(format!("{}: {e}", component.name));
-        let bytes = component.decompress().map_err(|e| failed(&e))?;
-        match host.install(&bytes, grants) {
+        let (bytes, info) = installed.map_err(|e| failed(&e))?;
+        match info {
             Ok(info) => shipped.push(Shipped { info, bytes }),
             Err(InstallError::VersionTaken { .. }) => {
                 tracing::warn!(
@@ -404,6 +410,31 @@ fn install_shipped(host: &Host, grants: &Grants) -> Result<Vec<Shipped>, Failure
         }
     }
     Ok(shipped)
+}
+
+type Installed = Result<(Vec<u8>, Result<Arc<PluginInfo>, InstallError>), String>;
+
+/// Unpacks and installs the shipped plugins, each on a thread of its own: that is most of what a start takes.
+fn installed_at_once(host: &Host, grants: &Grants) -> Vec<(&'static potok_plugins::Component, Installed)> {
+    let install = |component: &potok_plugins::Component| {
+        let bytes = component.decompress().map_err(|e| e.to_string())?;
+        let info = host.install(&bytes, grants);
+        Ok((bytes, info))
+    };
+    std::thread::scope(|scope| {
+        let components = potok_plugins::shipped().iter();
+        let threads: Vec<_> = components
+            .map(|component| (component, scope.spawn(move || install(component))))
+            .collect();
+        let ended = threads.into_iter();
+        let joined = ended.map(|(component, thread)| {
+            let installed = thread
+                .join()
+                .unwrap_or_else(|_| Err("installing it crashed".to_owned()));
+            (component, installed)
+        });
+        joined.collect()
+    })
 }
 
 /// Keeps the shipped plugins beside the data, so that what is deployed today still runs under the binary of tomorrow.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use sha2::{Digest, Sha256};
+
 /// What the binary ships, by the name of the plugin and of the file that the build gives.
 const SHIPPED: &[(&str, &str)] = &[
     ("book", "book"),
@@ -57,8 +59,12 @@ fn compress((name, file): &(&str, &str), components: &Path, out: &Path) -> Resul
         bytes.len(),
         format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}.zst\"))"),
     );
+    let hash: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Ok(format!(
-        "Component {{ name: {name:?}, size: {size}, bytes_compressed: {include} }}"
+        "Component {{ name: {name:?}, size: {size}, hash: {hash:?}, bytes_compressed: {include} }}"
     ))
 }
 

@@ -184,6 +184,11 @@ fn unsent(place: &str, error: SendError) -> Problem {
             "Address refused",
             format!("{place}: {refused}"),
         ),
+        SendError::Setup(error) => Problem::new(
+            ErrorType::Configuration,
+            "Request not made",
+            format!("{place}: {error}"),
+        ),
         SendError::Failed(error) => broken(place, &error),
     }
 }

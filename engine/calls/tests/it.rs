@@ -49,7 +49,7 @@ fn post(uri: &str, content_type: Option<&str>, body: Value) -> HttpRequest {
 /// A caller that may go to these addresses beside the public ones.
 fn caller(allowed: &str) -> HttpCaller {
     install_tls();
-    HttpCaller::new(Egress::new(allowed.parse().unwrap()).unwrap())
+    HttpCaller::new(Egress::new(allowed.parse().unwrap()))
 }
 
 async fn call(request: &HttpRequest) -> Result<Value, Problem> {

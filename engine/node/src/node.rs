@@ -174,7 +174,7 @@ impl Node {
         let http = Arc::new(http);
         let metrics = Arc::new(Metrics::default());
         let tables: Arc<dyn Tables> = Arc::new(StoreTables::new(Arc::clone(&store)));
-        install_stored(&*store, &host).await?;
+        install_stored(&*store, &host, &|_| false).await?;
         let deployments = Arc::new(Deployments::new(
             Arc::clone(&store),
             Binder::new(host.clone(), evaluator.clone(), HttpCaller::clone(&http), vault.clone())

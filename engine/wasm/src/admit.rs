@@ -56,6 +56,8 @@ impl Providers {
 /// A plugin, linked.
 pub(crate) struct Admitted {
     pub(crate) info: Arc<PluginInfo>,
+    /// What it was made from, for other grants.
+    pub(crate) draft: Arc<Draft>,
     pub(crate) grants: Grants,
     pub(crate) functions: HashMap<String, Arc<Callable>>,
     /// The package of each function, by the function's name without version.
@@ -77,7 +79,7 @@ pub(crate) fn describe(draft: &Draft, providers: &Providers) -> PluginInfo {
 
 /// Links a plugin to what it was granted.
 pub(crate) fn admit(
-    draft: Draft,
+    draft: Arc<Draft>,
     grants: &Grants,
     providers: &Providers,
     wasi: &Linker<State>,
@@ -104,28 +106,29 @@ pub(crate) fn admit(
         .map(|f| (f.name.clone(), f.package.clone()))
         .collect();
     Ok(Admitted {
-        functions: callables(draft, &info, &pre),
+        functions: callables(&draft, &info, &pre),
         info,
+        draft,
         grants: grants.clone(),
         packages,
     })
 }
 
-fn callables(draft: Draft, info: &PluginInfo, pre: &InstancePre<State>) -> HashMap<String, Arc<Callable>> {
+fn callables(draft: &Draft, info: &PluginInfo, pre: &InstancePre<State>) -> HashMap<String, Arc<Callable>> {
     // The pool has four tables for each memory.
     let needs = draft.component.resources_required();
     let share = needs
         .map_or(1, |needs| needs.num_memories.max(needs.num_tables.div_ceil(4)))
         .max(1);
-    let functions = draft.functions.into_iter().zip(&info.functions);
+    let functions = draft.functions.iter().zip(&info.functions);
     functions
         .map(|(function, info)| {
             let callable = Callable {
                 info: info.clone(),
                 pre: pre.clone(),
                 index: function.index,
-                signature: function.signature,
-                plugin: function.plugin,
+                signature: function.signature.clone(),
+                plugin: function.plugin.clone(),
                 share,
             };
             (info.canonical.clone(), Arc::new(callable))

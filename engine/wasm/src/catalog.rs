@@ -15,6 +15,7 @@ use crate::{
     grants::Grants,
     info::{FunctionInfo, PluginInfo},
     names::nearest,
+    plugin::Draft,
 };
 
 /// The only catalog that there is.
@@ -40,6 +41,11 @@ impl Catalog {
             .get(hash)
             .filter(|plugin| plugin.grants == *grants)
             .map(|plugin| plugin.info.clone())
+    }
+
+    /// What a plugin was made from, if it is installed.
+    pub(crate) fn draft(&self, hash: &str) -> Option<Arc<Draft>> {
+        self.plugins.get(hash).map(|plugin| plugin.draft.clone())
     }
 
     /// Puts a plugin in, all of it or nothing. The same bytes with other grants replace what was there.

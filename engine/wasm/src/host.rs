@@ -102,7 +102,7 @@ impl Host {
             }
             None => Cow::Borrowed(component),
         };
-        let draft = plugin::read(&self.inner.engine, self.inner.cache.as_deref(), &bytes)?;
+        let draft = plugin::read(&self.inner.engine, self.inner.cache.as_deref(), &bytes, hash(&bytes))?;
         Ok(describe(&draft, &read(&self.inner.providers)))
     }
 
@@ -116,10 +116,26 @@ impl Host {
         if let Some(info) = read(&self.inner.catalog).installed(&hash, grants) {
             return Ok(info);
         }
-        let draft = plugin::read(&self.inner.engine, self.inner.cache.as_deref(), component)?;
+        // Other grants for the same bytes: they are linked anew, and not read again.
+        let known = read(&self.inner.catalog).draft(&hash);
+        let draft = match known {
+            Some(draft) => draft,
+            None => Arc::new(plugin::read(
+                &self.inner.engine,
+                self.inner.cache.as_deref(),
+                component,
+                hash,
+            )?),
+        };
         let providers = read(&self.inner.providers).clone();
         let plugin = admit(draft, grants, &providers, &self.inner.wasi)?;
         write(&self.inner.catalog).insert(plugin)
+    }
+
+    /// Whether a plugin is installed under the hash.
+    #[must_use]
+    pub fn has(&self, hash: &str) -> bool {
+        read(&self.inner.catalog).draft(hash).is_some()
     }
 
     /// Forgets a plugin. Running calls end as they would have; whether anything has it locked is for the caller to know.

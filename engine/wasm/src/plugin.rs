@@ -1,6 +1,5 @@
 //! Reading a component: which functions it exports, which interfaces it imports, and what it says about them.
 
-use sha2::{Digest, Sha256};
 use wasmtime::{
     Engine,
     component::{
@@ -57,8 +56,13 @@ pub(crate) struct Import {
     pub(crate) functions: Vec<(String, ComponentFunc)>,
 }
 
-/// Reads and compiles a component.
-pub(crate) fn read(engine: &Engine, cache: Option<&CodeCache>, bytes: &[u8]) -> Result<Draft, InstallError> {
+/// Reads and compiles a component, whose hash is known.
+pub(crate) fn read(
+    engine: &Engine,
+    cache: Option<&CodeCache>,
+    bytes: &[u8],
+    hash: String,
+) -> Result<Draft, InstallError> {
     if bytes.is_empty() {
         return Err(InstallError::NotAComponent("there are no bytes".to_owned()));
     }
@@ -83,7 +87,7 @@ pub(crate) fn read(engine: &Engine, cache: Option<&CodeCache>, bytes: &[u8]) -> 
         });
     };
     Ok(Draft {
-        hash: crate::hex(&Sha256::digest(bytes)),
+        hash,
         size: bytes.len(),
         package: first.package.clone(),
         version: first.version.clone(),

@@ -90,7 +90,7 @@ impl Rig {
         let parts = NodeParts {
             store,
             host,
-            http: HttpCaller::new(Egress::new("127.0.0.1".parse().unwrap()).unwrap()),
+            http: HttpCaller::new(Egress::new("127.0.0.1".parse().unwrap())),
             shell: None,
             vault: potok_secrets::Vault::default(),
             secrets_key: KeyPlace::text(key.to_owned(), "the test's key"),

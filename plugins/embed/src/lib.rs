@@ -9,6 +9,8 @@ pub struct Component {
     pub name: &'static str,
     /// Its size when it is not compressed, in bytes.
     pub size: usize,
+    /// The SHA-256 of the component, in hex.
+    pub hash: &'static str,
     /// The component, compressed with zstd.
     pub bytes_compressed: &'static [u8],
 }

@@ -109,16 +109,22 @@ impl AiConfig {
         }
     }
 
-    pub(crate) fn client(&self) -> Result<Client<OpenAIConfig>, ConfigError> {
-        let base = self.base()?;
+    /// Whether a server can be asked like this.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.base()?;
         if self.default_model.trim().is_empty() {
             return Err(ConfigError::Model);
         }
         if let Some(temperature) = self.temperature.filter(|t| !(0.0..=2.0).contains(t)) {
             return Err(ConfigError::Temperature(temperature));
         }
+        HeaderValue::from_str(self.key().unwrap_or_default()).map_err(|_| ConfigError::Key)?;
+        Ok(())
+    }
+
+    pub(crate) fn client(&self) -> Result<Client<OpenAIConfig>, ConfigError> {
+        let base = self.base()?;
         let key = self.key().unwrap_or_default();
-        HeaderValue::from_str(key).map_err(|_| ConfigError::Key)?;
         // The library fills what is not set from the environment; all of it is set.
         let config = OpenAIConfig::new()
             .with_api_base(base.as_str().trim_end_matches('/'))

@@ -18,7 +18,7 @@ mod problem;
 mod transport;
 mod usage;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_openai::Client;
 use async_openai::config::OpenAIConfig;
@@ -39,7 +39,9 @@ const INTERFACE: &str = "potok:ai/chat";
 
 /// Asks one server for chat completions.
 pub struct AiProvider {
-    client: Client<OpenAIConfig>,
+    config: AiConfig,
+    /// Made when it is first needed: it reads what authorities the machine trusts, which takes a while.
+    client: OnceLock<Client<OpenAIConfig>>,
     defaults: Defaults,
     requests: Arc<Semaphore>,
     secret: problem::Secret,
@@ -58,20 +60,36 @@ impl AiProvider {
     ///
     /// # Errors
     /// [`ConfigError`] when the address or the key cannot be one.
-    ///
-    /// # Panics
-    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does
-    /// first thing.
     pub fn new(config: AiConfig) -> Result<Self, ConfigError> {
-        let client = config.client()?;
+        config.check()?;
         let secret = problem::Secret::new(config.key().map(str::to_owned));
         let requests = Arc::new(Semaphore::new(config.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
-            client,
-            defaults: config.into_defaults(),
+            client: OnceLock::new(),
+            defaults: config.clone().into_defaults(),
+            config,
             requests,
             secret,
         })
+    }
+
+    /// The client.
+    ///
+    /// # Panics
+    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
+    fn client(&self) -> Result<&Client<OpenAIConfig>, Problem> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = self.config.client().map_err(|error| {
+            Problem::new(
+                ErrorType::Configuration,
+                "the model's server cannot be asked",
+                error.to_string(),
+            )
+        })?;
+        // Of two that are made at once one is kept.
+        Ok(self.client.get_or_init(|| client))
     }
 
     async fn complete(&self, cx: &CallContext, request: Request) -> Result<Value, Problem> {
@@ -85,7 +103,7 @@ impl AiProvider {
             return Err(Problem::new(ErrorType::Timeout, "no free place at the model", detail));
         };
         let until = deadline.min(Instant::now() + self.defaults.timeout);
-        let chat = self.client.chat();
+        let chat = self.client()?.chat();
         let asking = chat.create_byot::<_, Value>(body);
         let answer = match tokio::time::timeout_at(until, asking).await {
             Ok(Ok(answer)) => answer,

@@ -91,6 +91,9 @@ pub enum ConfigError {
 impl TelegramConfig {
     pub(crate) fn into_bots(self) -> Result<BTreeMap<String, BotApi>, ConfigError> {
         let base = self.base()?;
+        if self.bots.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let client = self.client(&base)?;
         self.bots
             .into_iter()

@@ -12,10 +12,10 @@ mod policy;
 mod resolve;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Request, Response, Url, redirect::Policy};
+use reqwest::{Client, Request, Response, Url, redirect::Policy};
 
 pub use address::AddressKind;
 pub use policy::{EgressPolicy, Refused, RuleError};
@@ -29,10 +29,18 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub struct Egress {
     guard: Arc<Guard>,
     /// To the world, through the proxy that the environment may name.
-    outward: Client,
+    outward: Arc<Lazy>,
     /// To this machine.
-    local: Client,
+    local: Arc<Lazy>,
     proxied: bool,
+}
+
+/// A client that is made when it is first needed: it reads what authorities the machine trusts, which takes a while.
+#[derive(Debug)]
+struct Lazy {
+    guard: Arc<Guard>,
+    proxies: bool,
+    client: OnceLock<Client>,
 }
 
 /// The client could not be set up.
@@ -47,6 +55,9 @@ pub enum SendError {
     /// It may not go there.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// There is nothing to send it with.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// It did not get through. The message leaves out the URL: it may hold a secret.
     #[error("{}", reasons(.0))]
     Failed(reqwest::Error),
@@ -54,39 +65,32 @@ pub enum SendError {
 
 impl Egress {
     /// A way out that keeps to a policy.
-    ///
-    /// # Errors
-    /// When the proxy that the environment names is none.
-    ///
-    /// # Panics
-    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
-    pub fn new(policy: EgressPolicy) -> Result<Self, SetupError> {
+    #[must_use]
+    pub fn new(policy: EgressPolicy) -> Self {
         let proxies = proxies();
         let proxied = !proxies.is_empty();
         let inward = Arc::new(Guard::new(policy.clone(), HashSet::new()));
         let guard = Arc::new(Guard::new(policy, proxies));
-        let builder = |guard: &Arc<Guard>| {
-            Client::builder()
-                .dns_resolver(Guarded(Arc::clone(guard)))
-                .connect_timeout(CONNECT)
-                .redirect(Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .user_agent(concat!("potok/", env!("CARGO_PKG_VERSION")))
+        let lazy = |guard: &Arc<Guard>, proxies| Lazy {
+            guard: Arc::clone(guard),
+            proxies,
+            client: OnceLock::new(),
         };
-        let build = |builder: ClientBuilder| builder.build().map_err(SetupError);
-        Ok(Self {
-            outward: build(builder(&guard))?,
-            local: build(builder(&inward).no_proxy())?,
+        Self {
+            outward: Arc::new(lazy(&guard, true)),
+            local: Arc::new(lazy(&inward, false)),
             guard,
             proxied,
-        })
+        }
     }
 
     /// Sends a request and gives the answer, whatever its status.
     ///
     /// # Errors
     /// [`SendError`]: where it leads is not allowed, or it got no answer. There is no limit of time here but that for connecting.
+    ///
+    /// # Panics
+    /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does first thing.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
         self.guard.policy().check_literal(request.url())?;
         let client = if is_loopback(request.url()) {
@@ -97,10 +101,30 @@ impl Egress {
             }
             &self.outward
         };
+        let client = client.get()?;
         client.execute(request).await.map_err(|error| match refused(&error) {
             Some(refused) => SendError::Refused(refused),
             None => SendError::Failed(error),
         })
+    }
+}
+
+impl Lazy {
+    fn get(&self) -> Result<&Client, SetupError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let builder = Client::builder()
+            .dns_resolver(Guarded(Arc::clone(&self.guard)))
+            .connect_timeout(CONNECT)
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(concat!("potok/", env!("CARGO_PKG_VERSION")));
+        let builder = if self.proxies { builder } else { builder.no_proxy() };
+        let client = builder.build().map_err(SetupError)?;
+        // Of two that are made at once one is kept.
+        Ok(self.client.get_or_init(|| client))
     }
 }
 

@@ -72,13 +72,20 @@ fn refused(error: InstallError) -> NodeError {
     }
 }
 
-/// Installs what the store has. A plugin that this version refuses is left out, with a word in the log: the workflows that need it say so
+/// Installs what the store has and the host has not, but for what is left to others. A plugin that this version refuses is left out, with a word in the log: the workflows that need it say so
 /// when they are loaded.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn install_stored(store: &dyn Store, host: &Host) -> Result<(), StoreError> {
+pub async fn install_stored(
+    store: &dyn Store,
+    host: &Host,
+    left: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<(), StoreError> {
     for row in store.plugins().await? {
+        if host.has(&row.hash) || left(&row.hash) {
+            continue;
+        }
         let Some((row, bytes)) = store.plugin(&row.hash).await? else {
             continue;
         };
