@@ -99,7 +99,7 @@ impl Executor {
             tables: Arc::clone(&self.tables),
             opened: Arc::clone(&opened),
         });
-        let result = self.leave(run, effect, now, deadline, guarded, true).await;
+        let result = Box::pin(self.leave(run, effect, now, deadline, guarded, true)).await;
         confidential::scrub(result, opened.scrubber())
     }
 
@@ -143,7 +143,8 @@ impl Executor {
                     redirect: request.redirect,
                     authentication: request.authentication,
                 };
-                self.http.call(&request, http).await
+                // Boxed, so that a function's call is not as large as these.
+                Box::pin(self.http.call(&request, http)).await
             }
             Request::OpenApi(request) => {
                 let operation = Operation::deserialize(&*request.operation).map_err(|error| unreadable(&error))?;
@@ -152,12 +153,11 @@ impl Executor {
                     redirect: request.redirect,
                     authentication: request.authentication,
                 };
-                self.http
-                    .call(&operation.request(&request.parameters, manner)?, http)
-                    .await
+                let request = operation.request(&request.parameters, manner)?;
+                Box::pin(self.http.call(&request, http)).await
             }
             Request::Shell(request) => match &self.shell {
-                Some(shell) => shell.run(command(request), deadline).await,
+                Some(shell) => Box::pin(shell.run(command(request), deadline)).await,
                 None => Err(Problem::new(ErrorType::Authorization, "Shell is off", SHELL_IS_OFF)),
             },
             // They are looked for elsewhere: nobody may be kept waiting for a place by a run that takes days.
