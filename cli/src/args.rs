@@ -40,6 +40,9 @@ pub enum Command {
     /// Set, list and remove secrets of workflows
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Look into the journals of runs
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// List the functions that workflows can call
     Functions(FunctionsArgs),
     /// Run the local stand-ins for Telegram's Bot API and a language model
@@ -204,6 +207,20 @@ pub enum SecretCommand {
         engine: EngineArgs,
         /// Its name
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Print what a run has consumed, in order; a server may have the data directory
+    Show {
+        #[command(flatten)]
+        engine: EngineArgs,
+        /// The run's id
+        run: String,
+        /// Print a JSON line for each entry, whole
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -4,6 +4,7 @@ mod bench;
 mod call;
 mod functions;
 mod graph;
+mod journal;
 mod plugin;
 mod run;
 mod sandbox;
@@ -18,7 +19,7 @@ use std::{io::IsTerminal, path::Path};
 use toml::Value;
 
 use crate::{
-    args::{Cli, Command, EngineArgs, SecretCommand},
+    args::{Cli, Command, EngineArgs, JournalCommand, SecretCommand},
     config::{Config, Layers, LogFormat},
     exit::{COMPLETED, Failure},
 };
@@ -64,6 +65,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Schema(_) => schema::schema(&config),
         Command::Plugin(command) => plugin::plugin(&config, command).await,
         Command::Secret(command) => secret::secret(&config, command).await,
+        Command::Journal(JournalCommand::Show { run, json, .. }) => journal::show(&config, &run, json),
         Command::Functions(args) => functions::functions(&config, args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
         Command::Bench(args) => bench::bench(&config, args).await,
@@ -81,6 +83,7 @@ fn engine_args(command: &Command) -> Option<&EngineArgs> {
         Command::Test(args) => Some(&args.engine),
         Command::Functions(args) | Command::Plugin(crate::args::PluginCommand::List(args)) => Some(&args.engine),
         Command::Plugin(crate::args::PluginCommand::Add { engine, .. })
+        | Command::Journal(JournalCommand::Show { engine, .. })
         | Command::Secret(
             SecretCommand::Set { engine, .. }
             | SecretCommand::List { engine, .. }

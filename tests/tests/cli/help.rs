@@ -2,7 +2,7 @@
 
 use crate::rig::Potok;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["serve"],
     &["run"],
@@ -13,6 +13,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["plugin", "inspect"],
     &["plugin", "add"],
     &["plugin", "list"],
+    &["journal", "show"],
     &["functions"],
     &["sandbox"],
     &["bench"],

@@ -79,6 +79,9 @@ impl Default for Config {
     }
 }
 
+/// How many entries are read at once of a file that another process may have.
+const JOURNAL_PAGE: usize = 1_000;
+
 /// The unit in which pending bytes are counted.
 const SHARE: usize = 1 << 10;
 
@@ -149,6 +152,30 @@ impl SqliteStore {
             return Ok(Vec::new());
         }
         tables::read(&connection, statement)
+    }
+
+    /// Gives the entries of a run's journal with their numbers, in order; whether there is such a run. Another process may have the file, as above.
+    ///
+    /// # Errors
+    /// As [`Self::plugins_in`], and what `give` says: nothing is given after that.
+    pub fn journal_in<E: From<StoreError>>(
+        path: impl AsRef<Path>,
+        run: RunId,
+        mut give: impl FnMut(u64, Value) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let connection = open::reader_of_ours(path.as_ref())?;
+        let mut last = 0;
+        loop {
+            // Page by page, so that nobody's writes wait for whoever reads.
+            let page = read_runs::journal_page(&connection, run, last, JOURNAL_PAGE)?;
+            if page.is_empty() {
+                return Ok(last > 0 || read_runs::run_row(&connection, run)?.is_some());
+            }
+            for (number, entry) in page {
+                last = number;
+                give(number, entry)?;
+            }
+        }
     }
 
     /// A store that is gone with the process; for one-off runs and tests.
