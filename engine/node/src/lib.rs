@@ -22,10 +22,11 @@ pub use events::{PUBLISHED_AT_ONCE, Retention};
 pub use metrics::{Metrics, Reading};
 pub use news::{Following, RunNews};
 pub use node::{
-    Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started, install_row, install_stored,
+    Deployment, Difference, Node, NodeConfig, NodeError, NodeParts, RestartRequest, RunDiff, StartRequest, Started,
+    TaskDifference, TaskEnd, install_row, install_stored,
 };
 pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
 pub use tables::tables;
-pub use view::{RunView, TaskEvent, WorkflowView};
+pub use view::{OriginView, RunView, TaskEvent, WorkflowView};
 pub use webhooks::{DeadLetter, NewWebhook, Registered, Webhook, WebhookConfig};

@@ -1,10 +1,14 @@
 //! The handle that servers and commands use: how it is put together, started and stopped. Cheap to clone.
 
+mod again;
+mod diff;
 mod news;
 mod plugins;
 mod runs;
 mod workflows;
 
+pub use again::RestartRequest;
+pub use diff::{Difference, RunDiff, TaskDifference, TaskEnd};
 pub use plugins::{install_row, install_stored};
 pub use runs::{StartRequest, Started};
 pub use workflows::Deployment;

@@ -1,5 +1,6 @@
 //! The operations under `/api/v1`: one module a noun.
 
+mod again;
 mod blobs;
 mod events;
 mod functions;
@@ -95,6 +96,7 @@ pub(crate) fn all(state: State) -> impl OpenApi + Clone {
     (
         workflows::Workflows(state.clone()),
         runs::Runs(state.clone()),
+        again::Again(state.clone()),
         events::Events(state.clone()),
         webhooks::Webhooks(state.clone()),
         functions::Functions(state.clone()),

@@ -20,7 +20,7 @@ const PAGE_BYTES: usize = 8 << 20;
 
 /// The columns that [`RunText::read`] expects.
 const COLUMNS: &str = "id, definition, namespace, name, version, status, input, output, error, parent, triggered_by,
-    idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries, finished";
+    idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries, finished, origin, origin_path";
 
 /// Puts the values of one run together, each fetched once.
 struct Joiner<'c> {
@@ -234,6 +234,7 @@ pub(crate) fn list_runs(
     list.equal("version", filter.version.as_ref());
     list.equal("triggered_by", filter.trigger.as_ref());
     list.equal("parent", filter.parent.map(|parent| parent.bytes()));
+    list.equal("origin", filter.origin.map(|origin| origin.bytes()));
     list.one_of("status", &filter.status);
     list.add("created_at >=", filter.created_from);
     list.add("created_at <", filter.created_before);
@@ -367,6 +368,7 @@ impl RunText {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let parent: Option<[u8; 16]> = row.get(9)?;
         let recoveries: i64 = row.get(18)?;
+        let origin: Option<[u8; 16]> = row.get(20)?;
         let run = RunRow {
             id: RunId::from_bytes(row.get(0)?),
             definition: row.get(1)?,
@@ -378,6 +380,8 @@ impl RunText {
             output: None,
             error: None,
             parent: parent.map(RunId::from_bytes),
+            origin: origin.map(RunId::from_bytes),
+            origin_path: row.get(21)?,
             trigger: row.get(10)?,
             idempotency_key: row.get(11)?,
             wake_at: row.get(12)?,

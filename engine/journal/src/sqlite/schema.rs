@@ -18,12 +18,13 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 5] = [
+pub(crate) const MIGRATIONS: [ProviderMigration; 6] = [
     migration(1, FIRST),
     migration(2, EVENTS),
     migration(3, OUTBOX),
     migration(4, RATES),
     migration(5, SLOTS),
+    migration(6, ORIGINS),
 ];
 
 const fn migration(version: u32, sql: &'static str) -> ProviderMigration {
@@ -261,4 +262,11 @@ CREATE TABLE slots (
 );
 CREATE INDEX slots_by_pool ON slots (pool, holds, leaves, number);
 CREATE INDEX slots_by_number ON slots (pool, number);
+";
+
+/// Runs that were made from other runs.
+const ORIGINS: &str = "
+ALTER TABLE runs ADD COLUMN origin BYTEA;
+ALTER TABLE runs ADD COLUMN origin_path TEXT;
+CREATE INDEX runs_by_origin ON runs (origin, created_at, id) WHERE origin IS NOT NULL;
 ";

@@ -137,8 +137,8 @@ fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTe
         connection,
         "INSERT INTO runs (id, partition, definition, namespace, name, version, status, finished, input, output, error,
             parent, triggered_by, idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries,
-            events_after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+            origin, origin_path, events_after)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
             (SELECT last FROM event_stream))",
         &[
             &id,
@@ -162,6 +162,8 @@ fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTe
             &row.ended_at,
             &texts.labels,
             &i64::from(row.recoveries),
+            &row.origin.map(|origin| origin.bytes()),
+            &row.origin_path,
         ],
     )?;
     Ok(())

@@ -36,6 +36,8 @@ fn row(number: u128) -> RunRow {
         output: None,
         error: None,
         parent: None,
+        origin: None,
+        origin_path: None,
         trigger: None,
         idempotency_key: None,
         wake_at: None,

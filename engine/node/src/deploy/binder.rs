@@ -105,7 +105,7 @@ impl Binder {
         self
     }
 
-    pub(super) fn evaluator(&self) -> &Evaluator {
+    pub(crate) fn evaluator(&self) -> &Evaluator {
         &self.evaluator
     }
 
