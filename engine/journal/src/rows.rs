@@ -100,6 +100,8 @@ pub struct RunFilter {
     pub created_from: Option<i64>,
     /// Accepted before this time.
     pub created_before: Option<i64>,
+    /// Only those from which no run was made.
+    pub alone: bool,
 }
 
 /// Where a page of runs ended: give it back to get the next.

@@ -11,6 +11,7 @@ mod lifecycle;
 mod metrics;
 mod news;
 mod node;
+mod retention;
 pub mod schedule;
 mod secrets;
 mod shell;
@@ -22,9 +23,10 @@ pub use events::{PUBLISHED_AT_ONCE, Retention};
 pub use metrics::{Metrics, Reading};
 pub use news::{Following, RunNews};
 pub use node::{
-    Deployment, Difference, Node, NodeConfig, NodeError, NodeParts, RestartRequest, RunDiff, StartRequest, Started,
-    TaskDifference, TaskEnd, install_row, install_stored,
+    Bulk, BulkDone, Deployment, Difference, Node, NodeConfig, NodeError, NodeParts, RestartRequest, RunDiff,
+    StartRequest, Started, TaskDifference, TaskEnd, install_row, install_stored,
 };
+pub use retention::RunRetention;
 pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
 pub use tables::tables;

@@ -2,6 +2,7 @@
 
 mod again;
 mod blobs;
+mod bulk;
 mod events;
 mod functions;
 mod plugins;
@@ -97,6 +98,7 @@ pub(crate) fn all(state: State) -> impl OpenApi + Clone {
         workflows::Workflows(state.clone()),
         runs::Runs(state.clone()),
         again::Again(state.clone()),
+        bulk::Bulk(state.clone()),
         events::Events(state.clone()),
         webhooks::Webhooks(state.clone()),
         functions::Functions(state.clone()),

@@ -103,6 +103,7 @@ impl Runs {
             origin: origin.0.map(RunId),
             created_from: created_from.0.map(|t| t.0.0),
             created_before: created_before.0.map(|t| t.0.0),
+            alone: false,
         };
         let (runs, next) = self
             .0

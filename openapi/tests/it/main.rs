@@ -3,6 +3,7 @@
 
 mod again;
 mod bounds;
+mod bulk;
 mod children;
 mod crowd;
 mod document;
@@ -11,6 +12,7 @@ mod events;
 mod functions;
 mod lifecycle;
 mod limits;
+mod retention;
 mod rig;
 mod runs;
 mod secrets;

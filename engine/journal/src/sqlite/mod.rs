@@ -2,6 +2,7 @@
 //!
 //! - `open` creates, locks and sets up a database; `schema` and `migrate` bring its tables up to date.
 //! - `writer` does group commit; `apply`, `write_runs`, `write_events`, `write_catalog` and `tables` are what a single write does.
+//! - `retire` lets runs leave, and collects what nothing mentions any more.
 //! - `readers` lends connections; `read_runs`, `read_events` and `read_catalog` are the reads.
 //! - `sql` is how all of them speak to SQLite.
 
@@ -14,6 +15,7 @@ mod read_catalog;
 mod read_events;
 mod read_runs;
 mod readers;
+mod retire;
 mod schema;
 mod slots;
 mod sql;
@@ -323,6 +325,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn count_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: u64) -> Result<u64, StoreError> {
+        let filter = filter.clone();
+        self.read(move |connection| read_runs::count_runs(connection, &filter, after, most))
+            .await
+    }
+
     async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError> {
         self.read(move |connection| read_runs::timeline(connection, run, after, limit))
             .await
@@ -340,6 +348,21 @@ impl Store for SqliteStore {
 
     async fn next_wake(&self, after: i64) -> Result<Option<i64>, StoreError> {
         self.read(move |connection| read_runs::next_wake(connection, after))
+            .await
+    }
+
+    async fn retirable(&self, before: i64, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        self.read(move |connection| retire::retirable(connection, before, limit))
+            .await
+    }
+
+    async fn oldest_of_newest(&self, count: u64) -> Result<Option<i64>, StoreError> {
+        self.read(move |connection| retire::oldest_of_newest(connection, count))
+            .await
+    }
+
+    async fn unmentioned_blobs(&self, before: i64, limit: usize) -> Result<Vec<Hash>, StoreError> {
+        self.read(move |connection| retire::unmentioned_blobs(connection, before, limit))
             .await
     }
 

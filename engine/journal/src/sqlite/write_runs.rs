@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::rows::RunRow;
 use crate::sqlite::apply::put_value;
 use crate::sqlite::outbox;
+use crate::sqlite::retire;
 use crate::sqlite::slots;
 use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::sqlite::write_events;
@@ -52,8 +53,9 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
         (Some(_), None) => {}
     }
     for value in &write.values {
-        put_value(connection, value)?;
+        put_value(connection, value, true)?;
     }
+    retire::mention(connection, &run, &write.mentions)?;
     if write.finished {
         outbox::silence(connection, write.run)?;
     }

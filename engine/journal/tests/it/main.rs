@@ -6,6 +6,7 @@ mod catalog;
 mod contract;
 mod events;
 mod rates;
+mod retire;
 mod runs;
 mod slots;
 mod sqlite;
