@@ -116,7 +116,13 @@ impl Line {
 type Told = (Timestamp, &'static str, Option<TaskPath>, Value);
 
 fn started(start: Start) -> Told {
-    (start.at, "started", None, Value::clone(&start.input))
+    match start.origin {
+        None => (start.at, "started", None, Value::clone(&start.input)),
+        Some(origin) => {
+            let value = json!({ "input": start.input, "origin": origin.run });
+            (start.at, "started", origin.path, value)
+        }
+    }
 }
 
 fn happened(at: Timestamp, event: Event) -> Told {

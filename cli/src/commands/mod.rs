@@ -6,6 +6,7 @@ mod functions;
 mod graph;
 mod journal;
 mod plugin;
+mod retry;
 mod run;
 mod sandbox;
 mod schema;
@@ -45,6 +46,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     }
     match &cli.command {
         Command::Run(_) => layers.allow_loopback("potok run"),
+        Command::Retry(_) => layers.allow_loopback("potok retry"),
         Command::Validate(_) => layers.allow_loopback("potok validate"),
         Command::Test(_) => layers.allow_loopback("potok test"),
         Command::Serve(args) if args.dev.is_some() => layers.allow_loopback("--dev"),
@@ -58,6 +60,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Serve(args) => serve::serve(&config, args).await,
         Command::Run(args) => run::run(&config, args).await,
+        Command::Retry(args) => retry::retry(&config, args).await,
         Command::Call(args) => call::call(&config, args).await,
         Command::Validate(args) => validate::validate(&config, &args).await,
         Command::Test(args) => test::test(&config, args).await,
@@ -77,6 +80,7 @@ fn engine_args(command: &Command) -> Option<&EngineArgs> {
     match command {
         Command::Serve(args) => Some(&args.engine),
         Command::Run(args) => Some(&args.engine),
+        Command::Retry(args) => Some(&args.engine),
         Command::Call(args) => Some(&args.engine),
         Command::Validate(args) => Some(&args.engine),
         Command::Schema(args) => Some(&args.engine),

@@ -101,7 +101,7 @@ impl Fold<'_> {
         let mut nobody = ();
         let mut step = machine.step(&mut nobody);
         step.catch_up_watched(last.saturating_add(MOST_BEYOND), &mut |step| {
-            search.look(step.state, step.entered_next(), self.definition)
+            search.look(step.state, step.entered_next(), self.definition);
         });
         search.found(self.start)
     }
@@ -236,7 +236,7 @@ fn consume(
     let definition = machine.definition();
     let mut step = machine.step(observer);
     step.catch_up_watched(recorded.tasks, &mut |step| {
-        search.look(step.state, step.entered_next(), &definition)
+        search.look(step.state, step.entered_next(), &definition);
     });
     if step.state.outcome.is_some() {
         return Ok(());

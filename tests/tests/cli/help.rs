@@ -2,10 +2,11 @@
 
 use crate::rig::Potok;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["serve"],
     &["run"],
+    &["retry"],
     &["call"],
     &["validate"],
     &["graph"],

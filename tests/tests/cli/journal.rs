@@ -99,3 +99,37 @@ async fn what_is_not_there_is_named() {
     potok.run(&["run", "one.yaml", "--data-dir", "data"]).await.json();
     assert!(show(run).await.contains(&format!("there is no run {run} in data")));
 }
+
+#[tokio::test]
+async fn a_run_is_retried_from_the_command_line() {
+    let potok = Potok::new();
+    potok.workflow(
+        "fragile",
+        "  - first: { call: text.split, with: { chapters: '${ .chapters }' } }\n  - check: { raise: { error: { type: 'https://example.com/no', status: 418, title: No } }, if: '${ type != \"object\" }' }\n  - last: { set: { done: true } }",
+    );
+    let input = json!({ "chapters": [{ "text": "One. Two." }] }).to_string();
+    let ran = potok
+        .run(&["run", "fragile.yaml", "--data-dir", "data", "--input", &input])
+        .await;
+    assert_eq!(ran.problem()["status"], 418);
+    let run = only_run(&potok.path("data/potok.db"));
+    let retry = async |more: &[&str]| {
+        potok
+            .run(&[&["retry", &run, "--data-dir", "data"], more].concat())
+            .await
+    };
+    let again = retry(&[]).await;
+    assert!(!again.err.contains("first"), "{again:?}");
+    assert_eq!(again.problem()["status"], 418);
+    let edited = retry(&["--from", "/do/1/check", "--input", "{}"]).await;
+    assert_eq!(edited.json(), json!({ "done": true }));
+    assert!(
+        retry(&["--from", "/do/7/none"])
+            .await
+            .refused(1)
+            .contains("'/do/7/none'")
+    );
+    assert_eq!(retry(&["--input", "{}"]).await.code, Some(3));
+    let absent = potok.run(&["retry", &run, "--data-dir", "none"]).await.refused(3);
+    assert!(absent.contains("there is no data in none"), "{absent}");
+}

@@ -178,27 +178,27 @@ async fn lists_and_due_runs_use_their_indexes() {
     let store = SqliteStore::in_memory().unwrap();
     for (sql, index) in [
         (
-            "SELECT id FROM runs ORDER BY created_at DESC, id DESC LIMIT 5",
+            "SELECT id FROM runs WHERE leaving = 0 ORDER BY created_at DESC, id DESC LIMIT 5",
             "runs_by_time",
         ),
         (
-            "SELECT id FROM runs WHERE (created_at, id) < (5, x'00') ORDER BY created_at DESC, id DESC LIMIT 5",
+            "SELECT id FROM runs WHERE leaving = 0 AND (created_at, id) < (5, x'00') ORDER BY created_at DESC, id DESC LIMIT 5",
             "runs_by_time",
         ),
         (
-            "SELECT id FROM runs WHERE namespace = 'a' AND name = 'b' ORDER BY created_at DESC, id DESC",
+            "SELECT id FROM runs WHERE leaving = 0 AND namespace = 'a' AND name = 'b' ORDER BY created_at DESC, id DESC",
             "runs_by_name",
         ),
         (
-            "SELECT id FROM runs WHERE status IN ('faulted') ORDER BY created_at DESC, id DESC LIMIT 5",
+            "SELECT id FROM runs WHERE leaving = 0 AND status IN ('faulted') ORDER BY created_at DESC, id DESC LIMIT 5",
             "runs_by_status",
         ),
         (
-            "SELECT id FROM runs WHERE triggered_by = 'x' ORDER BY created_at DESC, id DESC LIMIT 5",
+            "SELECT id FROM runs WHERE leaving = 0 AND triggered_by = 'x' ORDER BY created_at DESC, id DESC LIMIT 5",
             "runs_by_trigger",
         ),
         (
-            "SELECT id FROM runs WHERE parent = x'00' ORDER BY created_at DESC, id DESC LIMIT 5",
+            "SELECT id FROM runs WHERE leaving = 0 AND parent = x'00' ORDER BY created_at DESC, id DESC LIMIT 5",
             "runs_by_parent",
         ),
         (
