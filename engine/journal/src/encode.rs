@@ -350,14 +350,7 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
     };
     let texts = texts.into_iter().flatten().map(String::as_bytes);
     let timeline_texts = timeline.iter().map(|timeline| timeline.entries.as_slice());
-    let mut mentions = mentions(&values, texts.chain([entries.as_slice()]).chain(timeline_texts));
-    // A snapshot may lean on values that only another run has mentioned.
-    mentions.extend(
-        snapshot
-            .iter()
-            .flat_map(|snapshot| &snapshot.values)
-            .map(|value| value.hash),
-    );
+    let mentions = mentions(&values, texts.chain([entries.as_slice()]).chain(timeline_texts));
     Ok(EncodedRun {
         run,
         expect_seq,

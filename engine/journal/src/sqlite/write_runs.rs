@@ -263,6 +263,13 @@ fn put_snapshot(
         )?;
     }
     for value in snapshot.values.iter().filter(|value| !held.contains(&value.hash)) {
+        // One that is there already may be there for another run alone.
+        execute(
+            connection,
+            "INSERT INTO mentions (owner, hash) SELECT $1, $2 WHERE EXISTS (SELECT 1 FROM \"values\" WHERE hash = $2)
+             ON CONFLICT DO NOTHING",
+            &[&id, &value.hash],
+        )?;
         execute(
             connection,
             "INSERT INTO snapshot_values (run, hash, bytes)

@@ -40,6 +40,7 @@ impl Step<'_> {
             suspended: self.state.suspended,
             ..kept
         };
+        self.queue_anew();
         self.move_times(now.0.saturating_sub(before.0));
         let frames = self.state.frames.names();
         for frame in &frames {
@@ -79,6 +80,19 @@ impl Step<'_> {
         }
     }
 
+    /// Has tasks that wait for their turn ask for another: the moments that they had belong to the other run.
+    fn queue_anew(&mut self) {
+        let effects = self.effects.len();
+        for frame in self.state.frames.names() {
+            let queued = |task: &super::Taken| matches!(task.body, Body::Queued { .. });
+            if self.state.frames.task(frame).is_some_and(queued) {
+                self.begin_again(frame);
+            }
+        }
+        // What it would take back was never asked for.
+        self.effects.truncate(effects);
+    }
+
     /// Moves everything that a run knows of time.
     fn move_times(&mut self, by: i64) {
         let moved = |at: Timestamp| Timestamp(at.0.saturating_add(by));
@@ -89,9 +103,6 @@ impl Step<'_> {
         for frame in self.state.frames.names() {
             if let Some(task) = self.state.frames.task_mut(frame) {
                 task.started_at = moved(task.started_at);
-                if let Body::Queued { until, .. } = &mut task.body {
-                    *until = moved(*until);
-                }
             }
         }
     }

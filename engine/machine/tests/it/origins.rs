@@ -452,3 +452,39 @@ fn another_version_says_what_it_has_no_place_for() {
         assert!(error.contains(why), "{error}");
     }
 }
+
+#[test]
+fn tasks_that_wait_for_their_turn_ask_for_another() {
+    let body = "
+do:
+  - each:
+      for: { each: n, in: '${ [1, 2] }' }
+      metadata: { potok: { parallel: 2 } }
+      do:
+        - ask: { call: test.effect, with: { n: '${ $n }' }, metadata: { potok: { rate: { limit: 1, per: hour } } } }
+";
+    let mut old = start(body, json!({}));
+    let asked: Vec<_> = old.calls().cloned().collect();
+    let moment = |driver: &Driver, later: u64| json!({ "at": driver.now.after(potok_dsl::Millis(later)) });
+    for (call, later) in [(0, 0), (1, 3_600_000)] {
+        let event = old.completion(asked[call].call, Ok(moment(&old, later)));
+        old.apply(event).unwrap();
+    }
+    let call = old.calls().next().unwrap().call;
+    let event = old.completion(call, Err(unavailable()));
+    old.apply(event).unwrap();
+    assert_eq!(old.machine.status(), Status::Faulted);
+    let new = tried_again(body, &old);
+    assert!(new.timers().is_empty());
+    let again: Vec<_> = new
+        .calls()
+        .map(|call| (call.path.to_string(), call.idempotency_key.clone()))
+        .collect();
+    assert_eq!(again.len(), 2, "{again:?}");
+    assert!(new.calls().all(|call| matches!(call.request, Request::Rate(_))));
+    assert!(
+        again
+            .iter()
+            .all(|(_, key)| asked.iter().all(|asked| asked.idempotency_key != *key))
+    );
+}
