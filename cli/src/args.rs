@@ -21,6 +21,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run a workflow file to its end; its output goes to stdout as JSON
     Run(RunArgs),
+    /// Retry a run of a data directory from the task that faulted, or from another one, as a new run to its end
+    Retry(RetryArgs),
     /// Call one function; its output goes to stdout as JSON
     Call(CallArgs),
     /// Check workflow files without running them
@@ -40,6 +42,9 @@ pub enum Command {
     /// Set, list and remove secrets of workflows
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Look into the journals of runs
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// List the functions that workflows can call
     Functions(FunctionsArgs),
     /// Run the local stand-ins for Telegram's Bot API and a language model
@@ -90,6 +95,23 @@ pub struct RunArgs {
     /// Write a JSON line for each task event
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// The id of the run that has ended
+    pub run: String,
+    /// The task to begin with instead of the one that faulted: its path, or its reference when it was executed once
+    #[arg(long, value_name = "PATH")]
+    pub from: Option<String>,
+    /// What that task gets instead of its input: JSON, or @FILE (@- for standard input)
+    #[arg(long, value_name = "JSON|@FILE", requires = "from")]
+    pub input: Option<String>,
+    /// Go on with another version of the workflow
+    #[arg(long, value_name = "VERSION", requires = "from")]
+    pub on: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +226,20 @@ pub enum SecretCommand {
         engine: EngineArgs,
         /// Its name
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Print what a run has consumed, in order; a server may have the data directory
+    Show {
+        #[command(flatten)]
+        engine: EngineArgs,
+        /// The run's id
+        run: String,
+        /// Print a JSON line for each entry, whole
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -27,6 +27,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub node: NodeSection,
     pub events: EventsSection,
+    pub retention: RetentionSection,
     pub ai: AiSection,
     pub telegram: TelegramSection,
     pub plugins: PluginsSection,
@@ -63,6 +64,18 @@ pub struct EventsSection {
     pub age: u64,
     /// How many stay.
     pub count: u64,
+}
+
+/// Runs that have ended.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSection {
+    /// How long one stays, in seconds; 0 for good.
+    pub age: u64,
+    /// How many stay; 0 for all.
+    pub count: u64,
+    /// The directory that they are written to before they go; empty for `archive` in the data directory.
+    pub archive: String,
 }
 
 /// The language model.
@@ -153,6 +166,11 @@ plugin_memory = 256
 [events]
 age = 604800
 count = 1000000
+
+[retention]
+age = 0
+count = 0
+archive = ""
 
 [ai]
 base_url = "https://api.openai.com/v1"

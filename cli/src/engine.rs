@@ -10,7 +10,7 @@ use potok_content::ContentProvider;
 use potok_dsl::{Problem, TaskPath, Timestamp};
 use potok_journal::{PluginRow, SqliteStore, Store, Write};
 use potok_machine::LockedFunction;
-use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts, Retention};
+use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts, Retention, RunRetention};
 use potok_rehearse::Pure;
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
 use potok_secrets::{Environment, Files, Source, Vault};
@@ -19,6 +19,9 @@ use potok_wasm::{CallContext, FunctionInfo, Grants, Host, HostConfig, InstallErr
 use serde_json::Value;
 
 use crate::{args::EngineArgs, config::Config, exit::Failure};
+
+/// How often it is looked which runs may leave.
+const RETENTION_ROUND: Duration = Duration::from_secs(60);
 
 /// A node with what belongs to it.
 pub struct Engine {
@@ -92,6 +95,7 @@ impl Engine {
                 age: Duration::from_secs(config.events.age),
                 count: config.events.count,
             },
+            runs: retention(config).filter(|_| keep),
             ..NodeConfig::default()
         };
         let node = Node::start(parts, settings).await?;
@@ -114,6 +118,21 @@ impl Engine {
             sandbox.shutdown().await;
         }
     }
+}
+
+/// How long runs that have ended stay.
+fn retention(config: &Config) -> Option<RunRetention> {
+    let section = &config.retention;
+    let archive = match section.archive.as_str() {
+        "" => config.data_dir.join("archive"),
+        directory => directory.into(),
+    };
+    (section.age > 0 || section.count > 0).then(|| RunRetention {
+        age: Some(Duration::from_secs(section.age)).filter(|age| !age.is_zero()),
+        count: Some(section.count).filter(|count| *count > 0),
+        archive,
+        every: RETENTION_ROUND,
+    })
 }
 
 /// The store of a data directory.

@@ -9,6 +9,7 @@
 
 mod api;
 mod cloudevents;
+mod difference;
 mod docs;
 mod failure;
 mod frame;
@@ -18,6 +19,7 @@ mod metrics;
 mod params;
 mod payload;
 mod reason;
+mod restart;
 mod schema31;
 mod spec;
 mod stream;

@@ -111,6 +111,15 @@ impl From<WorkflowId> for Workflow {
     }
 }
 
+/// The run that a run was made from.
+#[derive(Debug, Clone, Object)]
+#[oai(skip_serializing_if_is_none)]
+struct Origin {
+    run: Uuid,
+    /// The execution of a task in that run that this one begins with; absent when it begins with the workflow, or goes on as a whole.
+    path: Option<String>,
+}
+
 /// A run.
 #[derive(Debug, Clone, Object)]
 #[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
@@ -129,6 +138,8 @@ pub(crate) struct Run {
     error: Option<ProblemObject>,
     /// The run that started it, if one did.
     parent: Option<Uuid>,
+    /// The run that it was made from, if it was.
+    origin: Option<Origin>,
     /// What started it, if that was a trigger.
     trigger: Option<String>,
     /// The key under which it was started.
@@ -151,6 +162,10 @@ impl From<RunView> for Run {
             output: view.output,
             error: view.error.map(Into::into),
             parent: view.parent.map(|parent| parent.0),
+            origin: view.origin.map(|origin| Origin {
+                run: origin.run.0,
+                path: origin.path,
+            }),
             trigger: view.trigger,
             idempotency_key: view.idempotency_key,
             created_at: Time(view.created_at),
@@ -175,6 +190,8 @@ pub(crate) struct RunSummary {
     error: Option<ProblemObject>,
     /// The run that started it, if one did.
     parent: Option<Uuid>,
+    /// The run that it was made from, if it was.
+    origin: Option<Origin>,
     /// What started it, if that was a trigger.
     trigger: Option<String>,
     /// The key under which it was started.
@@ -195,6 +212,7 @@ impl From<RunView> for RunSummary {
             status,
             error,
             parent,
+            origin,
             trigger,
             idempotency_key,
             created_at,
@@ -210,6 +228,7 @@ impl From<RunView> for RunSummary {
             status,
             error,
             parent,
+            origin,
             trigger,
             idempotency_key,
             created_at,

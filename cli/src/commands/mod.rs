@@ -4,7 +4,9 @@ mod bench;
 mod call;
 mod functions;
 mod graph;
+mod journal;
 mod plugin;
+mod retry;
 mod run;
 mod sandbox;
 mod schema;
@@ -18,7 +20,7 @@ use std::{io::IsTerminal, path::Path};
 use toml::Value;
 
 use crate::{
-    args::{Cli, Command, EngineArgs, SecretCommand},
+    args::{Cli, Command, EngineArgs, JournalCommand, SecretCommand},
     config::{Config, Layers, LogFormat},
     exit::{COMPLETED, Failure},
 };
@@ -44,6 +46,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     }
     match &cli.command {
         Command::Run(_) => layers.allow_loopback("potok run"),
+        Command::Retry(_) => layers.allow_loopback("potok retry"),
         Command::Validate(_) => layers.allow_loopback("potok validate"),
         Command::Test(_) => layers.allow_loopback("potok test"),
         Command::Serve(args) if args.dev.is_some() => layers.allow_loopback("--dev"),
@@ -57,6 +60,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Serve(args) => serve::serve(&config, args).await,
         Command::Run(args) => run::run(&config, args).await,
+        Command::Retry(args) => retry::retry(&config, args).await,
         Command::Call(args) => call::call(&config, args).await,
         Command::Validate(args) => validate::validate(&config, &args).await,
         Command::Test(args) => test::test(&config, args).await,
@@ -64,6 +68,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Schema(_) => schema::schema(&config),
         Command::Plugin(command) => plugin::plugin(&config, command).await,
         Command::Secret(command) => secret::secret(&config, command).await,
+        Command::Journal(JournalCommand::Show { run, json, .. }) => journal::show(&config, &run, json),
         Command::Functions(args) => functions::functions(&config, args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
         Command::Bench(args) => bench::bench(&config, args).await,
@@ -75,12 +80,14 @@ fn engine_args(command: &Command) -> Option<&EngineArgs> {
     match command {
         Command::Serve(args) => Some(&args.engine),
         Command::Run(args) => Some(&args.engine),
+        Command::Retry(args) => Some(&args.engine),
         Command::Call(args) => Some(&args.engine),
         Command::Validate(args) => Some(&args.engine),
         Command::Schema(args) => Some(&args.engine),
         Command::Test(args) => Some(&args.engine),
         Command::Functions(args) | Command::Plugin(crate::args::PluginCommand::List(args)) => Some(&args.engine),
         Command::Plugin(crate::args::PluginCommand::Add { engine, .. })
+        | Command::Journal(JournalCommand::Show { engine, .. })
         | Command::Secret(
             SecretCommand::Set { engine, .. }
             | SecretCommand::List { engine, .. }

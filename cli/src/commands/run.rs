@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use potok_dsl::RunId;
 use potok_machine::Status;
 use potok_node::{Node, RunNews, RunView, StartRequest, TaskEvent};
 use serde_json::json;
@@ -42,7 +43,7 @@ async fn drive(
     args: &RunArgs,
     text: &str,
     mut input: serde_json::Value,
-    mut trace: Option<&mut Trace>,
+    trace: Option<&mut Trace>,
     mut interrupt: Signal,
 ) -> Result<RunView, Failure> {
     for file in &args.with {
@@ -66,7 +67,16 @@ async fn drive(
             },
         )
         .await?;
-    let run = started.run.id;
+    follow(node, started.run.id, trace, &mut interrupt).await
+}
+
+/// Follows a run to its end and shows what its tasks do; Ctrl-C cancels it.
+pub(super) async fn follow(
+    node: &Node,
+    run: RunId,
+    mut trace: Option<&mut Trace>,
+    interrupt: &mut Signal,
+) -> Result<RunView, Failure> {
     let mut news = node.follow(run, 0).await?;
     let mut progress = Progress::new();
     let mut ended = std::pin::pin!(node.wait(run, FOREVER));
@@ -125,7 +135,7 @@ pub fn finish(view: &RunView) -> Result<u8, Failure> {
 }
 
 /// A file with a JSON line for each task event.
-struct Trace {
+pub(super) struct Trace {
     path: String,
     file: BufWriter<File>,
 }

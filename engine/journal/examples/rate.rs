@@ -118,6 +118,8 @@ fn row(id: RunId) -> RunRow {
         output: None,
         error: None,
         parent: None,
+        origin: None,
+        origin_path: None,
         trigger: None,
         idempotency_key: None,
         wake_at: None,

@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::events::{NewEvent, Pattern, SubscriptionChange, Trim};
 use crate::rows::{
     DefinitionRow, Hash, PluginRow, ProviderMigration, RunRow, SqlStatement, SqlValue, StoredValue, TimelineRow,
-    TriggerRow, hash,
+    TriggerRow, hash, parse_hex,
 };
 use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
 use crate::write::{Message, Reservation, RowChange, RunUpdate, RunWrite, Slot, Write};
@@ -47,6 +47,8 @@ pub(crate) enum Encoded {
     Definition {
         row: Box<DefinitionRow>,
         lock: String,
+        /// What the text mentions.
+        mentions: Vec<Hash>,
     },
     Activate {
         namespace: String,
@@ -83,8 +85,19 @@ pub(crate) enum Encoded {
     },
     Events(Vec<EncodedEvent>),
     TrimEvents(Trim),
+    Retire {
+        run: RunId,
+    },
+    Sweep {
+        most: usize,
+    },
+    SweepBlobs {
+        hashes: Vec<Hash>,
+        before: i64,
+    },
     Reserve(Reservation),
-    Tables(Vec<SqlStatement>),
+    /// The statements, and what their texts mention.
+    Tables(Vec<SqlStatement>, Vec<Hash>),
     Migration(ProviderMigration),
     All(Vec<Encoded>),
     #[cfg(test)]
@@ -101,6 +114,8 @@ pub(crate) struct EncodedRun {
     /// The entries as a JSON array.
     pub(crate) events: Vec<u8>,
     pub(crate) values: Vec<StoredValue>,
+    /// The values and blobs that the write mentions.
+    pub(crate) mentions: Vec<Hash>,
     pub(crate) row: Option<EncodedRow>,
     pub(crate) snapshot: Option<EncodedSnapshot>,
     pub(crate) timeline: Option<EncodedTimeline>,
@@ -151,6 +166,7 @@ pub(crate) struct EncodedEvent {
     pub(crate) row: NewEvent,
     pub(crate) body: Vec<u8>,
     pub(crate) values: Vec<StoredValue>,
+    pub(crate) mentions: Vec<Hash>,
 }
 
 /// What becomes of a subscription, its patterns as keys.
@@ -223,6 +239,7 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
         Write::Run(run) => Encoded::Run(Box::new(encode_run(*run)?)),
         Write::Definition(row) => Encoded::Definition {
             lock: text(&row.lock)?,
+            mentions: mentions(&[], [row.source.as_bytes()]),
             row,
         },
         Write::Activate {
@@ -260,12 +277,21 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
         Write::Silence { run } => Encoded::Silence { run },
         Write::Events(events) => Encoded::Events(events.into_iter().map(encode_event).collect::<Result<_, _>>()?),
         Write::TrimEvents(trim) => Encoded::TrimEvents(trim),
+        Write::Retire { run } => Encoded::Retire { run },
+        Write::Sweep { most } => Encoded::Sweep { most },
+        Write::SweepBlobs { hashes, before } => Encoded::SweepBlobs { hashes, before },
         Write::Reserve(reservation) => Encoded::Reserve(reservation),
         Write::Tables(statements) => {
             for (param, number) in statements.iter().flat_map(|statement| statement.params.iter().zip(1..)) {
                 check_size(&format!("parameter ${number}"), param_size(param))?;
             }
-            Encoded::Tables(statements)
+            let texts = statements.iter().flat_map(|statement| &statement.params);
+            let texts = texts.filter_map(|param| match param {
+                SqlValue::Text(text) => Some(text.as_bytes()),
+                _ => None,
+            });
+            let mentions = mentions(&[], texts);
+            Encoded::Tables(statements, mentions)
         }
         Write::All(writes) => {
             if writes.iter().any(|write| matches!(write, Write::All(_))) {
@@ -315,12 +341,23 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
     let row = row.map(|row| encode_row(row, &mut values)).transpose()?;
     let snapshot = snapshot.map(encode_snapshot).transpose()?;
     let count = entries.len() as u64;
+    let entries = bytes(&Value::Array(entries))?;
+    let texts = match &row {
+        Some(EncodedRow::Open { texts, .. } | EncodedRow::Update { texts, .. }) => {
+            vec![&texts.input, &texts.output, &texts.error, &texts.labels]
+        }
+        None => Vec::new(),
+    };
+    let texts = texts.into_iter().flatten().map(String::as_bytes);
+    let timeline_texts = timeline.iter().map(|timeline| timeline.entries.as_slice());
+    let mentions = mentions(&values, texts.chain([entries.as_slice()]).chain(timeline_texts));
     Ok(EncodedRun {
         run,
         expect_seq,
         count,
-        events: bytes(&Value::Array(entries))?,
+        events: entries,
         values,
+        mentions,
         row,
         snapshot,
         timeline,
@@ -337,10 +374,13 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
 fn encode_event(mut row: NewEvent) -> Result<EncodedEvent, StoreError> {
     let (mut event, mut values) = (row.event.take(), Vec::new());
     split_within(&mut event, &mut values, "the event", ENTRY)?;
+    let body = bytes(&event)?;
+    let mentions = mentions(&values, [body.as_slice()]);
     Ok(EncodedEvent {
         row,
-        body: bytes(&event)?,
+        body,
         values,
+        mentions,
     })
 }
 
@@ -388,6 +428,23 @@ fn encode_row(change: RowChange, values: &mut Vec<StoredValue>) -> Result<Encode
             Ok(EncodedRow::Update { update, texts })
         }
     }
+}
+
+/// The values, and the blobs whose ids stand in them or in other texts.
+fn mentions<'t>(values: &'t [StoredValue], texts: impl IntoIterator<Item = &'t [u8]>) -> Vec<Hash> {
+    const BEGINNING: &str = "sha256:";
+    let mut found: Vec<Hash> = values.iter().map(|value| value.hash).collect();
+    let stored = values.iter().map(|value| &value.bytes[..]);
+    for text in stored.chain(texts) {
+        let Ok(text) = std::str::from_utf8(text) else { continue };
+        for (at, _) in text.match_indices(BEGINNING) {
+            let digits = text.get(at + BEGINNING.len()..at + BEGINNING.len() + 64);
+            found.extend(digits.and_then(parse_hex));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 fn encode_snapshot(mut state: Value) -> Result<EncodedSnapshot, StoreError> {
@@ -466,12 +523,12 @@ impl Encoded {
                     + run.timeline.as_ref().map_or(0, |timeline| timeline.entries.len())
                     + run.emits.iter().map(EncodedEvent::size).sum::<usize>()
             }
-            Self::Definition { row, lock } => row.source.len() + lock.len(),
+            Self::Definition { row, lock, .. } => row.source.len() + lock.len(),
             Self::Plugin { bytes, .. } => bytes.len(),
             Self::Trigger { state, .. } => state.len(),
             Self::Value(value) | Self::Blob { value, .. } => value.bytes.len(),
             Self::Events(events) => events.iter().map(EncodedEvent::size).sum(),
-            Self::Tables(statements) => statements
+            Self::Tables(statements, _) => statements
                 .iter()
                 .flat_map(|statement| &statement.params)
                 .map(param_size)

@@ -34,6 +34,10 @@ pub struct RunRow {
     pub error: Option<Value>,
     /// The run that started it.
     pub parent: Option<RunId>,
+    /// The run that it was made from.
+    pub origin: Option<RunId>,
+    /// The execution of a task in that run that it begins with.
+    pub origin_path: Option<String>,
     /// The trigger that started it.
     pub trigger: Option<String>,
     /// Unique for each workflow (namespace and name).
@@ -90,10 +94,14 @@ pub struct RunFilter {
     pub trigger: Option<String>,
     /// Started by this run.
     pub parent: Option<RunId>,
+    /// Made from this run.
+    pub origin: Option<RunId>,
     /// Accepted at this time or later.
     pub created_from: Option<i64>,
     /// Accepted before this time.
     pub created_before: Option<i64>,
+    /// Only those from which no run was made.
+    pub alone: bool,
 }
 
 /// Where a page of runs ended: give it back to get the next.

@@ -63,6 +63,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<RunPage, StoreError>;
 
+    /// How many runs pass a filter, after where a page ended; no more than `most` are counted.
+    async fn count_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: u64) -> Result<u64, StoreError>;
+
     /// Up to `limit` rows of a run's timeline with an ordinal over `after`. A page may be shorter than asked, not empty, when its
     /// values are large.
     async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError>;
@@ -73,6 +76,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// The earliest `wake_at` after a time, of all unfinished runs.
     async fn next_wake(&self, after: i64) -> Result<Option<i64>, StoreError>;
+
+    /// Up to `limit` runs that have ended before a time, and are of no use to a run that has not, the oldest first.
+    async fn retirable(&self, before: i64, limit: usize) -> Result<Vec<RunId>, StoreError>;
+
+    /// When the oldest of the newest so many runs that have ended has ended; `None` when there are fewer.
+    async fn oldest_of_newest(&self, count: u64) -> Result<Option<i64>, StoreError>;
+
+    /// Up to `limit` blobs that nothing mentions and that were stored for the last time before a time.
+    async fn unmentioned_blobs(&self, before: i64, limit: usize) -> Result<Vec<Hash>, StoreError>;
 
     /// A definition by its hash.
     async fn definition(&self, hash: &str) -> Result<Option<DefinitionRow>, StoreError>;

@@ -3,7 +3,7 @@
 //! [`split`] goes over a value from its leaves up and moves every part whose JSON is over [`INLINE_LIMIT`] out of it, leaving
 //! `{"$potok.value": "<sha256>"}` in its place; [`join`] puts the parts back. What a user wrote that looks like a reference is marked by one
 //! more `$`, so the two are inverse to each other for every value. Parts that are nested deeply are moved out too, so that every stored
-//! piece stays readable for a parser that limits depth.
+//! piece stays readable for a parser that limits depth. How long a value stays, the store's `retire` says.
 
 use std::collections::HashMap;
 

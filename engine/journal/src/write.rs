@@ -77,6 +77,24 @@ pub enum Write {
     Events(Vec<NewEvent>),
     /// The oldest events leave the stream, and shapes that nobody has any more. Gives [`Written::Trimmed`].
     TrimEvents(Trim),
+    /// A run that has ended is on its way out: nobody sees it any more, and [`Write::Sweep`] removes it. Refused while it, or the run that has
+    /// started it, has not ended.
+    Retire {
+        /// The run.
+        run: RunId,
+    },
+    /// Removes rows of runs that are on their way out, and values that nothing mentions any more. Gives [`Written::Swept`].
+    Sweep {
+        /// About how many rows at most.
+        most: usize,
+    },
+    /// Removes blobs that nothing mentions, of those that are named and were stored before a time. Gives [`Written::Swept`].
+    SweepBlobs {
+        /// Which ones may go.
+        hashes: Vec<Hash>,
+        /// Only those that were stored for the last time before this.
+        before: i64,
+    },
     /// Several writes of which all stand or none, such as the run that a trigger starts and the trigger's new state. They cannot be nested.
     /// Gives [`Written::All`].
     All(Vec<Write>),
@@ -119,6 +137,8 @@ pub enum Written {
     Reserved(i64),
     /// How many events have left the stream.
     Trimmed(u64),
+    /// How many rows were removed; nothing is left to be removed when there was none.
+    Swept(u64),
     /// The rows of each statement.
     Rows(Vec<Vec<SqlRow>>),
     /// What each write of a [`Write::All`] gives.

@@ -94,6 +94,9 @@ pub enum Mismatch {
         /// What the machine knows.
         machine: u32,
     },
+    /// A run that was made from another one, whose state cannot be read.
+    #[error("the state of the other run that it was made from cannot be read: {0}")]
+    Origin(Incompatible),
 }
 
 /// A snapshot that this machine cannot go on from. Replay the journal instead.

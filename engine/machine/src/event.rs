@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::effect::{CallId, SubscriptionId, TimerId, is_false};
+use crate::origin::Origin;
 use crate::request::Parent;
 
 /// How a run begins.
@@ -31,6 +32,9 @@ pub struct Start {
     /// Whether it begins only when it is admitted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub held: bool,
+    /// The run that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// What can happen to a run after it has begun.

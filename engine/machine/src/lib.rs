@@ -26,7 +26,7 @@
 //!
 //! let input = Arc::new(serde_json::json!({ "name": "Ann" }));
 //! let (run, at) = (RunId::from_bytes([1; 16]), Timestamp(0));
-//! let start = Start { semantics: SEMANTICS, run, definition: parsed.hash, input, at, parent: None, held: false };
+//! let start = Start { semantics: SEMANTICS, run, definition: parsed.hash, input, at, parent: None, held: false, origin: None };
 //! let (mut machine, effects) = Machine::start(Arc::new(definition), evaluator, &start, &mut ());
 //! let [Effect::StartTimer { timer, at: Timestamp(5_000) }] = effects[..] else { panic!("{effects:?}") };
 //!
@@ -66,10 +66,13 @@
 //!   that comes too late for its moment (the run was suspended, no node was there) asks for another.
 //! - `$secrets.name` is a placeholder that the host resolves when a call leaves (see [`potok_expr::secret`]). What comes into a run holds
 //!   none, and what a run ends with shows marks in their places: so no placeholder comes from or goes to another run.
+//! - A run that is made from another one begins with that one's state, as if no time had passed: its timers, and the moments at which its
+//!   tasks began, are moved by the time that lay between. Open calls are made again under its own keys.
 //! - What happens to the workflow as a whole has the instance `/input`, `/output` or `/timeout`.
 
 mod admission;
 mod cloudevent;
+mod cut;
 mod definition;
 mod digest;
 mod effect;
@@ -82,6 +85,7 @@ mod lock;
 mod machine;
 mod merge;
 mod observer;
+mod origin;
 mod request;
 mod retry;
 mod scope;
@@ -93,6 +97,7 @@ mod step;
 #[cfg(feature = "testing")]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 pub mod testing;
+mod transfer;
 
 pub use admission::{Admission, OnConflict};
 pub use cloudevent::{correlated, read_event};
@@ -106,6 +111,7 @@ pub use event::{Entry, Event, Recorded, Start};
 pub use lock::{Lock, LockedDocument, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};
+pub use origin::{NoOrigin, Origin, Point};
 pub use request::{MOST_NESTED, Parent, ProcessOutput, RateRequest, ShellRequest, WorkflowRequest};
 pub use snapshot::Snapshot;
 

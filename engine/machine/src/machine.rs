@@ -12,11 +12,13 @@ use serde_json::Value;
 use crate::{
     SEMANTICS,
     admission::Admission,
+    cut,
     definition::Definition,
     effect::{CallId, Effect, Outcome, Status, SubscriptionId},
     error::{Incompatible, Mismatch},
-    event::{Event, Recorded, Start},
+    event::{Entry, Event, Recorded, Start},
     observer::{Observer, TraceKind},
+    origin::{NoOrigin, Origin, Point},
     request::Parent,
     secrets,
     slab::Slab,
@@ -27,7 +29,7 @@ use crate::{
 
 /// How many tasks one slice enters before it lets others have their turn. Part of the semantics: where an event enters between
 /// two tasks of a run depends on it.
-const SLICE: u64 = 2_000;
+pub(crate) const SLICE: u64 = 2_000;
 
 /// A run of a workflow.
 pub struct Machine {
@@ -35,6 +37,8 @@ pub struct Machine {
     evaluator: Evaluator,
     /// `$workflow`, once an expression has asked for it.
     workflow: OnceLock<Arc<Value>>,
+    /// Why it takes no event: it was made from a run whose state it cannot read.
+    refuses: Option<Incompatible>,
     state: Live,
 }
 
@@ -57,7 +61,24 @@ impl Machine {
         observer: &mut dyn Observer,
         slice: u64,
     ) -> (Self, Vec<Effect>) {
+        let mut machine = Self::accepted(definition, evaluator, start, slice);
+        if machine.state.suspended || machine.state.held {
+            return (machine, Vec::new());
+        }
+        let mut step = machine.step(observer);
+        step.start();
+        step.run();
+        let effects = step.effects;
+        (machine, effects)
+    }
+
+    /// A run before anything has happened to it.
+    pub(crate) fn accepted(definition: Arc<Definition>, evaluator: Evaluator, start: &Start, slice: u64) -> Self {
         let input = secrets::admit(&start.input);
+        let seed = start.origin.as_ref().and_then(|origin| origin.state.clone());
+        let unreadable = seed
+            .as_ref()
+            .and_then(|seed| snapshot::open(Snapshot::clone(seed), &definition).err());
         let state = State {
             semantics: start.semantics,
             run: start.run,
@@ -67,7 +88,7 @@ impl Machine {
             now: start.at,
             tasks: 0,
             slice,
-            suspended: start.semantics != SEMANTICS,
+            suspended: start.semantics != SEMANTICS || unreadable.is_some(),
             held: start.held,
             raw_input: Arc::clone(&input),
             context: input,
@@ -82,21 +103,30 @@ impl Machine {
             subscriptions_made: 0,
             subscriptions: std::collections::BTreeMap::new(),
             outcome: None,
+            seed,
         };
-        let mut machine = Self {
+        Self {
             definition,
             evaluator,
             workflow: OnceLock::new(),
+            refuses: unreadable,
             state,
-        };
-        if machine.state.suspended || machine.state.held {
-            return (machine, Vec::new());
         }
-        let mut step = machine.step(observer);
-        step.start();
-        step.run();
-        let effects = step.effects;
-        (machine, effects)
+    }
+
+    /// What a new run begins with that is made from a run with this journal. It may go on with another definition, where that has a place for
+    /// everything that is open at that point.
+    ///
+    /// # Errors
+    /// [`NoOrigin`]: why there is no such point.
+    pub fn origin(
+        definition: &Arc<Definition>,
+        evaluator: &Evaluator,
+        entries: &[Entry],
+        point: &Point,
+        into: &Definition,
+    ) -> Result<Origin, NoOrigin> {
+        cut::cut(definition, evaluator, entries, point, into)
     }
 
     /// What the run needs before it begins; `None` when its workflow limits nothing.
@@ -146,6 +176,9 @@ impl Machine {
                 run: self.state.semantics,
                 machine: SEMANTICS,
             });
+        }
+        if let Some(why) = &self.refuses {
+            return Err(Mismatch::Origin(why.clone()));
         }
         if self.state.outcome.is_some() {
             return Ok(Vec::new());
@@ -218,6 +251,7 @@ impl Machine {
             definition,
             evaluator,
             workflow: OnceLock::new(),
+            refuses: None,
             state,
         })
     }
@@ -288,7 +322,19 @@ impl Machine {
         self.state.outcome.as_ref()
     }
 
-    fn step<'m>(&'m mut self, observer: &'m mut dyn Observer) -> Step<'m> {
+    pub(crate) fn definition(&self) -> Arc<Definition> {
+        Arc::clone(&self.definition)
+    }
+
+    pub(crate) fn state(&self) -> &Live {
+        &self.state
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut Live {
+        &mut self.state
+    }
+
+    pub(crate) fn step<'m>(&'m mut self, observer: &'m mut dyn Observer) -> Step<'m> {
         Step {
             definition: &self.definition,
             evaluator: &self.evaluator,
@@ -314,6 +360,9 @@ impl fmt::Debug for Machine {
 impl Step<'_> {
     /// Checks and shapes the workflow's input, and begins.
     pub(crate) fn start(&mut self) {
+        if let Some(seed) = self.state.seed.take() {
+            return self.take_over(&seed);
+        }
         self.state.started_at = self.state.now;
         let begun = self.workflow_input().and_then(|input| {
             self.state.context = Arc::clone(&input);
@@ -337,7 +386,7 @@ impl Step<'_> {
     }
 
     /// Takes an event in; whether it meant anything.
-    fn consume(&mut self, recorded: &Recorded) -> Result<bool, Mismatch> {
+    pub(crate) fn consume(&mut self, recorded: &Recorded) -> Result<bool, Mismatch> {
         match &recorded.event {
             Event::CallCompleted {
                 call,

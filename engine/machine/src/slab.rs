@@ -61,7 +61,7 @@ impl<V> Slab<V> {
         }
     }
 
-    fn get_mut(&mut self, id: FrameId) -> Option<&mut Frame<V>> {
+    pub(crate) fn get_mut(&mut self, id: FrameId) -> Option<&mut Frame<V>> {
         match self.slots.get_mut(id.index as usize)? {
             Some((serial, frame)) if *serial == id.serial => Some(frame),
             _ => None,
@@ -136,6 +136,16 @@ impl<V> Slab<V> {
     /// All frames, in the order of their places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Frame<V>> {
         self.slots.iter().flatten().map(|(_, frame)| frame)
+    }
+
+    /// The names of all frames in the order in which they were opened: each after the one above it.
+    pub(crate) fn names(&self) -> Vec<FrameId> {
+        let named = (0u32..).zip(&self.slots);
+        let mut names: Vec<FrameId> = named
+            .filter_map(|(index, slot)| slot.as_ref().map(|(serial, _)| FrameId { index, serial: *serial }))
+            .collect();
+        names.sort_unstable_by_key(|name| name.serial);
+        names
     }
 
     pub(crate) fn map<U, E>(self, f: &mut dyn FnMut(V) -> Result<U, E>) -> Result<Slab<U>, E> {

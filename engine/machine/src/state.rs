@@ -18,6 +18,7 @@ use crate::{
     frame::FrameId,
     request::Parent,
     slab::{Slab, pairs},
+    snapshot::Snapshot,
 };
 
 /// The state of a run.
@@ -64,6 +65,9 @@ pub(crate) struct State<V> {
     #[serde(with = "pairs", default)]
     pub(crate) subscriptions: BTreeMap<SubscriptionId, OpenSubscription>,
     pub(crate) outcome: Option<Outcome>,
+    /// What it begins with, until it has begun: the state of the run that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seed: Option<Arc<Snapshot>>,
 }
 
 /// The state of a run in memory.
@@ -186,6 +190,7 @@ impl<V> State<V> {
             subscriptions_made: self.subscriptions_made,
             subscriptions: self.subscriptions,
             outcome: self.outcome,
+            seed: self.seed,
         })
     }
 }

@@ -5,6 +5,7 @@
 //! for its `catch`) is settled at once, in a loop, as a chain of [`Signal`]s.
 
 mod admission;
+mod again;
 mod calls;
 mod cancel;
 mod emits;
@@ -88,10 +89,16 @@ impl Step<'_> {
 
     /// Works through the queue until so many tasks were entered and the next thing to do would count.
     pub(crate) fn catch_up(&mut self, tasks: u64) {
+        self.catch_up_watched(tasks, &mut |_| {});
+    }
+
+    /// As [`Self::catch_up`]; `before` is shown the run before each thing that is done.
+    pub(crate) fn catch_up_watched(&mut self, tasks: u64, before: &mut dyn FnMut(&Self)) {
         while let Some(counts) = self.next_counts() {
             if counts && self.state.tasks >= tasks {
                 return;
             }
+            before(self);
             self.work();
         }
     }

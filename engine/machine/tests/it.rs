@@ -23,6 +23,8 @@ mod forks;
 mod listens;
 #[path = "it/loops.rs"]
 mod loops;
+#[path = "it/origins.rs"]
+mod origins;
 #[path = "it/properties.rs"]
 mod properties;
 #[path = "it/rates.rs"]

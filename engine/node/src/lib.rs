@@ -11,6 +11,7 @@ mod lifecycle;
 mod metrics;
 mod news;
 mod node;
+mod retention;
 pub mod schedule;
 mod secrets;
 mod shell;
@@ -22,10 +23,12 @@ pub use events::{PUBLISHED_AT_ONCE, Retention};
 pub use metrics::{Metrics, Reading};
 pub use news::{Following, RunNews};
 pub use node::{
-    Deployment, Node, NodeConfig, NodeError, NodeParts, StartRequest, Started, install_row, install_stored,
+    Bulk, BulkDone, Deployment, Difference, Node, NodeConfig, NodeError, NodeParts, RestartRequest, RunDiff,
+    StartRequest, Started, TaskDifference, TaskEnd, install_row, install_stored,
 };
+pub use retention::RunRetention;
 pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
 pub use tables::tables;
-pub use view::{RunView, TaskEvent, WorkflowView};
+pub use view::{OriginView, RunView, TaskEvent, WorkflowView};
 pub use webhooks::{DeadLetter, NewWebhook, Registered, Webhook, WebhookConfig};

@@ -1,10 +1,16 @@
 //! The handle that servers and commands use: how it is put together, started and stopped. Cheap to clone.
 
+mod again;
+mod bulk;
+mod diff;
 mod news;
 mod plugins;
 mod runs;
 mod workflows;
 
+pub use again::RestartRequest;
+pub use bulk::{Bulk, BulkDone};
+pub use diff::{Difference, RunDiff, TaskDifference, TaskEnd};
 pub use plugins::{install_row, install_stored};
 pub use runs::{StartRequest, Started};
 pub use workflows::Deployment;
@@ -24,10 +30,10 @@ use tokio::{
 };
 
 use crate::{
-    Metrics, Retention, WebhookConfig,
+    Metrics, Retention, RunRetention, WebhookConfig,
     core::{Core, CoreConfig, Input},
     deploy::{Binder, DeployError, Deployments, Prepared},
-    events,
+    events, retention,
     schedule::Scheduler,
     secrets::{KeyPlace, StoredSecrets},
     shell::{Executor, Parts, Shell, Stopped, Stream, Watch, Watchers},
@@ -48,6 +54,8 @@ pub struct NodeConfig {
     pub triggers: bool,
     /// How long events stay.
     pub retention: Retention,
+    /// How long runs that have ended stay; `None` for good.
+    pub runs: Option<RunRetention>,
     /// How webhooks are delivered.
     pub webhooks: WebhookConfig,
 }
@@ -60,6 +68,7 @@ impl Default for NodeConfig {
             calls: 256,
             triggers: true,
             retention: Retention::default(),
+            runs: None,
             webhooks: WebhookConfig::default(),
         }
     }
@@ -220,7 +229,10 @@ impl Node {
         let (kept, retention) = (Arc::clone(&store), config.retention.clone());
         let (hooks, triggers) = (Arc::clone(&webhooks), Arc::clone(&watchers));
         let held = move || hooks.held_from().min(triggers.held_from());
-        let background = vec![tokio::spawn(events::keep_short(kept, retention, held)).abort_handle()];
+        let mut background = vec![tokio::spawn(events::keep_short(kept, retention, held)).abort_handle()];
+        if let Some(runs) = config.runs {
+            background.push(tokio::spawn(retention::keep_few(Arc::clone(&store), runs)).abort_handle());
+        }
         let node = Self(Arc::new(Inner {
             store,
             host,

@@ -29,6 +29,8 @@ pub struct RunView {
     pub error: Option<Problem>,
     /// The run that started it, if one did.
     pub parent: Option<RunId>,
+    /// The run that it was made from, if it was.
+    pub origin: Option<OriginView>,
     /// What started it, if that was a trigger.
     pub trigger: Option<String>,
     /// The key under which it was started.
@@ -43,6 +45,15 @@ pub struct RunView {
     pub ended_at: Option<Timestamp>,
     /// When it goes on by itself, if it only waits.
     pub wake_at: Option<Timestamp>,
+}
+
+/// The run that a run was made from, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginView {
+    /// That run.
+    pub run: RunId,
+    /// The execution of a task in that run that this one begins with; `None` when it begins with the workflow, or goes on as a whole.
+    pub path: Option<String>,
 }
 
 /// One line of a run's history: something that one of its tasks did.

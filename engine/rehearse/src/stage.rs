@@ -72,6 +72,7 @@ pub fn rehearse(
         at: now,
         parent: None,
         held: false,
+        origin: None,
     };
     let mut traces = Vec::new();
     let (machine, effects) = Machine::start(Arc::clone(definition), evaluator.clone(), &start, &mut traces);

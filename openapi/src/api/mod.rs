@@ -1,6 +1,8 @@
 //! The operations under `/api/v1`: one module a noun.
 
+mod again;
 mod blobs;
+mod bulk;
 mod events;
 mod functions;
 mod plugins;
@@ -95,6 +97,8 @@ pub(crate) fn all(state: State) -> impl OpenApi + Clone {
     (
         workflows::Workflows(state.clone()),
         runs::Runs(state.clone()),
+        again::Again(state.clone()),
+        bulk::Bulk(state.clone()),
         events::Events(state.clone()),
         webhooks::Webhooks(state.clone()),
         functions::Functions(state.clone()),

@@ -75,6 +75,8 @@ impl Runs {
         trigger: Query<Option<Trigger>>,
         /// Started by this run.
         parent: Query<Option<Uuid>>,
+        /// Made from this run.
+        origin: Query<Option<Uuid>>,
         /// Accepted at this time or later.
         created_from: Query<Option<Time>>,
         /// Accepted before this time.
@@ -98,8 +100,10 @@ impl Runs {
                 .collect(),
             trigger: trigger.0.map(|t| t.0),
             parent: parent.0.map(RunId),
+            origin: origin.0.map(RunId),
             created_from: created_from.0.map(|t| t.0.0),
             created_before: created_before.0.map(|t| t.0.0),
+            alone: false,
         };
         let (runs, next) = self
             .0

@@ -1,7 +1,9 @@
 //! The server in front of a real node, with the store in memory and the fixture plugin, asked over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod again;
 mod bounds;
+mod bulk;
 mod children;
 mod crowd;
 mod document;
@@ -10,6 +12,7 @@ mod events;
 mod functions;
 mod lifecycle;
 mod limits;
+mod retention;
 mod rig;
 mod runs;
 mod secrets;

@@ -1,11 +1,8 @@
 //! Files on their way to running: checked, described for editors, tested.
 
-use std::path::Path;
-
-use potok_dsl::RunId;
 use serde_json::{Value, json};
 
-use crate::rig::Potok;
+use crate::rig::{Potok, only_run};
 
 const TASKS: &str = "  - greet: { set: { greeting: hello }, then: end }\n  - leave: { set: { greeting: goodbye } }";
 
@@ -129,15 +126,6 @@ async fn tests_are_run_and_told() {
         "{broken:?}"
     );
     assert_eq!(potok.run(&["test", "absent"]).await.code, Some(3));
-}
-
-/// The id of the run that a database has.
-fn only_run(database: &Path) -> String {
-    let connection = rusqlite::Connection::open(database).unwrap();
-    let id: [u8; 16] = connection
-        .query_row("SELECT id FROM runs", [], |row| row.get(0))
-        .unwrap();
-    RunId::from_bytes(id).to_string()
 }
 
 /// What a run did is written down as a test, and the test passes.

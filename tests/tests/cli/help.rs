@@ -2,10 +2,11 @@
 
 use crate::rig::Potok;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["serve"],
     &["run"],
+    &["retry"],
     &["call"],
     &["validate"],
     &["graph"],
@@ -13,6 +14,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["plugin", "inspect"],
     &["plugin", "add"],
     &["plugin", "list"],
+    &["journal", "show"],
     &["functions"],
     &["sandbox"],
     &["bench"],

@@ -9,6 +9,7 @@ mod editing;
 mod exit_codes;
 mod help;
 mod inputs;
+mod journal;
 mod models;
 mod pipeline;
 mod plugins;

@@ -9,6 +9,7 @@ use std::{
     sync::OnceLock,
 };
 
+use potok_dsl::RunId;
 pub use potok_tests::repository;
 use potok_tests::{PATIENCE, potok_binary};
 use serde_json::Value;
@@ -65,6 +66,15 @@ fn environment() -> Vec<(OsString, OsString)> {
             .filter_map(|name| Some((name.into(), env::var_os(name)?))),
     );
     environment
+}
+
+/// The id of the run that a database has.
+pub fn only_run(database: &Path) -> String {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let id: [u8; 16] = connection
+        .query_row("SELECT id FROM runs", [], |row| row.get(0))
+        .unwrap();
+    RunId::from_bytes(id).to_string()
 }
 
 /// The binary in an empty directory, with an environment of its own.

@@ -87,6 +87,13 @@ impl Engine {
         self.answer(request.header("content-type", JSON).body("{}")).await;
     }
 
+    /// Makes a run from another one: `retry`, `restart`, `fork`.
+    pub async fn make(&self, id: &str, how: &str, what: &Value) -> Value {
+        let request = self.request(Method::POST, &format!("/runs/{id}/{how}"));
+        self.answer(request.header("content-type", JSON).body(what.to_string()))
+            .await
+    }
+
     pub async fn run(&self, id: &str) -> Value {
         self.answer(self.request(Method::GET, &format!("/runs/{id}"))).await
     }

@@ -6,14 +6,17 @@ use crate::encode::Encoded;
 use crate::error::StoreError;
 use crate::rows::StoredValue;
 use crate::sqlite::sql::{execute, int};
-use crate::sqlite::{migrate, outbox, rates, tables, write_catalog as catalog, write_events, write_runs};
+use crate::sqlite::{migrate, outbox, rates, retire, tables, write_catalog as catalog, write_events, write_runs};
 use crate::write::Written;
 
 /// Applies a write. Its caller has set a savepoint and takes back what a failed write leaves.
 pub(crate) fn apply(connection: &Connection, write: &Encoded) -> Result<Written, StoreError> {
     match write {
         Encoded::Run(run) => write_runs::apply(connection, run),
-        Encoded::Definition { row, lock } => catalog::put_definition(connection, row, lock),
+        Encoded::Definition { row, lock, mentions } => {
+            retire::mention(connection, &retire::of_definition(&row.hash), mentions)?;
+            catalog::put_definition(connection, row, lock)
+        }
         Encoded::Activate {
             namespace,
             name,
@@ -24,21 +27,27 @@ pub(crate) fn apply(connection: &Connection, write: &Encoded) -> Result<Written,
         Encoded::RemovePlugin { hash } => catalog::remove_plugin(connection, hash),
         Encoded::Trigger { row, state } => catalog::put_trigger(connection, row, state),
         Encoded::RemoveTriggers { definition } => catalog::remove_triggers(connection, definition),
-        Encoded::Value(value) => put_value(connection, value).map(|()| Written::Value { hash: value.hash }),
+        Encoded::Value(value) => put_value(connection, value, false).map(|()| Written::Value { hash: value.hash }),
         Encoded::Blob {
             value,
             name,
             media_type,
             created_at,
         } => {
-            put_value(connection, value)?;
+            put_value(connection, value, true)?;
             catalog::put_blob(connection, value, name.as_deref(), media_type.as_deref(), *created_at)
         }
         Encoded::Silence { run } => outbox::silence(connection, *run).map(|()| Written::Done),
         Encoded::Events(events) => write_events::put(connection, events),
         Encoded::TrimEvents(trim) => write_events::trim(connection, trim),
+        Encoded::Retire { run } => retire::retire(connection, *run),
+        Encoded::Sweep { most } => retire::sweep(connection, *most),
+        Encoded::SweepBlobs { hashes, before } => retire::sweep_blobs(connection, hashes, *before),
         Encoded::Reserve(reservation) => rates::reserve(connection, reservation).map(Written::Reserved),
-        Encoded::Tables(statements) => tables::write(connection, statements),
+        Encoded::Tables(statements, mentions) => {
+            retire::mention(connection, retire::TABLES, mentions)?;
+            tables::write(connection, statements)
+        }
         Encoded::Migration(migration) => migrate::apply(connection, migration).map(|()| Written::Done),
         Encoded::All(writes) => writes
             .iter()
@@ -50,12 +59,17 @@ pub(crate) fn apply(connection: &Connection, write: &Encoded) -> Result<Written,
     }
 }
 
-/// Stores a value, once.
-pub(crate) fn put_value(connection: &Connection, value: &StoredValue) -> Result<(), StoreError> {
+/// Stores a value, once. One that is counted goes when nothing mentions it any more.
+pub(crate) fn put_value(connection: &Connection, value: &StoredValue, counted: bool) -> Result<(), StoreError> {
     execute(
         connection,
-        "INSERT INTO \"values\" (hash, size, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        &[&value.hash, &int(value.bytes.len() as u64), &&value.bytes[..]],
+        "INSERT INTO \"values\" (hash, size, bytes, counted) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        &[
+            &value.hash,
+            &int(value.bytes.len() as u64),
+            &&value.bytes[..],
+            &i64::from(counted),
+        ],
     )?;
     Ok(())
 }

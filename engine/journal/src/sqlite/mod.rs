@@ -2,6 +2,7 @@
 //!
 //! - `open` creates, locks and sets up a database; `schema` and `migrate` bring its tables up to date.
 //! - `writer` does group commit; `apply`, `write_runs`, `write_events`, `write_catalog` and `tables` are what a single write does.
+//! - `retire` lets runs leave, and collects what nothing mentions any more.
 //! - `readers` lends connections; `read_runs`, `read_events` and `read_catalog` are the reads.
 //! - `sql` is how all of them speak to SQLite.
 
@@ -14,6 +15,7 @@ mod read_catalog;
 mod read_events;
 mod read_runs;
 mod readers;
+mod retire;
 mod schema;
 mod slots;
 mod sql;
@@ -78,6 +80,9 @@ impl Default for Config {
         }
     }
 }
+
+/// How many entries are read at once of a file that another process may have.
+const JOURNAL_PAGE: usize = 1_000;
 
 /// The unit in which pending bytes are counted.
 const SHARE: usize = 1 << 10;
@@ -149,6 +154,30 @@ impl SqliteStore {
             return Ok(Vec::new());
         }
         tables::read(&connection, statement)
+    }
+
+    /// Gives the entries of a run's journal with their numbers, in order; whether there is such a run. Another process may have the file, as above.
+    ///
+    /// # Errors
+    /// As [`Self::plugins_in`], and what `give` says: nothing is given after that.
+    pub fn journal_in<E: From<StoreError>>(
+        path: impl AsRef<Path>,
+        run: RunId,
+        mut give: impl FnMut(u64, Value) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let connection = open::reader_of_ours(path.as_ref())?;
+        let mut last = 0;
+        loop {
+            // Page by page, so that nobody's writes wait for whoever reads.
+            let page = read_runs::journal_page(&connection, run, last, JOURNAL_PAGE)?;
+            if page.is_empty() {
+                return Ok(last > 0 || read_runs::run_row(&connection, run)?.is_some());
+            }
+            for (number, entry) in page {
+                last = number;
+                give(number, entry)?;
+            }
+        }
     }
 
     /// A store that is gone with the process; for one-off runs and tests.
@@ -296,6 +325,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn count_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: u64) -> Result<u64, StoreError> {
+        let filter = filter.clone();
+        self.read(move |connection| read_runs::count_runs(connection, &filter, after, most))
+            .await
+    }
+
     async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError> {
         self.read(move |connection| read_runs::timeline(connection, run, after, limit))
             .await
@@ -313,6 +348,21 @@ impl Store for SqliteStore {
 
     async fn next_wake(&self, after: i64) -> Result<Option<i64>, StoreError> {
         self.read(move |connection| read_runs::next_wake(connection, after))
+            .await
+    }
+
+    async fn retirable(&self, before: i64, limit: usize) -> Result<Vec<RunId>, StoreError> {
+        self.read(move |connection| retire::retirable(connection, before, limit))
+            .await
+    }
+
+    async fn oldest_of_newest(&self, count: u64) -> Result<Option<i64>, StoreError> {
+        self.read(move |connection| retire::oldest_of_newest(connection, count))
+            .await
+    }
+
+    async fn unmentioned_blobs(&self, before: i64, limit: usize) -> Result<Vec<Hash>, StoreError> {
+        self.read(move |connection| retire::unmentioned_blobs(connection, before, limit))
             .await
     }
 

@@ -20,7 +20,7 @@ const PAGE_BYTES: usize = 8 << 20;
 
 /// The columns that [`RunText::read`] expects.
 const COLUMNS: &str = "id, definition, namespace, name, version, status, input, output, error, parent, triggered_by,
-    idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries, finished";
+    idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries, finished, origin, origin_path";
 
 /// Puts the values of one run together, each fetched once.
 struct Joiner<'c> {
@@ -228,20 +228,7 @@ pub(crate) fn list_runs(
     after: Option<RunCursor>,
     limit: usize,
 ) -> Result<RunPage, StoreError> {
-    let mut list = Conditions::default();
-    list.equal("namespace", filter.namespace.as_ref());
-    list.equal("name", filter.name.as_ref());
-    list.equal("version", filter.version.as_ref());
-    list.equal("triggered_by", filter.trigger.as_ref());
-    list.equal("parent", filter.parent.map(|parent| parent.bytes()));
-    list.one_of("status", &filter.status);
-    list.add("created_at >=", filter.created_from);
-    list.add("created_at <", filter.created_before);
-    if let Some(after) = after {
-        let created_at = list.param(after.created_at);
-        let id = list.param(after.id.bytes());
-        list.texts.push(format!("(created_at, id) < ({created_at}, {id})"));
-    }
+    let mut list = conditions(filter, after);
     let limit_param = list.param(i64::try_from(limit).unwrap_or(i64::MAX));
     let sql = format!(
         "SELECT {COLUMNS} FROM runs{} ORDER BY created_at DESC, id DESC LIMIT {limit_param}",
@@ -255,6 +242,47 @@ pub(crate) fn list_runs(
         id: row.id,
     });
     Ok(RunPage { runs, next })
+}
+
+/// What a filter asks for, after where a page ended.
+fn conditions(filter: &RunFilter, after: Option<RunCursor>) -> Conditions<'_> {
+    let mut list = Conditions::default();
+    list.texts.push("leaving = 0".to_owned());
+    list.equal("namespace", filter.namespace.as_ref());
+    list.equal("name", filter.name.as_ref());
+    list.equal("version", filter.version.as_ref());
+    list.equal("triggered_by", filter.trigger.as_ref());
+    list.equal("parent", filter.parent.map(|parent| parent.bytes()));
+    list.equal("origin", filter.origin.map(|origin| origin.bytes()));
+    list.one_of("status", &filter.status);
+    list.add("created_at >=", filter.created_from);
+    list.add("created_at <", filter.created_before);
+    if filter.alone {
+        let made = "NOT EXISTS (SELECT 1 FROM runs AS made WHERE made.origin = runs.id)";
+        list.texts.push(made.to_owned());
+    }
+    if let Some(after) = after {
+        let created_at = list.param(after.created_at);
+        let id = list.param(after.id.bytes());
+        list.texts.push(format!("(created_at, id) < ({created_at}, {id})"));
+    }
+    list
+}
+
+pub(crate) fn count_runs(
+    connection: &Connection,
+    filter: &RunFilter,
+    after: Option<RunCursor>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let mut list = conditions(filter, after);
+    let most = list.param(int(most));
+    let sql = format!(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM runs{} LIMIT {most}) AS counted",
+        list.where_clause()
+    );
+    let counted = query_one(connection, &sql, &list.params(), |row| row.get::<_, i64>(0))?;
+    Ok(uint(counted.unwrap_or(0)))
 }
 
 /// The conditions of a list. Each shape of a filter is a statement of its own, so that it uses its index.
@@ -349,7 +377,7 @@ fn snapshot_bytes_of(connection: &Connection, run: RunId, hash: &Hash) -> Result
 }
 
 fn run_text(connection: &Connection, run: RunId) -> Result<Option<RunText>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = $1");
+    let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = $1 AND leaving = 0");
     query_one(connection, &sql, &[&run.bytes()], RunText::read)
 }
 
@@ -367,6 +395,7 @@ impl RunText {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let parent: Option<[u8; 16]> = row.get(9)?;
         let recoveries: i64 = row.get(18)?;
+        let origin: Option<[u8; 16]> = row.get(20)?;
         let run = RunRow {
             id: RunId::from_bytes(row.get(0)?),
             definition: row.get(1)?,
@@ -378,6 +407,8 @@ impl RunText {
             output: None,
             error: None,
             parent: parent.map(RunId::from_bytes),
+            origin: origin.map(RunId::from_bytes),
+            origin_path: row.get(21)?,
             trigger: row.get(10)?,
             idempotency_key: row.get(11)?,
             wake_at: row.get(12)?,

@@ -18,12 +18,14 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 5] = [
+pub(crate) const MIGRATIONS: [ProviderMigration; 7] = [
     migration(1, FIRST),
     migration(2, EVENTS),
     migration(3, OUTBOX),
     migration(4, RATES),
     migration(5, SLOTS),
+    migration(6, ORIGINS),
+    migration(7, LEAVING),
 ];
 
 const fn migration(version: u32, sql: &'static str) -> ProviderMigration {
@@ -262,3 +264,28 @@ CREATE TABLE slots (
 CREATE INDEX slots_by_pool ON slots (pool, holds, leaves, number);
 CREATE INDEX slots_by_number ON slots (pool, number);
 ";
+
+/// Runs that were made from other runs.
+const ORIGINS: &str = "
+ALTER TABLE runs ADD COLUMN origin BYTEA;
+ALTER TABLE runs ADD COLUMN origin_path TEXT;
+CREATE INDEX runs_by_origin ON runs (origin, created_at, id) WHERE origin IS NOT NULL;
+";
+
+/// Runs that are on their way out of the store, and who mentions which values. A value that was stored before this was counted stays for good.
+const LEAVING: &str = r#"
+ALTER TABLE runs ADD COLUMN leaving BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX runs_by_end ON runs (ended_at, id) WHERE finished = 1 AND leaving = 0;
+CREATE INDEX runs_leaving ON runs (id) WHERE leaving = 1;
+
+ALTER TABLE "values" ADD COLUMN counted BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE blobs ADD COLUMN kept_at BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX blobs_by_keeping ON blobs (kept_at, hash);
+
+CREATE TABLE mentions (
+    owner BYTEA NOT NULL,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (owner, hash)
+);
+CREATE INDEX mentions_by_hash ON mentions (hash);
+"#;

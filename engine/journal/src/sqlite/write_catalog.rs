@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use crate::error::StoreError;
 use crate::rows::{DefinitionRow, PluginRow, StoredValue, TriggerRow};
+use crate::sqlite::retire;
 use crate::sqlite::sql::{execute, int, query_one, uint};
 use crate::write::Written;
 
@@ -110,6 +111,7 @@ pub(crate) fn remove_definition(connection: &Connection, hash: &str) -> Result<W
     if execute(connection, "DELETE FROM definitions WHERE hash = $1", &[&hash])? == 0 {
         return Err(StoreError::Missing(format!("definition {hash}")));
     }
+    retire::forget(connection, &retire::of_definition(hash), usize::MAX)?;
     remove_triggers(connection, hash)
 }
 
@@ -190,9 +192,9 @@ pub(crate) fn put_blob(
 ) -> Result<Written, StoreError> {
     execute(
         connection,
-        "INSERT INTO blobs (hash, name, media_type, size, created_at) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO blobs (hash, name, media_type, size, created_at, kept_at) VALUES ($1, $2, $3, $4, $5, $5)
          ON CONFLICT (hash) DO UPDATE SET name = COALESCE(excluded.name, blobs.name),
-            media_type = COALESCE(excluded.media_type, blobs.media_type)",
+            media_type = COALESCE(excluded.media_type, blobs.media_type), kept_at = excluded.kept_at",
         &[
             &value.hash,
             &name,

@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::events::{Nudges, Taken, Trim};
 use crate::sqlite::apply::put_value;
 use crate::sqlite::read_events::{self, last};
+use crate::sqlite::retire;
 use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::write::Written;
 
@@ -107,9 +108,10 @@ fn put_one(connection: &Connection, event: &EncodedEvent, nudged: &mut Nudged) -
         }
     }
     for value in &event.values {
-        put_value(connection, value)?;
+        put_value(connection, value, true)?;
     }
     let sequence = int(last(connection)? + 1);
+    retire::mention(connection, &retire::of_event(sequence), &event.mentions)?;
     execute(connection, "UPDATE event_stream SET last = $1", &[&sequence])?;
     execute(
         connection,
@@ -271,6 +273,7 @@ pub(crate) fn trim(connection: &Connection, trim: &Trim) -> Result<Written, Stor
     let mut left = 0;
     if let Some(horizon) = horizon.flatten() {
         left = execute(connection, "DELETE FROM events WHERE sequence <= $1", &[&horizon])?;
+        retire::forget_events(connection, horizon)?;
         execute(connection, "DELETE FROM event_keys WHERE sequence <= $1", &[&horizon])?;
         execute(connection, "DELETE FROM consumed WHERE sequence <= $1", &[&horizon])?;
     }

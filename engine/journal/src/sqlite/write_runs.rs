@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::rows::RunRow;
 use crate::sqlite::apply::put_value;
 use crate::sqlite::outbox;
+use crate::sqlite::retire;
 use crate::sqlite::slots;
 use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::sqlite::write_events;
@@ -52,8 +53,9 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
         (Some(_), None) => {}
     }
     for value in &write.values {
-        put_value(connection, value)?;
+        put_value(connection, value, true)?;
     }
+    retire::mention(connection, &run, &write.mentions)?;
     if write.finished {
         outbox::silence(connection, write.run)?;
     }
@@ -137,8 +139,8 @@ fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTe
         connection,
         "INSERT INTO runs (id, partition, definition, namespace, name, version, status, finished, input, output, error,
             parent, triggered_by, idempotency_key, wake_at, created_at, started_at, updated_at, ended_at, labels, recoveries,
-            events_after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+            origin, origin_path, events_after)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
             (SELECT last FROM event_stream))",
         &[
             &id,
@@ -162,6 +164,8 @@ fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTe
             &row.ended_at,
             &texts.labels,
             &i64::from(row.recoveries),
+            &row.origin.map(|origin| origin.bytes()),
+            &row.origin_path,
         ],
     )?;
     Ok(())
@@ -259,6 +263,13 @@ fn put_snapshot(
         )?;
     }
     for value in snapshot.values.iter().filter(|value| !held.contains(&value.hash)) {
+        // One that is there already may be there for another run alone.
+        execute(
+            connection,
+            "INSERT INTO mentions (owner, hash) SELECT $1, $2 WHERE EXISTS (SELECT 1 FROM \"values\" WHERE hash = $2)
+             ON CONFLICT DO NOTHING",
+            &[&id, &value.hash],
+        )?;
         execute(
             connection,
             "INSERT INTO snapshot_values (run, hash, bytes)

@@ -6,6 +6,7 @@ mod catalog;
 mod contract;
 mod events;
 mod rates;
+mod retire;
 mod runs;
 mod slots;
 mod sqlite;
@@ -36,6 +37,8 @@ fn row(number: u128) -> RunRow {
         output: None,
         error: None,
         parent: None,
+        origin: None,
+        origin_path: None,
         trigger: None,
         idempotency_key: None,
         wake_at: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use potok_dsl::{Millis, Problem, TaskPath};
+use potok_dsl::{Millis, Problem, RunId, TaskPath};
 use potok_expr::secret::is_in_text;
 use serde_json::Value;
 
@@ -112,7 +112,7 @@ impl Step<'_> {
 
     fn idempotency_key(&self, task: &Taken, path: &TaskPath, key: Option<&TextTemplate>) -> Result<String, Problem> {
         let Some(template) = key else {
-            return Ok(digest::long([self.state.run.bytes().as_slice(), path.0.as_bytes()]));
+            return Ok(key_of(self.state.run, path));
         };
         let what = "metadata.potok.idempotencyKey";
         let key = self.text(template, task, Place::Task, what)?;
@@ -159,6 +159,11 @@ impl Step<'_> {
             self.call_ended(call, open.frame, outcome);
         }
     }
+}
+
+/// The key of a call that says nothing of its own.
+pub(super) fn key_of(run: RunId, path: &TaskPath) -> String {
+    digest::long([run.bytes().as_slice(), path.0.as_bytes()])
 }
 
 pub(super) fn digest_of(request: &Request) -> String {

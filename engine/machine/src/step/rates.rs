@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use potok_dsl::{Millis, Problem, Timestamp};
+use potok_dsl::{Millis, Problem, RunId, TaskPath, Timestamp};
 use potok_expr::secret::is_in_text;
 use serde_json::Value;
 
@@ -40,13 +40,11 @@ impl Step<'_> {
         };
         self.state.calls_made += 1;
         let call = CallId(self.state.calls_made);
-        let (run, path) = (self.state.run.bytes(), task.path.clone());
-        // A task that is tried again begins again: its key is not that of the attempt before.
-        let key = [b"rate".as_slice(), &run, path.0.as_bytes(), &call.0.to_be_bytes()];
+        let path = task.path.clone();
         let effect = CallEffect {
             call,
             digest: digest_of(&request),
-            idempotency_key: digest::long(key),
+            idempotency_key: turn_key(self.state.run, &path, call),
             path,
             reference: node.reference.to_string(),
             request,
@@ -139,4 +137,14 @@ impl Step<'_> {
         task.started_at = now;
         self.begin_task(task, node)
     }
+}
+
+/// The key under which a task asks for its moment. A task that is tried again begins again: its key is not that of the attempt before.
+pub(super) fn turn_key(run: RunId, path: &TaskPath, call: CallId) -> String {
+    digest::long([
+        b"rate".as_slice(),
+        &run.bytes(),
+        path.0.as_bytes(),
+        &call.0.to_be_bytes(),
+    ])
 }

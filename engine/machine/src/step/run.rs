@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
+use potok_dsl::{ErrorType, Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Template;
 use serde_json::{Map, Value};
 
@@ -42,14 +42,8 @@ impl Step<'_> {
             Binding::Locked(hash) => Some(hash.clone()),
             Binding::Late => None,
         };
-        let key = [
-            b"child".as_slice(),
-            &self.state.run.bytes(),
-            task.path.0.as_bytes(),
-            &call.0.to_be_bytes(),
-        ];
         Ok(WorkflowRequest {
-            run: run_id(self.state.now, &digest::raw(key)),
+            run: self.child(&task.path, call),
             namespace: template.target.namespace.clone(),
             name: template.target.name.clone(),
             version: template.target.version.clone(),
@@ -61,6 +55,17 @@ impl Step<'_> {
                 awaits: template.wait,
             },
         })
+    }
+
+    /// The id of the run that a call starts.
+    pub(super) fn child(&self, path: &TaskPath, call: CallId) -> RunId {
+        let key = [
+            b"child".as_slice(),
+            &self.state.run.bytes(),
+            path.0.as_bytes(),
+            &call.0.to_be_bytes(),
+        ];
+        run_id(self.state.now, &digest::raw(key))
     }
 
     pub(super) fn shell(&self, task: &Taken, template: &ShellTemplate) -> Result<ShellRequest, Problem> {

@@ -50,17 +50,27 @@ impl Driver {
     /// When the machine's effects contradict each other.
     #[must_use]
     pub fn start(definition: &Arc<Definition>, evaluator: &Evaluator, input: Value, slice: Option<u64>) -> Self {
-        let now = Timestamp(1_000_000);
         let run = RunId::from_bytes([1, 146, 0, 0, 0, 0, 112, 0, 128, 0, 0, 0, 0, 0, 0, 1]);
         let start = Start {
             semantics: SEMANTICS,
             run,
             definition: "test".to_owned(),
             input: Arc::new(input),
-            at: now,
+            at: Timestamp(1_000_000),
             parent: None,
             held: definition.is_held(),
+            origin: None,
         };
+        Self::begin(definition, evaluator, start, slice)
+    }
+
+    /// Starts a run as it is said, such as one that is made from another.
+    ///
+    /// # Panics
+    /// When the machine's effects contradict each other.
+    #[must_use]
+    pub fn begin(definition: &Arc<Definition>, evaluator: &Evaluator, start: Start, slice: Option<u64>) -> Self {
+        let now = start.at;
         let mut traces = Vec::new();
         let (machine, effects) = begin(definition, evaluator, &start, &mut traces, slice);
         let mut driver = Self {

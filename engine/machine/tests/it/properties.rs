@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use potok_expr::Evaluator;
 use potok_machine::{
-    Definition, Effect, Event, Machine, Snapshot, TraceKind,
+    Definition, Effect, Event, Machine, Point, Snapshot, TraceKind,
     testing::{Driver, Random, compiled, eventful},
 };
 use proptest::prelude::*;
@@ -109,6 +109,38 @@ proptest! {
             }
         });
         prop_assert_eq!(other.snapshot(), driver.machine.snapshot());
+    }
+
+    /// A run that is made from another one at any of its tasks runs as any run does: it ends, tidily, and its journal tells the same again.
+    #[test]
+    fn a_run_made_from_another_is_a_run(seed in any::<u64>(), size in 1u64..40, slice in 1u64..12) {
+        let (definition, evaluator) = definition(seed, size);
+        let mut random = Random::new(seed ^ 0x7777);
+        let mut old = Driver::start(&definition, &evaluator, json!({ "n": 0, "list": [1, 2] }), Some(slice));
+        live(&mut old, &mut random, &mut |_, _, _, _| {});
+        let paths: Vec<String> = crate::support::started(&old).into_iter().map(str::to_owned).collect();
+        let point = match paths.is_empty() || random.one_in(3) {
+            true => Point::Fault,
+            false => Point::Task { at: random.pick(&paths).clone(), input: None },
+        };
+        let origin = crate::origins::origin(&old, &definition, &point, &definition);
+        let faulted = old.machine.outcome().and_then(|outcome| outcome.error.as_ref());
+        let whole = ["/input", "/output", "/timeout"].map(Some);
+        let faulted = faulted.is_some_and(|error| !whole.contains(&error.instance.as_deref()));
+        prop_assert!(origin.is_ok() || (point == Point::Fault && !faulted), "{:?}: {:?}", point, origin);
+        let Ok(origin) = origin else { return Ok(()) };
+        let path = origin.path.clone();
+        let mut new = crate::origins::made_from(origin, &definition, Some(slice));
+        let first = |driver: &Driver| driver.traces.iter().any(|trace| Some(&trace.path) == path.as_ref());
+        live(&mut new, &mut random, &mut |_, _, _, _| {});
+        prop_assert!(path.is_none() || definition.is_held() || first(&new), "{:?} does not begin", path);
+        assert_tidy(&new);
+        let mut replayed = new.replayed();
+        while replayed.machine.wants_to_proceed() {
+            replayed.proceed();
+        }
+        prop_assert_eq!(&replayed.effects, &new.effects);
+        prop_assert_eq!(replayed.machine.snapshot(), new.machine.snapshot());
     }
 
     /// The journal tells the same story again, with the same effects.

@@ -208,6 +208,7 @@ impl Core {
             deployed,
             input,
             parent,
+            origin,
             trigger,
             idempotency_key,
             labels,
@@ -232,6 +233,7 @@ impl Core {
             at: self.now,
             parent,
             held: deployed.definition.is_held(),
+            origin,
         };
         let mut traces = Traces::default();
         let (mut machine, effects) = Machine::start(
@@ -249,6 +251,7 @@ impl Core {
             workflow: deployed.definition.id().clone(),
             input,
             parent: parent.map(|parent| parent.run),
+            origin: entry.origin.as_ref().map(|origin| (origin.run, origin.path.clone())),
             trigger,
             idempotency_key,
             labels,

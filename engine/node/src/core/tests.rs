@@ -32,6 +32,7 @@ fn start(run: RunId, tasks: &str) -> Input {
         deployed: deployed(tasks),
         input: Arc::new(json!({})),
         parent: None,
+        origin: None,
         trigger: None,
         idempotency_key: None,
         labels: json!({}),

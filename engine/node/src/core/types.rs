@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp, WorkflowId};
 use potok_machine::{
-    Admission, CallEffect, CallId, Definition, Entry, Outcome, Parent, Pattern, Snapshot, Status, SubscriptionId, Trace,
+    Admission, CallEffect, CallId, Definition, Entry, Origin, Outcome, Parent, Pattern, Snapshot, Status,
+    SubscriptionId, Trace,
 };
 use serde_json::Value;
 
@@ -32,6 +33,8 @@ pub struct StartRun {
     pub input: Arc<Value>,
     /// The run that started it, if one did.
     pub parent: Option<Parent>,
+    /// The run that it is made from, and what it begins with.
+    pub origin: Option<Origin>,
     /// The trigger that started it, if one did.
     pub trigger: Option<Arc<str>>,
     /// The key under which its workflow starts it at most once.
@@ -469,6 +472,8 @@ pub struct Opening {
     pub input: Arc<Value>,
     /// The run that started it.
     pub parent: Option<RunId>,
+    /// The run that it was made from, and with which of its tasks it begins.
+    pub origin: Option<(RunId, Option<TaskPath>)>,
     /// The trigger that started it.
     pub trigger: Option<Arc<str>>,
     /// The key under which its workflow starts it at most once.

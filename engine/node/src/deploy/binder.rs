@@ -94,7 +94,7 @@ impl Binder {
         self
     }
 
-    pub(super) fn evaluator(&self) -> &Evaluator {
+    pub(crate) fn evaluator(&self) -> &Evaluator {
         &self.evaluator
     }
 

@@ -51,21 +51,31 @@ impl Node {
     /// # Errors
     /// When the store is not to be had.
     pub async fn start_prepared(&self, prepared: &Prepared, request: StartRequest) -> Result<Started, NodeError> {
-        let run = RunId(Uuid::now_v7());
-        let start = |client| {
-            Input::Start(StartRun {
-                run,
-                deployed: prepared.deployed.clone(),
-                input: Arc::new(request.input.clone()),
-                parent: None,
-                trigger: None,
-                idempotency_key: request.idempotency_key.clone(),
-                labels: request.labels.clone(),
-                client,
-            })
+        let start = StartRun {
+            run: RunId(Uuid::now_v7()),
+            deployed: prepared.deployed.clone(),
+            input: Arc::new(request.input),
+            parent: None,
+            origin: None,
+            trigger: None,
+            idempotency_key: request.idempotency_key,
+            labels: request.labels,
+            client: None,
         };
-        let Some(limit) = request.wait else {
-            let (_, answer) = self.0.shell.ask(|client| start(Some(client))).await?;
+        self.launch(start, request.wait).await
+    }
+
+    /// Starts a run; returns when it is durable, or, asked to wait, when it has ended or the time is up.
+    pub(super) async fn launch(&self, start: StartRun, wait: Option<Duration>) -> Result<Started, NodeError> {
+        let run = start.run;
+        let Some(limit) = wait else {
+            let asked = |client| {
+                Input::Start(StartRun {
+                    client: Some(client),
+                    ..start
+                })
+            };
+            let (_, answer) = self.0.shell.ask(asked).await?;
             return match answer.await.map_err(|_| Stopped)? {
                 Answer::Started(run) => Ok(Started {
                     run: self.run(run).await?,
@@ -80,7 +90,7 @@ impl Node {
         };
         // Whoever waits for the end needs no word of the beginning: one write can carry both.
         let (waiting, mut answer) = self.0.shell.ask(|client| Input::Wait { run, client }).await?;
-        self.0.shell.happened(start(None)).await;
+        self.0.shell.happened(Input::Start(start)).await;
         let told = match tokio::time::timeout(limit, &mut answer).await {
             Ok(told) => told.map_err(|_| Stopped)?,
             Err(_) => self.accepted(run, waiting, answer).await?,

@@ -170,6 +170,7 @@ fn begin(definition: &Arc<Definition>, evaluator: &Evaluator) -> (Machine, Vec<E
         input: Arc::new(Value::Object(serde_json::Map::new())),
         parent: None,
         held: false,
+        origin: None,
         at: Timestamp(0),
     };
     Machine::start(Arc::clone(definition), evaluator.clone(), &start, &mut ())

@@ -74,6 +74,7 @@ impl Children {
                 deployed: prepared.deployed.clone(),
                 input: Arc::clone(&wanted.input),
                 parent: Some(wanted.parent),
+                origin: None,
                 trigger: None,
                 idempotency_key: Some(format!("run:{}:{}", effect.idempotency_key, effect.call)),
                 labels: Value::Object(Map::new()),

@@ -19,7 +19,7 @@ use super::{
     events::{self, Stream},
 };
 use crate::{
-    RunView, TaskEvent,
+    OriginView, RunView, TaskEvent,
     core::{Answer, DueRuns, Input, Kept, LoadFailure, Message as Told, Save, SaveFailure, StartRun, Stored, Update},
     deploy::Deployments,
     metrics::Metrics,
@@ -222,6 +222,7 @@ pub(super) async fn fire(
             deployed: prepared.deployed.clone(),
             input: Arc::clone(&input),
             parent: None,
+            origin: None,
             trigger: Some(Arc::clone(key)),
             idempotency_key: Some(format!("{key}/{mark}")),
             labels: Value::Object(serde_json::Map::new()),
@@ -375,6 +376,8 @@ fn row(save: Save) -> RowChange {
         output,
         error,
         parent: opening.parent,
+        origin: opening.origin.as_ref().map(|(run, _)| *run),
+        origin_path: opening.origin.and_then(|(_, path)| path).map(|path| path.to_string()),
         trigger: opening.trigger.map(|t| t.to_string()),
         idempotency_key: opening.idempotency_key,
         wake_at,
@@ -462,6 +465,10 @@ impl From<RunRow> for RunView {
                 .error
                 .and_then(|error| serde_json::from_value::<Problem>(error).ok()),
             parent: row.parent,
+            origin: row.origin.map(|run| OriginView {
+                run,
+                path: row.origin_path,
+            }),
             trigger: row.trigger,
             idempotency_key: row.idempotency_key,
             labels: row.labels,

@@ -353,6 +353,7 @@ impl World {
             deployed: self.definitions[&run].clone(),
             input: Arc::new(json!({ "n": 1, "list": [1, 2] })),
             parent: None,
+            origin: None,
             trigger: None,
             idempotency_key: None,
             labels: json!({}),

@@ -110,6 +110,7 @@ impl World {
                     deployed: self.deployed(child),
                     input: Arc::clone(&wanted.input),
                     parent: Some(wanted.parent),
+                    origin: None,
                     trigger: None,
                     idempotency_key: Some(format!("run:{child}")),
                     labels: json!({}),
