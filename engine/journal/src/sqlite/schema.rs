@@ -18,12 +18,13 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 5] = [
+pub(crate) const MIGRATIONS: [ProviderMigration; 6] = [
     migration(1, FIRST),
     migration(2, EVENTS),
     migration(3, OUTBOX),
     migration(4, RATES),
     migration(5, SLOTS),
+    migration(6, INNER_CALLS),
 ];
 
 const fn migration(version: u32, sql: &'static str) -> ProviderMigration {
@@ -261,4 +262,29 @@ CREATE TABLE slots (
 );
 CREATE INDEX slots_by_pool ON slots (pool, holds, leaves, number);
 CREATE INDEX slots_by_number ON slots (pool, number);
+";
+
+/// The calls that were made inside a call, until that is over. Large parts of what they gave lie beside, and go with them.
+const INNER_CALLS: &str = "
+CREATE TABLE inner_calls (
+    run BYTEA NOT NULL,
+    call BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    path TEXT NOT NULL,
+    function TEXT NOT NULL,
+    digest BYTEA NOT NULL,
+    began_at BIGINT NOT NULL,
+    ended_at BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,
+    outcome BYTEA NOT NULL,
+    PRIMARY KEY (run, call, number)
+);
+CREATE TABLE inner_values (
+    run BYTEA NOT NULL,
+    call BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (run, call, hash)
+);
 ";
