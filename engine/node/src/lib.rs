@@ -27,5 +27,5 @@ pub use node::{
 pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
 pub use tables::tables;
-pub use view::{RunView, TaskEvent, WorkflowView};
+pub use view::{InnerCall, RunView, TaskEvent, WorkflowView};
 pub use webhooks::{DeadLetter, NewWebhook, Registered, Webhook, WebhookConfig};

@@ -245,6 +245,7 @@ impl Stage<'_> {
                     path: call.path,
                     digest: call.digest,
                     outcome: outcome.map(Arc::new),
+                    made: None,
                 });
             }
             Next::Arrival(at, index) => {

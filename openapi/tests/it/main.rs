@@ -8,6 +8,7 @@ mod document;
 mod documents;
 mod events;
 mod functions;
+mod inner;
 mod lifecycle;
 mod limits;
 mod rig;

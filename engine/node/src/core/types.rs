@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp, WorkflowId};
 use potok_machine::{
-    Admission, CallEffect, CallId, Definition, Entry, Outcome, Parent, Pattern, Snapshot, Status, SubscriptionId, Trace,
+    Admission, CallEffect, CallId, Definition, Entry, Made, Outcome, Parent, Pattern, Snapshot, Status, SubscriptionId,
+    Trace,
 };
 use serde_json::Value;
 
@@ -269,6 +270,8 @@ pub enum Input {
         digest: String,
         /// How it ended.
         outcome: Result<Arc<Value>, Problem>,
+        /// What it called in turn.
+        made: Option<Made>,
     },
     /// The definition of a run that a call wants is known.
     Child {
@@ -332,6 +335,8 @@ pub enum Output {
         run: RunId,
         /// The call.
         effect: Box<CallEffect>,
+        /// Whether it may have left before.
+        again: bool,
     },
     /// Nobody wants that call's result any more.
     CancelCall {
@@ -456,6 +461,8 @@ pub struct Save {
     pub messages: Vec<Message>,
     /// The runs whose messages it has heard.
     pub heard: Vec<RunId>,
+    /// Calls that are over and may have made others in turn: what is kept of those goes.
+    pub over: Vec<CallId>,
 }
 
 /// The part of a run's row that never changes.

@@ -7,7 +7,7 @@ use potok_dsl::{ErrorType, Problem, RunId};
 use potok_machine::{CallEffect, CallId, Request, WorkflowRequest};
 use tokio::task::AbortHandle;
 
-use super::{Executor, Shell, children::Children, now, rates::Rates};
+use super::{Executor, Shell, children::Children, exec::Ended, now, rates::Rates};
 use crate::core::Input;
 
 /// Calls under way.
@@ -30,8 +30,8 @@ impl Calls {
         }
     }
 
-    /// Starts a call; its end is reported as [`Input::CallDone`].
-    pub fn start(&mut self, run: RunId, effect: CallEffect) {
+    /// Starts a call, perhaps `again`; its end is reported as [`Input::CallDone`].
+    pub fn start(&mut self, run: RunId, effect: CallEffect, again: bool) {
         if let Request::Workflow(wanted) = &effect.request {
             let wanted = wanted.clone();
             return self.find(run, effect, wanted);
@@ -41,13 +41,13 @@ impl Calls {
         let task = tokio::spawn(async move {
             let work = async {
                 match &effect.request {
-                    Request::Rate(asked) => rates.moment(run, &effect, asked).await,
-                    _ => executor.execute(run, effect, now()).await,
+                    Request::Rate(asked) => Ended::from(rates.moment(run, &effect, asked).await),
+                    _ => executor.execute(run, effect, now(), again).await,
                 }
             };
             // A panic in a provider is an error of one step, not a call that never ends.
             let work = AssertUnwindSafe(work).catch_unwind();
-            let outcome = work.await.unwrap_or_else(|_| Err(crashed()));
+            let Ended { outcome, made } = work.await.unwrap_or_else(|_| Ended::from(Err(crashed())));
             shell
                 .happened(Input::CallDone {
                     run,
@@ -55,6 +55,7 @@ impl Calls {
                     path,
                     digest,
                     outcome,
+                    made,
                 })
                 .await;
         });
