@@ -55,6 +55,14 @@ impl Engine {
         self.answer(request.body(workflow.to_owned())).await;
     }
 
+    /// Installs a plugin.
+    pub async fn install(&self, component: Vec<u8>, grants: &[&str]) {
+        let grants: Vec<(&str, &str)> = grants.iter().map(|grant| ("grant", *grant)).collect();
+        let request = self.request(Method::POST, "/plugins").query(&grants);
+        self.answer(request.header("content-type", "application/wasm").body(component))
+            .await;
+    }
+
     /// Stores bytes and gives their id.
     pub async fn store_blob(&self, bytes: Vec<u8>) -> String {
         let request = self

@@ -9,6 +9,7 @@ mod children;
 mod engine;
 mod events;
 mod failpoint;
+mod inner;
 mod once;
 mod oracle;
 mod pipeline;
