@@ -120,6 +120,14 @@ impl Engine {
         events
     }
 
+    /// What plugins have asked of capabilities in calls that are under way.
+    pub async fn calls(&self, id: &str) -> Vec<Value> {
+        let page = self
+            .answer(self.request(Method::GET, &format!("/runs/{id}/history?limit=500")))
+            .await;
+        page["calls"].as_array().cloned().unwrap_or_default()
+    }
+
     /// The run, as soon as it has ended.
     pub async fn ended(&self, id: &str) -> Value {
         eventually(&format!("run {id} ends"), || async {

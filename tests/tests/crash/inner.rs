@@ -27,7 +27,7 @@ struct Model {
 }
 
 impl Model {
-    /// Starts it; it never answers a question that begins so.
+    /// Starts it; in the first life it never answers a question that begins so.
     async fn start(silent: &'static str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -46,14 +46,16 @@ impl Model {
                     questions.len()
                 };
                 counted.send_replace(number);
-                if !silent.is_empty() && question.starts_with(silent) {
+                if life == 0 && !silent.is_empty() && question.starts_with(silent) {
                     std::future::pending::<()>().await;
                 }
                 let answer = question.split(' ').next().unwrap_or_default();
                 let message = json!({ "role": "assistant", "content": format!("answer {answer}") });
                 let body = json!({ "id": "1", "object": "chat.completion", "created": 1, "model": "m",
                     "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }] });
-                Response::builder().content_type("application/json").body(body.to_string())
+                Response::builder()
+                    .content_type("application/json")
+                    .body(body.to_string())
             }
         });
         let acceptor = TcpAcceptor::from_tokio(listener).unwrap();
@@ -89,10 +91,15 @@ async fn engine(data: &std::path::Path, model: &Model, call: &str) -> Engine {
     let configuration = format!("[ai]\nbase_url = '{}'\nmodel = 'm'\n", model.url);
     std::fs::write(data.join("potok.toml"), configuration).unwrap();
     let engine = Engine::start(data).await;
-    let plugin = potok_plugins::fixtures().iter().find(|component| component.name == "durable");
-    engine.install(plugin.unwrap().decompress().unwrap(), &["ai", "blob"]).await;
-    let workflow =
-        format!("document: {{ dsl: '1.0.3', namespace: crash, name: inner, version: '1.0.0' }}\ndo:\n  - ask: {{ {call} }}\n");
+    let plugin = potok_plugins::fixtures()
+        .iter()
+        .find(|component| component.name == "durable");
+    engine
+        .install(plugin.unwrap().decompress().unwrap(), &["ai", "blob"])
+        .await;
+    let workflow = format!(
+        "document: {{ dsl: '1.0.3', namespace: crash, name: inner, version: '1.0.0' }}\ndo:\n  - ask: {{ {call} }}\n"
+    );
     engine.deploy(&workflow).await;
     engine
 }
@@ -107,7 +114,9 @@ async fn one_seed(seed: u64) {
     for _ in 0..DEATHS {
         // Two questions more: then the answer to the first is durable.
         let asked = model.asked().len();
-        model.is_asked((asked + 2 + random.below(4) as usize).min(QUESTIONS)).await;
+        model
+            .is_asked((asked + 2 + random.below(4) as usize).min(QUESTIONS))
+            .await;
         tokio::time::sleep(Duration::from_millis(random.below(30))).await;
         engine.kill().await;
         model.dies();
@@ -122,7 +131,7 @@ async fn one_seed(seed: u64) {
     let mut questions: BTreeMap<usize, String> = BTreeMap::new();
     let mut again = 0;
     for (life, question) in model.asked() {
-        let number: usize = question.split(' ').next().unwrap().parse().unwrap();
+        let number = number(&question);
         if let Some((former, last)) = before {
             // Within a life one follows on the other. After a death it goes on with the last question, or with the one after it.
             let repeats = life > former && number == last;
@@ -150,12 +159,46 @@ async fn a_plugin_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_not_asked_again() {
+    const LAST: usize = 30;
+    let model = Model::start("30 ").await;
+    let data = tempfile::tempdir().unwrap();
+    let call = format!("call: durable.ask, with: {{ questions: {QUESTIONS} }}");
+    let mut engine = engine(data.path(), &model, &call).await;
+    let run = engine.start_run("crash/inner", &json!({}), "only").await;
+    model.is_asked(LAST).await;
+    let calls = engine.calls(&run).await;
+    let shown: Vec<_> = calls.iter().map(|call| call["number"].as_u64()).collect();
+    assert_eq!(shown, (1..LAST as u64).map(Some).collect::<Vec<_>>());
+    assert!(calls.iter().all(|call| call["function"] == "potok:ai/chat.complete"));
+    engine.kill().await;
+    model.dies();
+    engine = Engine::start(data.path()).await;
+    assert_eq!(engine.ended(&run).await["status"], "completed", "{}", engine.log());
+    let asked: Vec<usize> = model.asked().iter().map(|(_, question)| number(question)).collect();
+    let expected: Vec<usize> = (1..=LAST).chain(LAST..=QUESTIONS).collect();
+    assert_eq!(asked, expected);
+    assert!(engine.calls(&run).await.is_empty());
+    engine.stop().await;
+}
+
+/// The number of a question.
+fn number(question: &str) -> usize {
+    question.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_takes_another_path_is_told_so() {
     // The SHA-256 of the blob that comes too late.
     const THERE: &str = "blob:sha256:502eb86b77459a293994870d0566ac27aaed29b0316d97b1269b6cb04603b50a";
     let model = Model::start("and then").await;
     let data = tempfile::tempdir().unwrap();
-    let engine = engine(data.path(), &model, &format!("call: durable.wander, with: {{ blob: '{THERE}' }}")).await;
+    let engine = engine(
+        data.path(),
+        &model,
+        &format!("call: durable.wander, with: {{ blob: '{THERE}' }}"),
+    )
+    .await;
     let run = engine.start_run("crash/inner", &json!({}), "only").await;
     model.is_asked(2).await;
     assert_eq!(engine.store_blob(b"it is there".to_vec()).await, THERE);
