@@ -66,8 +66,8 @@ pub enum Write {
         /// The time.
         created_at: i64,
     },
-    /// Keeps a call that was made inside a call of an unfinished run, until the outer one is over ([`RunWrite::over`]). Kept again, it replaces the
-    /// former. That the run gets on is a progress of its recoveries.
+    /// Keeps a call that was made inside a call of an unfinished run, until the outer one is over ([`RunWrite::over`]). Kept again, it
+    /// replaces the former. It shows that the run gets on: its recoveries begin anew.
     Inner(Box<InnerWrite>),
     /// Throws away what was said to a run that never was.
     Silence {

@@ -1,9 +1,9 @@
 //! What is kept of the capability calls inside one call of a function, so that it goes on after a crash where it was.
 //!
-//! The guest runs from its start again, with the same clock and the same random numbers, so it asks for the same things in the same order. What was
-//! answered before comes from the ledger; the first call of which the ledger knows nothing is really made. Calls of pure capabilities are numbered like
-//! all others and kept nowhere: they give the same again. A guest makes one call at a time (the component model's concurrency is off), so numbers
-//! have one order.
+//! The guest runs from its start again, with the same clock and the same random numbers, so it asks for the same things in the same order.
+//! What was answered before comes from the ledger; the first call of which the ledger knows nothing is really made. Calls of pure capabilities
+//! are numbered like all others and kept nowhere: they give the same again. A guest makes one call at a time (the component model's
+//! concurrency is off), so numbers have one order.
 
 use async_trait::async_trait;
 use potok_dsl::{Problem, Timestamp};

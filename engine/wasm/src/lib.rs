@@ -1,9 +1,9 @@
 //! The component host: plugins in, typed JSON calls out.
 //!
-//! A component's bytes are read and compiled ([`Host::inspect`]), linked to the capabilities that were granted
-//! ([`Host::install`]), and its functions called with JSON, each call in a fresh instance with limits on time, memory and output
-//! ([`Host::call`]); what it asks of capabilities may be kept meanwhile ([`Host::call_kept`], [`Ledger`]). Capabilities come from [`Provider`]s, which speak JSON too. The full jq evaluator is a component as well
-//! ([`Host::jq`]).
+//! A component's bytes are read and compiled ([`Host::inspect`]), linked to the capabilities that were granted ([`Host::install`]), and its
+//! functions called with JSON, each call in a fresh instance with limits on time, memory and output ([`Host::call`]); what it asks of
+//! capabilities may be kept meanwhile ([`Host::call_kept`], [`Ledger`]). Capabilities come from [`Provider`]s, which speak JSON too. The full
+//! jq evaluator is a component as well ([`Host::jq`]).
 //!
 //! It knows WebAssembly and JSON. It knows no workflow, no store and no particular capability: those come in through
 //! [`Provider`] and [`Tables`].

@@ -74,7 +74,8 @@ impl Imported {
         Ok(())
     }
 
-    /// Answers from the ledger, or else makes the call and has the ledger keep what comes of it. An error ends the call of the plugin, which is not asked.
+    /// Answers from the ledger, or else makes the call and has the ledger keep what comes of it. An error ends the call of the plugin, which
+    /// is not asked.
     async fn kept(&self, ledger: &dyn Ledger, mut cx: CallContext, args: Value) -> Result<Answered, Problem> {
         let asked = Asked {
             number: cx.sequence,

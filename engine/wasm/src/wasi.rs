@@ -50,7 +50,8 @@ pub(crate) fn context(idempotency_key: &str, clock: &Clock, stdout: &Tail, stder
         .build()
 }
 
-/// Time within a call: what the engine's clock said when it started, a microsecond more with each look, and as much more as is known to have passed.
+/// Time within a call: what the engine's clock said when it started, a microsecond more with each look, and as much more as is known to have
+/// passed.
 #[derive(Clone)]
 pub(crate) struct Clock {
     start: Timestamp,
