@@ -255,6 +255,7 @@ pub(crate) enum EventKind {
     Started,
     Skipped,
     Delayed,
+    Called,
     Completed,
     Faulted,
     Retrying,
@@ -272,6 +273,7 @@ impl EventKind {
         match name {
             "skipped" => Self::Skipped,
             "delayed" => Self::Delayed,
+            "called" => Self::Called,
             "completed" => Self::Completed,
             "faulted" => Self::Faulted,
             "retrying" => Self::Retrying,
@@ -307,6 +309,10 @@ pub(crate) struct Event {
     error: Option<ProblemObject>,
     attempt: Option<u64>,
     until: Option<Time>,
+    /// How many capability calls its plugin has made, when those were several.
+    calls: Option<u32>,
+    /// How long they took together, in milliseconds.
+    took: Option<u64>,
 }
 
 impl From<TaskEvent> for Event {
@@ -324,6 +330,39 @@ impl From<TaskEvent> for Event {
             error: event.error.map(Into::into),
             attempt: event.attempt,
             until: event.until.map(Time),
+            calls: event.calls,
+            took: event.took.map(|took| took.0),
+        }
+    }
+}
+
+/// A capability call that a plugin has made, inside a call that is under way.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct InnerCall {
+    /// The execution of the task that calls the plugin.
+    path: String,
+    /// Its number within the plugin's call, from 1. Calls of pure capabilities are counted and not listed.
+    number: u64,
+    /// What was called: interface and function.
+    function: String,
+    /// When it was made.
+    time: Time,
+    /// How long it took, in milliseconds.
+    took: u64,
+    /// The problem that came of it, if one did.
+    error: Option<ProblemObject>,
+}
+
+impl From<potok_node::InnerCall> for InnerCall {
+    fn from(call: potok_node::InnerCall) -> Self {
+        Self {
+            path: call.path,
+            number: call.number,
+            function: call.function,
+            time: Time(call.at),
+            took: call.took.0,
+            error: call.error.map(Into::into),
         }
     }
 }
@@ -335,6 +374,8 @@ pub(crate) struct History {
     pub events: Vec<Event>,
     /// What to give as `from` for the next page; absent on the last one.
     pub next: Option<u64>,
+    /// On the last page: the newest capability calls inside the calls of plugins that are under way now, in order, up to `limit` of them.
+    pub calls: Option<Vec<InnerCall>>,
 }
 
 /// A deployment.

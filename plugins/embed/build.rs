@@ -21,6 +21,7 @@ const JQ: (&str, &str) = ("jq", "potok_jq");
 const FIXTURES: &[(&str, &str)] = &[
     ("demo", "fixture_demo"),
     ("count", "fixture_count"),
+    ("durable", "fixture_durable"),
     ("ungranted", "fixture_ungranted"),
 ];
 

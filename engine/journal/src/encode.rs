@@ -14,7 +14,7 @@ use crate::rows::{
     TriggerRow, hash, parse_hex,
 };
 use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
-use crate::write::{Message, Reservation, RowChange, RunUpdate, RunWrite, Slot, Write};
+use crate::write::{InnerWrite, Message, Reservation, RowChange, RunUpdate, RunWrite, Slot, Write};
 
 /// The version of how entries, timelines and snapshots are encoded: JSON, with references as in `values`.
 pub(crate) const ENCODING: i64 = 1;
@@ -80,6 +80,7 @@ pub(crate) enum Encoded {
         media_type: Option<String>,
         created_at: i64,
     },
+    Inner(Box<EncodedInner>),
     Silence {
         run: RunId,
     },
@@ -126,6 +127,16 @@ pub(crate) struct EncodedRun {
     pub(crate) slot: Option<Slot>,
     pub(crate) messages: Vec<Message>,
     pub(crate) heard: Vec<RunId>,
+    pub(crate) over: Vec<u64>,
+}
+
+/// An inner call, its outcome as bytes.
+#[derive(Debug)]
+pub(crate) struct EncodedInner {
+    /// The outcome itself is taken out.
+    pub(crate) write: InnerWrite,
+    pub(crate) outcome: Vec<u8>,
+    pub(crate) values: Vec<StoredValue>,
 }
 
 /// What becomes of a run's row, its JSON as text.
@@ -228,6 +239,7 @@ fn is_large(write: &Write) -> bool {
                 || run.events.iter().any(|event| over(&event.event))
         }
         Write::Value { bytes } | Write::Blob { bytes, .. } => bytes.len() > LARGE,
+        Write::Inner(write) => write.inner.outcome.as_ref().map_or_else(over, over),
         Write::Events(events) => events.iter().any(|event| over(&event.event)) || events.len() > 100,
         Write::All(writes) => writes.iter().any(is_large),
         _ => false,
@@ -274,6 +286,7 @@ fn encode_now(write: Write) -> Result<Encoded, StoreError> {
             media_type,
             created_at,
         },
+        Write::Inner(write) => Encoded::Inner(Box::new(encode_inner(*write)?)),
         Write::Silence { run } => Encoded::Silence { run },
         Write::Events(events) => Encoded::Events(events.into_iter().map(encode_event).collect::<Result<_, _>>()?),
         Write::TrimEvents(trim) => Encoded::TrimEvents(trim),
@@ -320,6 +333,7 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         slot,
         messages,
         heard,
+        over,
     } = write;
     for value in &values {
         if hash(&value.bytes) != value.hash {
@@ -368,6 +382,19 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         slot,
         messages,
         heard,
+        over,
+    })
+}
+
+fn encode_inner(mut write: InnerWrite) -> Result<EncodedInner, StoreError> {
+    let (Ok(value) | Err(value)) = &mut write.inner.outcome;
+    let (mut outcome, mut values) = (value.take(), Vec::new());
+    let what = format!("what call {} gave", write.inner.number);
+    split_within(&mut outcome, &mut values, &what, ENTRY)?;
+    Ok(EncodedInner {
+        write,
+        outcome: bytes(&outcome)?,
+        values,
     })
 }
 
@@ -527,6 +554,7 @@ impl Encoded {
             Self::Plugin { bytes, .. } => bytes.len(),
             Self::Trigger { state, .. } => state.len(),
             Self::Value(value) | Self::Blob { value, .. } => value.bytes.len(),
+            Self::Inner(inner) => inner.outcome.len() + values(&inner.values),
             Self::Events(events) => events.iter().map(EncodedEvent::size).sum(),
             Self::Tables(statements, _) => statements
                 .iter()

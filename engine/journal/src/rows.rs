@@ -132,6 +132,42 @@ pub struct TimelineRow {
     pub entry: Value,
 }
 
+/// A call that was made inside a call of a run, and what it gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InnerCall {
+    /// Its number within the outer call.
+    pub number: u64,
+    /// What was called.
+    pub function: String,
+    /// The SHA-256 of the arguments.
+    pub digest: Hash,
+    /// When it was made.
+    pub began_at: i64,
+    /// When it was answered.
+    pub ended_at: i64,
+    /// What it gave, or the problem.
+    pub outcome: Result<Value, Value>,
+}
+
+/// An inner call as people see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InnerCallRow {
+    /// The outer call.
+    pub call: u64,
+    /// The execution of the task that makes the outer call.
+    pub path: String,
+    /// Its number within the outer call.
+    pub number: u64,
+    /// What was called.
+    pub function: String,
+    /// When it was made.
+    pub began_at: i64,
+    /// When it was answered.
+    pub ended_at: i64,
+    /// The problem, if it gave one.
+    pub error: Option<Value>,
+}
+
 /// A stored definition: a workflow's text and what it was locked to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DefinitionRow {

@@ -8,8 +8,8 @@ use crate::error::StoreError;
 use crate::events::{EventFilter, EventRow, Found, Shape, Wanted};
 use crate::metrics::Metrics;
 use crate::rows::{
-    BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,
-    RunPage, RunRow, SqlRow, SqlStatement, TimelineRow, TriggerRow,
+    BlobRow, DefinitionFilter, DefinitionRow, Hash, InnerCall, InnerCallRow, LoadedRun, PluginRow, ProviderMigration,
+    RunCursor, RunFilter, RunPage, RunRow, SqlRow, SqlStatement, TimelineRow, TriggerRow,
 };
 use crate::write::{Write, Written};
 
@@ -69,6 +69,13 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` rows of a run's timeline with an ordinal over `after`. A page may be shorter than asked, not empty, when its
     /// values are large.
     async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError>;
+
+    /// Up to `limit` calls that were made inside a call of a run, in order, after the one numbered `after`. A page may be shorter than asked,
+    /// not empty, when its values are large.
+    async fn inner_calls(&self, run: RunId, call: u64, after: u64, limit: usize) -> Result<Vec<InnerCall>, StoreError>;
+
+    /// The newest inner calls of a run, up to `limit`, in order: those of calls that are not over.
+    async fn open_inner_calls(&self, run: RunId, limit: usize) -> Result<Vec<InnerCallRow>, StoreError>;
 
     /// Unfinished runs whose `wake_at` is at or before a time, with it, in the order of `(wake_at, id)`: those after a given one.
     async fn due(&self, until: i64, after: Option<(i64, RunId)>, limit: usize)

@@ -6,7 +6,9 @@ use potok_dsl::RunId;
 use serde_json::Value;
 
 use crate::events::{NewEvent, Nudges, SubscriptionChange, Taken, Trim};
-use crate::rows::{DefinitionRow, Hash, PluginRow, RunRow, SqlRow, SqlStatement, StoredValue, TimelineRow, TriggerRow};
+use crate::rows::{
+    DefinitionRow, Hash, InnerCall, PluginRow, RunRow, SqlRow, SqlStatement, StoredValue, TimelineRow, TriggerRow,
+};
 
 /// One write.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +66,9 @@ pub enum Write {
         /// The time.
         created_at: i64,
     },
+    /// Keeps a call that was made inside a call of an unfinished run, until the outer one is over ([`RunWrite::over`]). Kept again, it
+    /// replaces the former. It shows that the run gets on: its recoveries begin anew.
+    Inner(Box<InnerWrite>),
     /// Throws away what was said to a run that never was.
     Silence {
         /// The run.
@@ -162,6 +167,19 @@ pub struct Reservation {
     pub earliest: i64,
 }
 
+/// A call that was made inside a call of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InnerWrite {
+    /// The run.
+    pub run: RunId,
+    /// The outer call; its number is never used again in the run.
+    pub call: u64,
+    /// The execution of the task that makes the outer call, for people.
+    pub path: String,
+    /// What was made, and what it gave.
+    pub inner: InnerCall,
+}
+
 /// New entries of one run: one row of the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunWrite {
@@ -193,6 +211,8 @@ pub struct RunWrite {
     pub messages: Vec<Message>,
     /// The runs whose messages it has heard.
     pub heard: Vec<RunId>,
+    /// Its calls that are over: what was kept of the calls inside them goes.
+    pub over: Vec<u64>,
 }
 
 /// The store's word to a run that has got its place; it comes from the run that made way, or from itself.
@@ -254,6 +274,7 @@ impl RunWrite {
             slot: None,
             messages: Vec::new(),
             heard: Vec::new(),
+            over: Vec::new(),
         }
     }
 }

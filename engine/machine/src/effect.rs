@@ -105,6 +105,10 @@ pub struct CallEffect {
     /// [`CallEffect::unknown`].
     #[serde(default, skip_serializing_if = "is_false")]
     pub once: bool,
+    /// The run's time when it was made: the clock that a function sees begins there, however often the call is made. `None` for one that an
+    /// earlier version has made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// How long its task lets it take; `None` when the task says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Millis>,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
+use potok_dsl::{Millis, Problem, RunId, TaskPath, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,6 +51,9 @@ pub enum Event {
         digest: String,
         /// What it gave.
         outcome: Result<Arc<Value>, Problem>,
+        /// What it called in turn; `None` when that was nothing, or not counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<Made>,
     },
     /// A timer's moment has come.
     TimerFired {
@@ -80,6 +83,16 @@ pub enum Event {
         /// Why.
         reason: Option<String>,
     },
+}
+
+/// The calls that were made inside a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Made {
+    /// How many.
+    pub calls: u32,
+    /// How long they took together.
+    pub took: Millis,
 }
 
 /// An event with the moment of its entry.

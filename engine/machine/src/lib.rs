@@ -107,7 +107,7 @@ pub use effect::{
     QueryValue, Request, Status, Subscription, SubscriptionId, TimerId,
 };
 pub use error::{Incompatible, Mismatch};
-pub use event::{Entry, Event, Recorded, Start};
+pub use event::{Entry, Event, Made, Recorded, Start};
 pub use lock::{Lock, LockedDocument, LockedFunction, LockedOperation, LockedSchema, LockedWorkflow};
 pub use machine::Machine;
 pub use observer::{Observer, Trace, TraceKind};

@@ -393,12 +393,13 @@ impl Step<'_> {
                 path,
                 digest,
                 outcome,
+                made,
             } => {
                 if !self.is_open_call(*call, path, digest)? {
                     return Ok(false);
                 }
                 self.pass(recorded.at);
-                self.complete_call(*call, secrets::admit_result(outcome));
+                self.complete_call(*call, secrets::admit_result(outcome), *made);
             }
             Event::TimerFired { timer } => {
                 if timer.0 > self.state.timers_started {

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use potok_dsl::{Problem, TaskPath, Timestamp};
+use potok_dsl::{Millis, Problem, TaskPath, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -69,6 +69,13 @@ pub enum TraceKind {
     Delayed {
         /// When that is.
         until: Timestamp,
+    },
+    /// Its call has ended, and has made several calls in turn.
+    Called {
+        /// How many.
+        calls: u32,
+        /// How long they took together.
+        took: Millis,
     },
     /// It ran to its end.
     Completed {

@@ -30,5 +30,5 @@ pub use retention::RunRetention;
 pub use secrets::{KeptSecrets, KeyPlace, SecretView, SecretsError, StoredSecrets};
 pub use shell::Stopped;
 pub use tables::tables;
-pub use view::{OriginView, RunView, TaskEvent, WorkflowView};
+pub use view::{InnerCall, OriginView, RunView, TaskEvent, WorkflowView};
 pub use webhooks::{DeadLetter, NewWebhook, Registered, Webhook, WebhookConfig};

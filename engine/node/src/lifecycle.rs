@@ -184,6 +184,7 @@ impl Story<'_> {
             TraceKind::Cancelled => ("task.cancelled", data("cancelledAt")),
             TraceKind::Skipped
             | TraceKind::Delayed { .. }
+            | TraceKind::Called { .. }
             | TraceKind::Listening
             | TraceKind::Consumed { .. }
             | TraceKind::Correlated { .. }

@@ -194,7 +194,7 @@ impl Node {
             Arc::clone(&http),
             commands.map(Arc::new),
             vault.clone(),
-            Arc::clone(&tables),
+            Arc::clone(&store),
             config.calls,
             config.call_timeout,
         );

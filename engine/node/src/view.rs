@@ -1,7 +1,8 @@
 //! What people are shown: runs, their histories, deployed workflows.
 
-use potok_dsl::{Problem, RunId, Timestamp, WorkflowId};
+use potok_dsl::{Millis, Problem, RunId, Timestamp, WorkflowId};
 use potok_expr::secret;
+use potok_journal::InnerCallRow;
 use potok_machine::{Status, Trace, TraceKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -64,8 +65,8 @@ pub struct TaskEvent {
     pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// What: `started`, `skipped`, `delayed`, `completed`, `faulted`, `retrying`, `listening`, `consumed`, `correlated`, `emitted`,
-    /// `suspended`, `resumed`, `cancelled`.
+    /// What: `started`, `skipped`, `delayed`, `called`, `completed`, `faulted`, `retrying`, `listening`, `consumed`, `correlated`,
+    /// `emitted`, `suspended`, `resumed`, `cancelled`.
     pub event: String,
     /// The task's name.
     pub name: String,
@@ -91,6 +92,12 @@ pub struct TaskEvent {
     /// When the attempt follows, or when a task with a rate begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// How many capability calls its plugin has made, when those were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u32>,
+    /// How long they took together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Millis>,
 }
 
 impl TaskEvent {
@@ -113,6 +120,8 @@ impl TaskEvent {
             error: None,
             attempt: None,
             until: None,
+            calls: None,
+            took: None,
         };
         let kind = match &trace.kind {
             TraceKind::Started { input } => {
@@ -123,6 +132,11 @@ impl TaskEvent {
             TraceKind::Delayed { until } => {
                 event.until = Some(*until);
                 "delayed"
+            }
+            TraceKind::Called { calls, took } => {
+                event.calls = Some(*calls);
+                event.took = Some(*took);
+                "called"
             }
             TraceKind::Completed { output } => {
                 event.output = Some(shown(output));
@@ -154,6 +168,38 @@ impl TaskEvent {
         };
         kind.clone_into(&mut event.event);
         event
+    }
+}
+
+/// A capability call that a plugin has made, inside a call that is under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InnerCall {
+    /// The execution of the task that calls the plugin.
+    pub path: String,
+    /// Its number within the plugin's call, from 1.
+    pub number: u64,
+    /// What was called: `potok:ai/chat.complete`.
+    pub function: String,
+    /// When it was made.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Millis,
+    /// The problem that came of it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+impl From<InnerCallRow> for InnerCall {
+    fn from(row: InnerCallRow) -> Self {
+        Self {
+            path: row.path,
+            number: row.number,
+            function: row.function,
+            at: Timestamp(row.began_at),
+            took: Timestamp(row.ended_at).since(Timestamp(row.began_at)),
+            error: row.error.and_then(|error| serde_json::from_value(error).ok()),
+        }
     }
 }
 

@@ -246,6 +246,7 @@ impl Stage<'_> {
                     path: call.path,
                     digest: call.digest,
                     outcome: outcome.map(Arc::new),
+                    made: None,
                 });
             }
             Next::Arrival(at, index) => {

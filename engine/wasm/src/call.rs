@@ -15,6 +15,7 @@ use crate::{
     engine::Ticker,
     fault,
     info::FunctionInfo,
+    ledger::Ledger,
     lift::Lift,
     lower, problem,
     provider::CallContext,
@@ -52,33 +53,50 @@ impl Calls {
     }
 
     /// Calls a function, until its deadline.
-    pub(crate) async fn call(&self, callable: &Callable, args: Value, cx: CallContext) -> Result<Value, Problem> {
+    pub(crate) async fn call(
+        &self,
+        callable: &Callable,
+        args: Value,
+        cx: CallContext,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Result<Value, Problem> {
         let started = Instant::now();
         let deadline = tokio::time::Instant::from_std(cx.deadline);
-        match tokio::time::timeout_at(deadline, self.run(callable, args, cx)).await {
+        match tokio::time::timeout_at(deadline, self.run(callable, args, cx, ledger)).await {
             Ok(result) => result,
             Err(_) => Err(problem::deadline(&callable.info.canonical, started.elapsed())),
         }
     }
 
-    async fn run(&self, callable: &Callable, args: Value, cx: CallContext) -> Result<Value, Problem> {
+    async fn run(
+        &self,
+        callable: &Callable,
+        args: Value,
+        cx: CallContext,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Result<Value, Problem> {
         let function = callable.info.canonical.as_str();
         let args = lower::args(&callable.signature, args).map_err(|misfit| problem::arguments(function, &misfit))?;
         let share = callable.share.min(self.limits.pool_instances.max(1));
         // The semaphore is never closed; without a permit the pool would refuse the instance, with a message of its own.
         let _share = self.pool.acquire_many(share).await;
         let _running = self.ticker.run();
-        let mut store = self.store(callable, cx);
+        let mut store = self.store(callable, cx, ledger);
         let outcome = invoke(callable, &mut store, &args).await;
         log_outputs(function, store.data());
         match outcome {
-            Ok(value) => self.outcome(callable, value),
+            Ok(value) => {
+                if let Some(ledger) = store.data().ledger() {
+                    ledger.returned().await?;
+                }
+                self.outcome(callable, value)
+            }
             Err(error) => Err(problem::trap(function, &error, store.data())),
         }
     }
 
-    fn store(&self, callable: &Callable, cx: CallContext) -> Store<State> {
-        let state = State::new(cx, self.limits.memory_limit, self.limits.output_limit);
+    fn store(&self, callable: &Callable, cx: CallContext, ledger: Option<Arc<dyn Ledger>>) -> Store<State> {
+        let state = State::new(cx, ledger, self.limits.memory_limit, self.limits.output_limit);
         let mut store = Store::new(callable.pre.engine(), state);
         store.limiter(|state| &mut state.limits);
         store.set_epoch_deadline(1);

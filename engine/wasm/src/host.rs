@@ -20,6 +20,7 @@ use crate::{
     grants::Grants,
     info::{FunctionInfo, PluginInfo},
     jq::Filters,
+    ledger::Ledger,
     plugin,
     provider::{CallContext, Provider},
     state::State,
@@ -181,12 +182,38 @@ impl Host {
     /// the deadline, runtime when it trapped or ran into a limit, configuration when it is not installed, and whatever a provider said
     /// where the plugin could not take it.
     pub async fn call(&self, component: &str, canonical: &str, args: Value, cx: CallContext) -> Result<Value, Problem> {
+        self.call_with(component, canonical, args, cx, None).await
+    }
+
+    /// As [`Self::call`], and what the function asks of capabilities with effects goes through a ledger.
+    ///
+    /// # Errors
+    /// As [`Self::call`], and what the ledger says.
+    pub async fn call_kept(
+        &self,
+        component: &str,
+        canonical: &str,
+        args: Value,
+        cx: CallContext,
+        ledger: Arc<dyn Ledger>,
+    ) -> Result<Value, Problem> {
+        self.call_with(component, canonical, args, cx, Some(ledger)).await
+    }
+
+    async fn call_with(
+        &self,
+        component: &str,
+        canonical: &str,
+        args: Value,
+        cx: CallContext,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Result<Value, Problem> {
         let callable = read(&self.inner.catalog).callable(component, canonical);
         let Some(callable) = callable else {
             let detail = format!("the function {canonical} of component {component} is not installed on this node");
             return Err(Problem::new(ErrorType::Configuration, "Function not installed", detail));
         };
-        self.inner.calls.call(&callable, args, cx).await
+        self.inner.calls.call(&callable, args, cx, ledger).await
     }
 }
 

@@ -11,10 +11,11 @@ use wasmtime::{
 
 use crate::{
     fault,
+    ledger::{Answered, Asked, Ledger, Turn},
     lift::Lift,
     lower::{self, Misfit},
     problem::Failed,
-    provider::Provider,
+    provider::{CallContext, Provider},
     shape::{Returns, Shape, Signature},
     state::State,
 };
@@ -58,12 +59,38 @@ impl Imported {
                 Problem::new(ErrorType::Runtime, "Capability call is not JSON", detail)
             })?;
         let cx = state.next_call();
-        let answer = self.provider.call(&cx, &self.interface, &self.function, args).await;
+        let answer = match state.ledger().filter(|_| !self.provider.pure()) {
+            Some(ledger) => {
+                let answered = self.kept(&*ledger, cx, args).await?;
+                state.clock.move_to(answered.at);
+                answered.outcome
+            }
+            None => self.provider.call(&cx, &self.interface, &self.function, args).await,
+        };
         let value = self.answer(answer)?;
         if let (Some(slot), Some(value)) = (results.first_mut(), value) {
             *slot = value;
         }
         Ok(())
+    }
+
+    /// Answers from the ledger, or else makes the call and has the ledger keep what comes of it. An error ends the call of the plugin, which
+    /// is not asked.
+    async fn kept(&self, ledger: &dyn Ledger, mut cx: CallContext, args: Value) -> Result<Answered, Problem> {
+        let asked = Asked {
+            number: cx.sequence,
+            interface: &self.interface,
+            function: &self.function,
+            args: &args,
+        };
+        match ledger.ask(asked).await? {
+            Turn::Known(answered) => Ok(answered),
+            Turn::Make(now) => {
+                cx.now = now;
+                let outcome = self.provider.call(&cx, &self.interface, &self.function, args).await;
+                Ok(ledger.answer(outcome).await)
+            }
+        }
     }
 
     /// The answer as the function's result. A problem that the function's type cannot express is the step's.
@@ -109,7 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{provider::CallContext, shape::Named};
+    use crate::shape::Named;
 
     struct Nobody;
 

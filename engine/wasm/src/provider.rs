@@ -24,7 +24,7 @@ pub struct CallContext {
     pub sequence: u32,
     /// When the answer is no longer of use.
     pub deadline: Instant,
-    /// The engine's time when the call was started.
+    /// The engine's time when the call was started. Within a guest its clock begins there.
     pub now: Timestamp,
     /// Whether the arguments hold secrets: then nothing that the plugin writes is logged.
     pub confidential: bool,

@@ -1,11 +1,14 @@
 //! What a call carries into its store: the context, the limits, and WASI for those who ask for it.
 
+use std::sync::Arc;
+
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::{
+    ledger::Ledger,
     provider::CallContext,
-    wasi::{Tail, context},
+    wasi::{Clock, Tail, context},
 };
 
 /// How many elements a table may have; guests compiled from large runtimes have tens of thousands.
@@ -15,6 +18,10 @@ pub(crate) const TABLE_ELEMENTS: usize = 65_536;
 pub(crate) struct State {
     /// The call; its `sequence` counts the capability calls so far.
     call: CallContext,
+    /// What is kept of them, if anything is.
+    ledger: Option<Arc<dyn Ledger>>,
+    /// The time that the guest sees.
+    pub(crate) clock: Clock,
     /// The most bytes of JSON that leave the component at once.
     pub(crate) output_limit: usize,
     /// What it may use and has used.
@@ -28,10 +35,17 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(mut call: CallContext, memory_limit: usize, output_limit: usize) -> Self {
+    pub(crate) fn new(
+        mut call: CallContext,
+        ledger: Option<Arc<dyn Ledger>>,
+        memory_limit: usize,
+        output_limit: usize,
+    ) -> Self {
         call.sequence = 0;
         Self {
+            clock: Clock::new(call.now),
             call,
+            ledger,
             output_limit,
             limits: Limits {
                 memory: memory_limit,
@@ -49,6 +63,11 @@ impl State {
         self.call.confidential
     }
 
+    /// What is kept of the capability calls.
+    pub(crate) fn ledger(&self) -> Option<Arc<dyn Ledger>> {
+        self.ledger.clone()
+    }
+
     /// The context of the next capability call, with its number.
     pub(crate) fn next_call(&mut self) -> CallContext {
         self.call.sequence = self.call.sequence.saturating_add(1);
@@ -61,13 +80,14 @@ impl WasiView for State {
         let Self {
             wasi,
             call,
+            clock,
             stdout,
             stderr,
             ..
         } = self;
         let wasi = wasi.get_or_insert_with(|| {
             Box::new((
-                context(&call.idempotency_key, call.now, stdout, stderr),
+                context(&call.idempotency_key, clock, stdout, stderr),
                 ResourceTable::new(),
             ))
         });

@@ -1,9 +1,9 @@
 //! WASI with an empty world behind it: no environment, no arguments, no files, no sockets.
 //!
 //! Standard libraries import `wasi:cli/environment` and `wasi:filesystem` just by being linked; with nothing behind them
-//! they are as pure as arithmetic. Time and randomness are derived from the call: every attempt of a call sees the same
+//! they are as pure as arithmetic. Time and randomness are derived from the call: a call that is made again after a crash sees the same
 //! time, the same random numbers and the same hash map order, so that what it does can be compared and replayed. Time
-//! moves by a microsecond a look, so that a loop that waits for it ends.
+//! moves by a microsecond a look, so that a loop that waits for it ends, and with each answer that is kept to when that came.
 
 use std::{
     collections::VecDeque,
@@ -34,17 +34,13 @@ const TAIL: usize = 4096;
 const MOST_RANDOM: u64 = 1 << 20;
 
 /// The WASI context of a call.
-pub(crate) fn context(idempotency_key: &str, now: Timestamp, stdout: &Tail, stderr: &Tail) -> WasiCtx {
-    let clock = Clock {
-        start: now,
-        looks: Arc::default(),
-    };
+pub(crate) fn context(idempotency_key: &str, clock: &Clock, stdout: &Tail, stderr: &Tail) -> WasiCtx {
     let random = |purpose: &str| Stream::new(idempotency_key, purpose);
     WasiCtxBuilder::new()
         .stdout(stdout.clone())
         .stderr(stderr.clone())
         .wall_clock(clock.clone())
-        .monotonic_clock(clock)
+        .monotonic_clock(clock.clone())
         .secure_random(random("secure"))
         .insecure_random(random("insecure"))
         .insecure_random_seed(random("seed").seed())
@@ -54,16 +50,33 @@ pub(crate) fn context(idempotency_key: &str, now: Timestamp, stdout: &Tail, stde
         .build()
 }
 
-/// Time within a call: what the engine's clock said when it started, and a microsecond more with each look.
+/// Time within a call: what the engine's clock said when it started, a microsecond more with each look, and as much more as is known to have
+/// passed.
 #[derive(Clone)]
-struct Clock {
+pub(crate) struct Clock {
     start: Timestamp,
+    /// Milliseconds since the start.
+    passed: Arc<AtomicU64>,
     looks: Arc<AtomicU64>,
 }
 
 impl Clock {
-    fn look(&self) -> u64 {
-        self.looks.fetch_add(1, Ordering::Relaxed)
+    pub(crate) fn new(start: Timestamp) -> Self {
+        Self {
+            start,
+            passed: Arc::default(),
+            looks: Arc::default(),
+        }
+    }
+
+    /// It is this late; never goes back.
+    pub(crate) fn move_to(&self, at: Timestamp) {
+        self.passed.fetch_max(at.since(self.start).0, Ordering::Relaxed);
+    }
+
+    fn look(&self) -> Duration {
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        Duration::from_millis(self.passed.load(Ordering::Relaxed)).saturating_add(Duration::from_micros(looks))
     }
 }
 
@@ -74,7 +87,7 @@ impl HostWallClock for Clock {
 
     fn now(&self) -> Duration {
         let start = Duration::from_millis(u64::try_from(self.start.0).unwrap_or(0));
-        start.saturating_add(Duration::from_micros(self.look()))
+        start.saturating_add(self.look())
     }
 }
 
@@ -84,7 +97,7 @@ impl HostMonotonicClock for Clock {
     }
 
     fn now(&self) -> u64 {
-        self.look().saturating_mul(1_000)
+        u64::try_from(self.look().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -213,6 +226,19 @@ mod tests {
         tail.write(b" the end\n");
         let text = tail.text().unwrap_or_default();
         assert!(text.ends_with("a the end") && text.len() == TAIL - 1, "{}", text.len());
+    }
+
+    #[test]
+    fn time_moves_with_looks_and_with_what_has_passed_and_never_back() {
+        let clock = Clock::new(Timestamp(5_000));
+        assert_eq!(HostWallClock::now(&clock), Duration::from_secs(5));
+        assert_eq!(HostMonotonicClock::now(&clock), 1_000);
+        clock.move_to(Timestamp(7_000));
+        clock.move_to(Timestamp(6_000));
+        assert_eq!(HostWallClock::now(&clock), Duration::from_micros(7_000_002));
+        assert_eq!(HostMonotonicClock::now(&clock), 2_000_003_000);
+        clock.move_to(Timestamp(1));
+        assert_eq!(HostMonotonicClock::now(&clock), 2_000_004_000);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -12,7 +12,10 @@ use std::{
 
 use async_trait::async_trait;
 use potok_dsl::{ErrorType, Problem, TaskPath, Timestamp};
-use potok_wasm::{CallContext, Grants, Host, HostConfig, ImportKind, InstallError, Provider, Unavailable};
+use potok_wasm::{
+    Answered, Asked, CallContext, Grants, Host, HostConfig, ImportKind, InstallError, Ledger, Provider, Turn,
+    Unavailable,
+};
 use serde_json::{Value, json};
 
 /// The fixtures, by name, unpacked once.
@@ -401,6 +404,128 @@ async fn a_providers_problem_is_the_steps_where_the_plugin_cannot_take_it() {
         (problem.status, problem.detail.as_deref()),
         (503, Some("the counter is gone"))
     );
+}
+
+/// A ledger in memory, and what became of it.
+#[derive(Default)]
+struct Memory {
+    /// What was asked, and what it gave and when.
+    records: Mutex<Vec<(String, Option<Answered>)>>,
+    /// How many records were there before.
+    known: usize,
+    asked: AtomicU64,
+}
+
+impl Memory {
+    /// As a crash leaves it: with the first records.
+    fn after_a_crash(&self, known: usize) -> Arc<Self> {
+        let records = self.records.lock().unwrap()[..known].to_vec();
+        Arc::new(Self {
+            records: Mutex::new(records),
+            known,
+            asked: AtomicU64::new(0),
+        })
+    }
+}
+
+#[async_trait]
+impl Ledger for Memory {
+    async fn ask(&self, asked: Asked<'_>) -> Result<Turn, Problem> {
+        let turn = self.asked.fetch_add(1, Ordering::SeqCst) as usize;
+        let what = format!("{} {}.{} {}", asked.number, asked.interface, asked.function, asked.args);
+        let mut records = self.records.lock().unwrap();
+        if turn < self.known {
+            assert_eq!(records[turn].0, what);
+            return Ok(Turn::Known(records[turn].1.clone().unwrap()));
+        }
+        if turn == 7 {
+            return Err(Problem::new(ErrorType::Runtime, "Enough", "that was the last one"));
+        }
+        records.push((what, None));
+        Ok(Turn::Make(Timestamp(1_800_000_000_000)))
+    }
+
+    async fn answer(&self, outcome: Result<Value, Problem>) -> Answered {
+        let mut records = self.records.lock().unwrap();
+        let at = Timestamp(1_700_000_000_000 + 1_000 * i64::try_from(records.len()).unwrap());
+        let answered = Answered { outcome, at };
+        records.last_mut().unwrap().1 = Some(answered.clone());
+        answered
+    }
+
+    async fn returned(&self) -> Result<(), Problem> {
+        if (self.asked.load(Ordering::SeqCst) as usize) < self.known {
+            return Err(Problem::new(ErrorType::Runtime, "Too early", "there was more before"));
+        }
+        Ok(())
+    }
+}
+
+/// Counts, and sees each call with its number and the time that the ledger says.
+#[derive(Default)]
+struct Diary {
+    count: AtomicU64,
+}
+
+#[async_trait]
+impl Provider for Diary {
+    fn interfaces(&self) -> &[&'static str] {
+        &["potok:test/counter"]
+    }
+
+    async fn call(&self, cx: &CallContext, _: &str, _: &str, _: Value) -> Result<Value, Problem> {
+        assert_eq!(cx.now, Timestamp(1_800_000_000_000));
+        let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        assert!(cx.call_key().starts_with("key/"));
+        Ok(count.into())
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_again_goes_on_where_it_was_and_sees_the_same() {
+    let host = host();
+    let provider = Arc::new(Diary::default());
+    host.add_provider(provider.clone()).unwrap();
+    let info = host.install(&fixture("count"), &Grants::all()).unwrap();
+    let diary = async |counts: u32, ledger: Arc<Memory>| {
+        let args = json!({ "counts": counts });
+        host.call_kept(&info.hash, "demo.diary:1.0.0", args, context(), ledger)
+            .await
+    };
+    let whole = Arc::new(Memory::default());
+    let first = diary(5, whole.clone()).await.unwrap();
+    assert_eq!(provider.count.load(Ordering::SeqCst), 5);
+    let entries = first.as_array().unwrap();
+    let time = |entry: &Value| entry["time"].as_u64().unwrap();
+    assert_eq!(time(&entries[0]), 1_700_000_000_000_000);
+    // Each answer moves the clock on to when it came.
+    assert!(
+        (1..=5).all(|n| time(&entries[n]) / 1_000_000 == 1_700_000_000 + n as u64),
+        "{first}"
+    );
+
+    // Everything is known: nothing is made, and everything is seen again.
+    assert_eq!(diary(5, whole.after_a_crash(5)).await.unwrap(), first);
+    assert_eq!(provider.count.load(Ordering::SeqCst), 5);
+    // Three are known: the fourth and the fifth are made, and what came before is as it was.
+    let later = diary(5, whole.after_a_crash(3)).await.unwrap();
+    assert_eq!(provider.count.load(Ordering::SeqCst), 7);
+    let seen = |diary: &Value, n: usize| {
+        (
+            diary[n]["count"].clone(),
+            diary[n]["time"].clone(),
+            diary[n]["chance"].clone(),
+        )
+    };
+    assert!((0..=3).all(|n| seen(&later, n) == seen(&first, n)), "{later}");
+    assert_eq!((&later[4]["count"], &later[5]["count"]), (&json!(6), &json!(7)));
+
+    // What the ledger does not allow ends the call, whatever the guest would make of it.
+    let problem = diary(2, whole.after_a_crash(3)).await.unwrap_err();
+    assert_eq!(problem.title.as_deref(), Some("Too early"));
+    let problem = diary(9, Arc::default()).await.unwrap_err();
+    assert_eq!(problem.title.as_deref(), Some("Enough"));
+    assert_eq!(provider.count.load(Ordering::SeqCst), 14);
 }
 
 #[test]

@@ -143,9 +143,14 @@ impl Runs {
         {
             next = None;
         }
+        let calls = match next {
+            Some(_) => None,
+            None => Some(node.inner_calls(run, limit.0 as usize).await?).filter(|calls| !calls.is_empty()),
+        };
         Ok(Json(History {
             events: events.into_iter().map(Event::from).collect(),
             next,
+            calls: calls.map(|calls| calls.into_iter().map(Into::into).collect()),
         }))
     }
 

@@ -10,6 +10,7 @@ mod document;
 mod documents;
 mod events;
 mod functions;
+mod inner;
 mod lifecycle;
 mod limits;
 mod retention;

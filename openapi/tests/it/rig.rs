@@ -65,6 +65,17 @@ impl Answer {
 /// 32 bytes in base64.
 pub const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
+/// A host whose compiled code is kept between test runs.
+pub fn host() -> Host {
+    let cache_dir = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("code"));
+    let config = HostConfig {
+        cache_dir,
+        pool_instances: 16,
+        ..HostConfig::default()
+    };
+    Host::new(config).unwrap()
+}
+
 impl Rig {
     /// A server without plugins.
     pub async fn empty() -> Self {
@@ -78,15 +89,13 @@ impl Rig {
 
     /// A server on a store whose secrets have this key.
     pub async fn on(store: Arc<dyn Store>, key: &str, config: NodeConfig) -> Self {
+        Self::on_host(store, key, config, host()).await
+    }
+
+    /// A server on a store, with a host of its own.
+    pub async fn on_host(store: Arc<dyn Store>, key: &str, config: NodeConfig, host: Host) -> Self {
         // An error means that another test was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let cache_dir = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("code"));
-        let host = Host::new(HostConfig {
-            cache_dir,
-            pool_instances: 16,
-            ..HostConfig::default()
-        })
-        .unwrap();
         let parts = NodeParts {
             store,
             host,

@@ -57,7 +57,7 @@ pub fn jq() -> &'static Component {
     &JQ
 }
 
-/// The guests of tests and measurements: `demo`, `count`, `ungranted`.
+/// The guests of tests and measurements: `demo`, `count`, `durable`, `ungranted`.
 #[must_use]
 pub fn fixtures() -> &'static [Component] {
     FIXTURES

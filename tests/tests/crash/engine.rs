@@ -55,6 +55,14 @@ impl Engine {
         self.answer(request.body(workflow.to_owned())).await;
     }
 
+    /// Installs a plugin.
+    pub async fn install(&self, component: Vec<u8>, grants: &[&str]) {
+        let grants: Vec<(&str, &str)> = grants.iter().map(|grant| ("grant", *grant)).collect();
+        let request = self.request(Method::POST, "/plugins").query(&grants);
+        self.answer(request.header("content-type", "application/wasm").body(component))
+            .await;
+    }
+
     /// Stores bytes and gives their id.
     pub async fn store_blob(&self, bytes: Vec<u8>) -> String {
         let request = self
@@ -117,6 +125,14 @@ impl Engine {
             from = page["next"].as_u64();
         }
         events
+    }
+
+    /// What plugins have asked of capabilities in calls that are under way.
+    pub async fn calls(&self, id: &str) -> Vec<Value> {
+        let page = self
+            .answer(self.request(Method::GET, &format!("/runs/{id}/history?limit=500")))
+            .await;
+        page["calls"].as_array().cloned().unwrap_or_default()
     }
 
     /// The run, as soon as it has ended.

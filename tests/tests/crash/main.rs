@@ -9,6 +9,7 @@ mod children;
 mod engine;
 mod events;
 mod failpoint;
+mod inner;
 mod made;
 mod once;
 mod oracle;

@@ -6,7 +6,9 @@ use crate::encode::Encoded;
 use crate::error::StoreError;
 use crate::rows::StoredValue;
 use crate::sqlite::sql::{execute, int};
-use crate::sqlite::{migrate, outbox, rates, retire, tables, write_catalog as catalog, write_events, write_runs};
+use crate::sqlite::{
+    inner, migrate, outbox, rates, retire, tables, write_catalog as catalog, write_events, write_runs,
+};
 use crate::write::Written;
 
 /// Applies a write. Its caller has set a savepoint and takes back what a failed write leaves.
@@ -37,6 +39,7 @@ pub(crate) fn apply(connection: &Connection, write: &Encoded) -> Result<Written,
             put_value(connection, value, true)?;
             catalog::put_blob(connection, value, name.as_deref(), media_type.as_deref(), *created_at)
         }
+        Encoded::Inner(write) => inner::put(connection, write).map(|()| Written::Done),
         Encoded::Silence { run } => outbox::silence(connection, *run).map(|()| Written::Done),
         Encoded::Events(events) => write_events::put(connection, events),
         Encoded::TrimEvents(trim) => write_events::trim(connection, trim),

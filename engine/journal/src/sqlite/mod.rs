@@ -3,10 +3,12 @@
 //! - `open` creates, locks and sets up a database; `schema` and `migrate` bring its tables up to date.
 //! - `writer` does group commit; `apply`, `write_runs`, `write_events`, `write_catalog` and `tables` are what a single write does.
 //! - `retire` lets runs leave, and collects what nothing mentions any more.
+//! - `inner` keeps the calls inside a call, `outbox` what runs say to each other, `slots` and `rates` places and moments.
 //! - `readers` lends connections; `read_runs`, `read_events` and `read_catalog` are the reads.
 //! - `sql` is how all of them speak to SQLite.
 
 mod apply;
+mod inner;
 mod migrate;
 mod open;
 mod outbox;
@@ -43,8 +45,8 @@ use crate::error::StoreError;
 use crate::events::{EventFilter, EventRow, Found, Shape, Wanted};
 use crate::metrics::{Counters, Metrics, add};
 use crate::rows::{
-    BlobRow, DefinitionFilter, DefinitionRow, Hash, LoadedRun, PluginRow, ProviderMigration, RunCursor, RunFilter,
-    RunPage, RunRow, SqlRow, SqlStatement, SqlValue, TimelineRow, TriggerRow,
+    BlobRow, DefinitionFilter, DefinitionRow, Hash, InnerCall, InnerCallRow, LoadedRun, PluginRow, ProviderMigration,
+    RunCursor, RunFilter, RunPage, RunRow, SqlRow, SqlStatement, SqlValue, TimelineRow, TriggerRow,
 };
 use crate::store::Store;
 use crate::write::{Write, Written};
@@ -334,6 +336,15 @@ impl Store for SqliteStore {
     async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError> {
         self.read(move |connection| read_runs::timeline(connection, run, after, limit))
             .await
+    }
+
+    async fn inner_calls(&self, run: RunId, call: u64, after: u64, limit: usize) -> Result<Vec<InnerCall>, StoreError> {
+        self.read(move |connection| inner::page(connection, run, call, after, limit))
+            .await
+    }
+
+    async fn open_inner_calls(&self, run: RunId, limit: usize) -> Result<Vec<InnerCallRow>, StoreError> {
+        self.read(move |connection| inner::newest(connection, run, limit)).await
     }
 
     async fn due(

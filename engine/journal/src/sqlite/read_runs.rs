@@ -16,7 +16,7 @@ use crate::sqlite::sql::{each_row, error, int, query, query_one, uint};
 use crate::values::{join, unmark};
 
 /// A page of entries ends when it has taken this many bytes from the store.
-const PAGE_BYTES: usize = 8 << 20;
+pub(crate) const PAGE_BYTES: usize = 8 << 20;
 
 /// The columns that [`RunText::read`] expects.
 const COLUMNS: &str = "id, definition, namespace, name, version, status, input, output, error, parent, triggered_by,

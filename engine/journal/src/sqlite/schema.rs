@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 7] = [
+pub(crate) const MIGRATIONS: [ProviderMigration; 8] = [
     migration(1, FIRST),
     migration(2, EVENTS),
     migration(3, OUTBOX),
@@ -26,6 +26,7 @@ pub(crate) const MIGRATIONS: [ProviderMigration; 7] = [
     migration(5, SLOTS),
     migration(6, ORIGINS),
     migration(7, LEAVING),
+    migration(8, INNER_CALLS),
 ];
 
 const fn migration(version: u32, sql: &'static str) -> ProviderMigration {
@@ -289,3 +290,28 @@ CREATE TABLE mentions (
 );
 CREATE INDEX mentions_by_hash ON mentions (hash);
 "#;
+
+/// The calls that were made inside a call, until that is over. Large parts of what they gave lie beside, and go with them.
+const INNER_CALLS: &str = "
+CREATE TABLE inner_calls (
+    run BYTEA NOT NULL,
+    call BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    path TEXT NOT NULL,
+    function TEXT NOT NULL,
+    digest BYTEA NOT NULL,
+    began_at BIGINT NOT NULL,
+    ended_at BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    encoding BIGINT NOT NULL,
+    outcome BYTEA NOT NULL,
+    PRIMARY KEY (run, call, number)
+);
+CREATE TABLE inner_values (
+    run BYTEA NOT NULL,
+    call BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    bytes BYTEA NOT NULL,
+    PRIMARY KEY (run, call, hash)
+);
+";

@@ -243,6 +243,18 @@ async fn lists_and_due_runs_use_their_indexes() {
             "SELECT entries FROM timelines WHERE run = x'00' AND ordinal > 5 ORDER BY ordinal",
             "timelines_by_run",
         ),
+        (
+            "SELECT outcome FROM inner_calls WHERE run = x'00' AND call = 3 AND number > 5 ORDER BY number LIMIT 9",
+            "sqlite_autoindex_inner_calls_1",
+        ),
+        (
+            "SELECT path FROM inner_calls WHERE run = x'00' ORDER BY call DESC, number DESC LIMIT 9",
+            "sqlite_autoindex_inner_calls_1",
+        ),
+        (
+            "SELECT bytes FROM inner_values WHERE run = x'00' AND call = 3 AND hash = x'00'",
+            "sqlite_autoindex_inner_values_1",
+        ),
     ] {
         let plan = store.read(move |connection| {
             sql::query(connection, &format!("EXPLAIN QUERY PLAN {sql}"), &[], |row| {
@@ -261,7 +273,7 @@ fn the_release_of_the_first_migration_is_kept() {
     assert_eq!(
         digests,
         [
-            "d648c6ee", "367b0c2e", "f17bc227", "5d3c8575", "9aca3006", "2fc7a3d5", "e7a0143e"
+            "d648c6ee", "367b0c2e", "f17bc227", "5d3c8575", "9aca3006", "2fc7a3d5", "e7a0143e", "df9dd848"
         ],
         "a migration that was released is never changed; add another one"
     );

@@ -8,6 +8,7 @@ use crate::encode::{ENCODING, EncodedRow, EncodedRun, EncodedSnapshot, EncodedTi
 use crate::error::StoreError;
 use crate::rows::RunRow;
 use crate::sqlite::apply::put_value;
+use crate::sqlite::inner;
 use crate::sqlite::outbox;
 use crate::sqlite::retire;
 use crate::sqlite::slots;
@@ -59,6 +60,7 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
     if write.finished {
         outbox::silence(connection, write.run)?;
     }
+    inner::close(connection, write)?;
     outbox::send(connection, write.run, &write.messages)?;
     let said = slots::of_run(connection, write)?;
     let last_seq = write.expect_seq + write.count;

@@ -5,6 +5,7 @@
 mod catalog;
 mod contract;
 mod events;
+mod inner;
 mod rates;
 mod retire;
 mod runs;

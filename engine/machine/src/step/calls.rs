@@ -14,7 +14,9 @@ use crate::{
     definition::{Call, Delivery, Kind, Node, Place, TextTemplate},
     digest,
     effect::{CallEffect, CallId, Effect, Request},
+    event::Made,
     frame::{Body, FrameId},
+    observer::TraceKind,
     secrets,
     state::{OpenCall, Work},
 };
@@ -51,6 +53,7 @@ impl Step<'_> {
             idempotency_key,
             request,
             pure,
+            at: Some(self.state.now),
             once: !pure && delivery.is_some_and(|delivery| delivery.once),
             limit: self.limit(id),
             secrets: self.definition.secrets().iter().map(ToString::to_string).collect(),
@@ -145,10 +148,13 @@ impl Step<'_> {
     }
 
     /// Takes a completed call off the list; halted, the run keeps the outcome for later.
-    pub(crate) fn complete_call(&mut self, call: CallId, outcome: Result<Arc<Value>, Problem>) {
+    pub(crate) fn complete_call(&mut self, call: CallId, outcome: Result<Arc<Value>, Problem>, made: Option<Made>) {
         let Some(open) = self.state.calls.remove(&call) else {
             return;
         };
+        if let Some(Made { calls, took }) = made {
+            self.trace_open(open.frame, || TraceKind::Called { calls, took });
+        }
         if self.state.suspended {
             self.state.queue.push_back(Work::Ended {
                 call,

@@ -49,6 +49,7 @@ impl Step<'_> {
             reference: node.reference.to_string(),
             request,
             pure: false,
+            at: None,
             once: false,
             limit: None,
             secrets: Vec::new(),

@@ -135,6 +135,7 @@ impl Driver {
             path: effect.path.clone(),
             digest: effect.digest.clone(),
             outcome: outcome.map(Arc::new),
+            made: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Calls: functions, `use.functions`, HTTP; keys and digests.
 
-use potok_machine::{CallId, Effect, HttpOutput, Request};
+use potok_dsl::Millis;
+use potok_machine::{CallId, Effect, Event, HttpOutput, Made, Request, TraceKind};
 use serde_json::{Value, json};
 
 use crate::support::{completed, echo, error, faulted, output, run_with, start, started, unavailable};
@@ -27,6 +28,46 @@ fn a_function_gets_its_arguments_and_gives_the_output() {
     driver.apply(driver.completion(call.call, Ok(json!("answer")))).unwrap();
     assert_eq!(completed(driver.machine.outcome().unwrap().clone()), json!("answer"));
     assert_eq!(output("do: [{ ask: { call: test.pure } }]", json!(1)), json!({}));
+}
+
+#[test]
+fn what_a_call_made_in_turn_is_told() {
+    let mut driver = start("do: [{ ask: { call: test.effect } }]", json!({}));
+    let call = driver.calls().next().unwrap().clone();
+    assert_eq!(call.at, Some(driver.now), "its clock begins at the run's time");
+    let Event::CallCompleted {
+        path, digest, outcome, ..
+    } = driver.completion(call.call, Ok(json!(1)))
+    else {
+        panic!("no completion")
+    };
+    let made = Some(Made {
+        calls: 3,
+        took: Millis(70),
+    });
+    let event = Event::CallCompleted {
+        call: call.call,
+        path,
+        digest,
+        outcome,
+        made,
+    };
+    driver.apply(event).unwrap();
+    let kinds: Vec<_> = driver.traces.iter().map(|trace| &trace.kind).collect();
+    assert!(
+        matches!(
+            kinds[..],
+            [
+                TraceKind::Started { .. },
+                TraceKind::Called {
+                    calls: 3,
+                    took: Millis(70)
+                },
+                TraceKind::Completed { .. }
+            ]
+        ),
+        "{kinds:?}"
+    );
 }
 
 #[test]

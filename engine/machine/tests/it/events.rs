@@ -37,6 +37,7 @@ fn a_completion_of_something_else_is_refused_by_name() {
         path: TaskPath(Arc::from(path)),
         digest: digest.to_owned(),
         outcome: Ok(Arc::new(json!(null))),
+        made: None,
     };
     let digest = driver.calls().next().unwrap().digest.clone();
     let unknown = driver.apply(completion(2, "/do/1/two", "abc")).unwrap_err();

@@ -35,6 +35,7 @@ fn assert_tidy(driver: &Driver) {
             TraceKind::Emitted { .. }
             | TraceKind::Retrying { .. }
             | TraceKind::Delayed { .. }
+            | TraceKind::Called { .. }
             | TraceKind::Listening
             | TraceKind::Consumed { .. }
             | TraceKind::Correlated { .. }

@@ -108,6 +108,7 @@ impl Core {
             path,
             digest,
             outcome,
+            made: None,
         };
         self.consume(run, event, out);
     }
@@ -153,7 +154,11 @@ impl Core {
                 Effect::Call(effect) if effect.call == call => Some(Box::new(effect)),
                 _ => None,
             });
-            out.extend(effect.map(|effect| Output::StartCall { run, effect }));
+            out.extend(effect.map(|effect| Output::StartCall {
+                run,
+                effect,
+                again: true,
+            }));
         }
     }
 

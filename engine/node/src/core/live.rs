@@ -58,6 +58,8 @@ pub(super) struct Live {
     messages: Vec<Message>,
     /// The runs whose messages its next write has heard.
     pub heard: Vec<RunId>,
+    /// The calls that are over with its next write, of those that may have made others in turn.
+    over: Vec<CallId>,
     /// Whether the run that started it does not wait for it any more.
     pub forsaken: bool,
     /// When its row says that it must be looked at again.
@@ -90,6 +92,8 @@ struct OpenCall {
     digest: String,
     /// The run that it wants.
     child: Option<Child>,
+    /// Whether it may make others in turn that are kept.
+    inner: bool,
 }
 
 impl OpenCall {
@@ -106,6 +110,7 @@ impl OpenCall {
             path: call.path.clone(),
             digest: call.digest.clone(),
             child,
+            inner: !call.pure && matches!(call.request, Request::Function { .. }),
         }
     }
 
@@ -131,6 +136,7 @@ pub(super) struct Writing {
     consumed: Vec<u64>,
     messages: Vec<Message>,
     heard: Vec<RunId>,
+    over: Vec<CallId>,
 }
 
 /// Traces in order, the first one numbered.
@@ -204,6 +210,7 @@ impl Live {
             calls: HashMap::new(),
             messages: Vec::new(),
             heard: Vec::new(),
+            over: Vec::new(),
             forsaken: false,
             row_wakes: Some(Timestamp(0)),
             timers: HashMap::new(),
@@ -267,6 +274,7 @@ impl Live {
             && let Some(closed) = self.calls.remove(call)
         {
             self.heard.extend(closed.awaited());
+            self.over.extend(closed.inner.then_some(*call));
         }
         if let Event::TimerFired { timer } = &recorded.event {
             self.timers.remove(timer);
@@ -304,6 +312,7 @@ impl Live {
                         wishes.push(Wish::Out(Output::StartCall {
                             run: self.run(),
                             effect: call,
+                            again: self.seq <= self.restored,
                         }));
                     } else {
                         self.gated.push_back((self.seq, call));
@@ -314,6 +323,8 @@ impl Live {
                     let before = self.gated.len();
                     self.gated.retain(|(_, gated)| gated.call != call);
                     if self.gated.len() == before {
+                        self.over
+                            .extend(closed.as_ref().filter(|closed| closed.inner).map(|_| call));
                         let child = closed.and_then(|closed| closed.awaited());
                         self.messages.extend(child.map(|run| Message {
                             run,
@@ -425,6 +436,7 @@ impl Live {
         let emits = std::mem::take(&mut self.emits);
         let (listening, consumed) = self.listening.take();
         let (messages, heard) = (std::mem::take(&mut self.messages), std::mem::take(&mut self.heard));
+        let over = std::mem::take(&mut self.over);
         let status = self.status();
         self.row_wakes = self.wake_at();
         self.row_changed = false;
@@ -448,6 +460,7 @@ impl Live {
             consumed: consumed.clone(),
             messages: messages.clone(),
             heard: heard.clone(),
+            over: over.clone(),
         };
         let update = Update {
             run: self.run(),
@@ -468,6 +481,7 @@ impl Live {
             consumed,
             messages,
             heard,
+            over,
         });
         save
     }
@@ -486,6 +500,7 @@ impl Live {
                 out.push(Output::StartCall {
                     run: self.run(),
                     effect,
+                    again: false,
                 });
             }
         }
@@ -511,6 +526,8 @@ impl Live {
         self.messages = writing.messages;
         writing.heard.append(&mut self.heard);
         self.heard = writing.heard;
+        writing.over.append(&mut self.over);
+        self.over = writing.over;
         self.snapshot_at = self.snapshot_at.min(self.durable);
         self.row_changed = true;
     }

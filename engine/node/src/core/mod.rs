@@ -140,6 +140,7 @@ impl Core {
                 path,
                 digest,
                 outcome,
+                made,
             } => {
                 if self.runs.get(&run).is_some_and(|live| live.is_open(call)) {
                     self.consume(
@@ -149,6 +150,7 @@ impl Core {
                             path,
                             digest,
                             outcome,
+                            made,
                         },
                         out,
                     );

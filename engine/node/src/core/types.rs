@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp, WorkflowId};
 use potok_machine::{
-    Admission, CallEffect, CallId, Definition, Entry, Origin, Outcome, Parent, Pattern, Snapshot, Status,
+    Admission, CallEffect, CallId, Definition, Entry, Made, Origin, Outcome, Parent, Pattern, Snapshot, Status,
     SubscriptionId, Trace,
 };
 use serde_json::Value;
@@ -272,6 +272,8 @@ pub enum Input {
         digest: String,
         /// How it ended.
         outcome: Result<Arc<Value>, Problem>,
+        /// What it called in turn.
+        made: Option<Made>,
     },
     /// The definition of a run that a call wants is known.
     Child {
@@ -335,6 +337,8 @@ pub enum Output {
         run: RunId,
         /// The call.
         effect: Box<CallEffect>,
+        /// Whether it may have left before.
+        again: bool,
     },
     /// Nobody wants that call's result any more.
     CancelCall {
@@ -459,6 +463,8 @@ pub struct Save {
     pub messages: Vec<Message>,
     /// The runs whose messages it has heard.
     pub heard: Vec<RunId>,
+    /// Calls that are over and may have made others in turn: what is kept of those goes.
+    pub over: Vec<CallId>,
 }
 
 /// The part of a run's row that never changes.

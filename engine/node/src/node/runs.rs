@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Node, NodeError};
 use crate::{
-    RunView, TaskEvent,
+    InnerCall, RunView, TaskEvent,
     core::{Answer, Client, Command, Input, StartRun},
     deploy::Prepared,
     shell::Stopped,
@@ -191,6 +191,16 @@ impl Node {
             .into_iter()
             .filter_map(|row| serde_json::from_value(row.entry).ok())
             .collect())
+    }
+
+    /// The newest capability calls, up to `limit`, inside the calls of a run that are under way; in order. A call is among them once it is
+    /// answered and that is durable.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn inner_calls(&self, run: RunId, limit: usize) -> Result<Vec<InnerCall>, NodeError> {
+        let rows = self.0.store.open_inner_calls(run, limit).await?;
+        Ok(rows.into_iter().map(InnerCall::from).collect())
     }
 
     /// Asks something of a run; gives it as it is then.

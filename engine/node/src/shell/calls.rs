@@ -15,7 +15,7 @@ use potok_dsl::{ErrorType, Problem, RunId};
 use potok_machine::{CallEffect, CallId, Request, WorkflowRequest};
 use tokio::task::{AbortHandle, unconstrained};
 
-use super::{Executor, Message, Shell, children::Children, now, rates::Rates};
+use super::{Executor, Message, Shell, children::Children, exec::Ended, now, rates::Rates};
 use crate::core::Input;
 
 /// What takes longer than this is better off on another thread.
@@ -91,20 +91,20 @@ impl Calls {
         }
     }
 
-    /// Starts a call, or takes note of it for [`Self::turn`]; its end is reported as [`Input::CallDone`].
-    pub fn start(&mut self, run: RunId, effect: CallEffect) {
+    /// Starts a call, perhaps `again`, or takes note of it for [`Self::turn`]; its end is reported as [`Input::CallDone`].
+    pub fn start(&mut self, run: RunId, effect: CallEffect, again: bool) {
         match &effect.request {
             Request::Workflow(wanted) => {
                 let wanted = wanted.clone();
                 self.find(run, effect, wanted);
             }
             Request::Function { function, .. } if self.is_short(&function.function) => {
-                let call = self.call(run, effect);
+                let call = self.call(run, effect, again);
                 self.under_way.insert((run, call.call), Place::Turn);
                 self.short.push(call);
             }
             _ => {
-                let call = self.call(run, effect);
+                let call = self.call(run, effect, again);
                 self.spawn(call);
             }
         }
@@ -169,7 +169,7 @@ impl Calls {
         true
     }
 
-    fn call(&self, run: RunId, effect: CallEffect) -> Call {
+    fn call(&self, run: RunId, effect: CallEffect, again: bool) -> Call {
         let (executor, rates) = (self.executor.clone(), self.rates.clone());
         let (call, path, digest) = (effect.call, effect.path.clone(), effect.digest.clone());
         let function = match &effect.request {
@@ -179,19 +179,20 @@ impl Calls {
         let work = async move {
             let work = async {
                 match &effect.request {
-                    Request::Rate(asked) => rates.moment(run, &effect, asked).await,
-                    _ => executor.execute(run, effect, now()).await,
+                    Request::Rate(asked) => Ended::from(rates.moment(run, &effect, asked).await),
+                    _ => executor.execute(run, effect, now(), again).await,
                 }
             };
             // A panic in a provider is an error of one step, not a call that never ends.
             let work = AssertUnwindSafe(work).catch_unwind();
-            let outcome = work.await.unwrap_or_else(|_| Err(crashed()));
+            let Ended { outcome, made } = work.await.unwrap_or_else(|_| Ended::from(Err(crashed())));
             Input::CallDone {
                 run,
                 call,
                 path,
                 digest,
                 outcome,
+                made,
             }
         };
         Call {

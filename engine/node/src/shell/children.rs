@@ -45,6 +45,7 @@ impl Children {
             path: effect.path.clone(),
             digest: effect.digest.clone(),
             outcome,
+            made: None,
         };
         if let Some(row) = self.store.run_row(wanted.run).await? {
             return Ok(match ended(row) {

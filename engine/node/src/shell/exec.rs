@@ -8,8 +8,9 @@ use potok_calls::{
     openapi::{Manner, Operation},
 };
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp, model};
-use potok_machine::{CallEffect, HttpOutput, QueryValue, Request, ShellRequest};
-use potok_secrets::Vault;
+use potok_journal::Store;
+use potok_machine::{CallEffect, HttpOutput, LockedFunction, Made, QueryValue, Request, ShellRequest};
+use potok_secrets::{Opened, Vault};
 use potok_wasm::{CallContext, Host, Tables};
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,11 +19,38 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::confidential::{self, Guarded};
-use crate::deploy::SHELL_IS_OFF;
+use super::{
+    confidential::{self, Guarded},
+    ledger::{Ledger, Outer},
+};
+use crate::{deploy::SHELL_IS_OFF, tables::StoreTables};
 
 /// A century: nothing is waited for any longer.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How a call ended.
+pub(crate) struct Ended {
+    pub outcome: Result<Arc<Value>, Problem>,
+    /// What it called in turn.
+    pub made: Option<Made>,
+}
+
+impl From<Result<Arc<Value>, Problem>> for Ended {
+    fn from(outcome: Result<Arc<Value>, Problem>) -> Self {
+        Self { outcome, made: None }
+    }
+}
+
+/// A call on its way.
+struct Leaving {
+    run: RunId,
+    now: Timestamp,
+    deadline: Instant,
+    /// Whether it may have left before.
+    again: bool,
+    /// The secrets that it holds.
+    opened: Option<Arc<Opened>>,
+}
 
 /// Makes calls; cheap to clone.
 #[derive(Clone)]
@@ -33,6 +61,7 @@ pub(crate) struct Executor {
     shell: Option<Arc<Shell>>,
     vault: Vault,
     tables: Arc<dyn Tables>,
+    store: Arc<dyn Store>,
     /// How many calls are under way at once; the others wait here.
     places: Arc<Semaphore>,
     /// How long a call may take, if its task says nothing.
@@ -45,7 +74,7 @@ impl Executor {
         http: Arc<HttpCaller>,
         shell: Option<Arc<Shell>>,
         vault: Vault,
-        tables: Arc<dyn Tables>,
+        store: Arc<dyn Store>,
         places: usize,
         limit: Duration,
     ) -> Self {
@@ -54,84 +83,120 @@ impl Executor {
             http,
             shell,
             vault,
-            tables,
+            tables: Arc::new(StoreTables::new(Arc::clone(&store))),
+            store,
             places: Arc::new(Semaphore::new(places)),
             limit,
         }
     }
 
-    /// Makes a call and gives its result; never later than its task allows, or the limit where the task says nothing.
-    pub async fn execute(&self, run: RunId, effect: CallEffect, now: Timestamp) -> Result<Arc<Value>, Problem> {
+    /// Makes a call, perhaps `again`, and gives its result; never later than its task allows, or the limit where the task says nothing.
+    pub async fn execute(&self, run: RunId, effect: CallEffect, now: Timestamp, again: bool) -> Ended {
         let Ok(_place) = self.places.acquire().await else {
-            return Err(Problem::new(
-                ErrorType::Runtime,
-                "Node is stopping",
-                "the call was not made",
-            ));
+            let problem = Problem::new(ErrorType::Runtime, "Node is stopping", "the call was not made");
+            return Ended::from(Err(problem));
         };
         let limit = effect.limit.map_or(self.limit, |limit| Duration::from_millis(limit.0));
         // A time that no clock can tell is none.
         let begun = Instant::now();
         let deadline = begun.checked_add(limit).unwrap_or(begun + FOREVER);
-        let call = self.call(run, effect, now, deadline);
-        match timeout_at(deadline + Duration::from_secs(1), call).await {
-            Ok(result) => result.map(Arc::new),
-            Err(_) => Err(Problem::new(
+        let leaving = Leaving {
+            run,
+            now,
+            deadline,
+            again,
+            opened: None,
+        };
+        match timeout_at(deadline + Duration::from_secs(1), self.call(effect, leaving)).await {
+            Ok(ended) => ended,
+            Err(_) => Ended::from(Err(Problem::new(
                 ErrorType::Timeout,
                 "Call took too long",
                 format!("no answer within {limit:?}"),
-            )),
+            ))),
         }
     }
 
-    async fn call(
-        &self,
-        run: RunId,
-        mut effect: CallEffect,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> Result<Value, Problem> {
-        let Some(opened) = confidential::reveal(&mut effect, &self.vault, &self.host).await? else {
-            let tables = Arc::clone(&self.tables);
-            return self.leave(run, effect, now, deadline, tables, false).await;
+    async fn call(&self, mut effect: CallEffect, mut leaving: Leaving) -> Ended {
+        leaving.opened = match confidential::reveal(&mut effect, &self.vault, &self.host).await {
+            Ok(opened) => opened,
+            Err(problem) => return Ended::from(Err(problem)),
         };
-        let guarded = Arc::new(Guarded {
-            tables: Arc::clone(&self.tables),
-            opened: Arc::clone(&opened),
-        });
-        let result = Box::pin(self.leave(run, effect, now, deadline, guarded, true)).await;
-        confidential::scrub(result, opened.scrubber())
+        let opened = leaving.opened.clone();
+        let (result, made) = match &mut effect.request {
+            Request::Function { function, args } => {
+                let (function, args) = (function.clone(), std::mem::take(args));
+                self.function(effect, &function, args, leaving).await
+            }
+            _ => (self.leave(effect, leaving.deadline).await, None),
+        };
+        let result = match opened {
+            Some(opened) => confidential::scrub(result, opened.scrubber()),
+            None => result,
+        };
+        Ended {
+            outcome: result.map(Arc::new),
+            made,
+        }
     }
 
-    async fn leave(
+    /// Calls a plugin. What one with effects asks of capabilities is kept until the call is over.
+    async fn function(
         &self,
-        run: RunId,
         effect: CallEffect,
-        now: Timestamp,
-        deadline: Instant,
-        tables: Arc<dyn Tables>,
-        confidential: bool,
-    ) -> Result<Value, Problem> {
+        function: &LockedFunction,
+        args: Arc<Value>,
+        leaving: Leaving,
+    ) -> (Result<Value, Problem>, Option<Made>) {
+        let tables: Arc<dyn Tables> = match &leaving.opened {
+            None => Arc::clone(&self.tables),
+            Some(opened) => Arc::new(Guarded {
+                tables: Arc::clone(&self.tables),
+                opened: Arc::clone(opened),
+            }),
+        };
+        let cx = CallContext {
+            run: Some(leaving.run),
+            path: effect.path.clone(),
+            idempotency_key: effect.idempotency_key.into(),
+            sequence: 0,
+            deadline: leaving.deadline.into_std(),
+            now: effect.at.unwrap_or(leaving.now),
+            confidential: leaving.opened.is_some(),
+            tables,
+        };
+        let (component, args) = (&function.component, Arc::unwrap_or_clone(args));
+        if effect.pure {
+            return (self.host.call(component, &function.function, args, cx).await, None);
+        }
+        let outer = Outer {
+            run: leaving.run,
+            call: effect.call,
+            path: effect.path,
+            function: function.function.clone(),
+            again: leaving.again,
+            opened: leaving.opened,
+        };
+        let ledger = Arc::new(Ledger::new(Arc::clone(&self.store), outer));
+        let call = self
+            .host
+            .call_kept(component, &function.function, args, cx, ledger.clone());
+        let result = tokio::select! {
+            biased;
+            result = call => result,
+            never = ledger.keep() => match never {},
+        };
+        (result, ledger.made().await)
+    }
+
+    /// Makes a call of any other kind.
+    async fn leave(&self, effect: CallEffect, deadline: Instant) -> Result<Value, Problem> {
         let deadline = deadline.into_std();
         let http = HttpContext {
-            idempotency_key: effect.idempotency_key.clone(),
+            idempotency_key: effect.idempotency_key,
             deadline,
         };
         match effect.request {
-            Request::Function { function, args } => {
-                let cx = CallContext {
-                    run: Some(run),
-                    path: effect.path,
-                    idempotency_key: effect.idempotency_key.into(),
-                    sequence: 0,
-                    deadline,
-                    now,
-                    confidential,
-                    tables,
-                };
-                let args = Arc::unwrap_or_clone(args);
-                self.host.call(&function.component, &function.function, args, cx).await
-            }
             Request::Http(request) => {
                 let request = potok_calls::HttpRequest {
                     method: request.method,
@@ -160,11 +225,11 @@ impl Executor {
                 Some(shell) => Box::pin(shell.run(command(request), deadline)).await,
                 None => Err(Problem::new(ErrorType::Authorization, "Shell is off", SHELL_IS_OFF)),
             },
-            // They are looked for elsewhere: nobody may be kept waiting for a place by a run that takes days.
-            Request::Workflow(_) | Request::Rate(_) => Err(Problem::new(
+            // They are had elsewhere: nobody may be kept waiting for a place by a run that takes days.
+            Request::Function { .. } | Request::Workflow(_) | Request::Rate(_) => Err(Problem::new(
                 ErrorType::Runtime,
                 "Not a call",
-                "a run of another workflow or a moment is not had by a call",
+                "a function, a run of another workflow or a moment is not had by such a call",
             )),
         }
     }

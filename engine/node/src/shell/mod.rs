@@ -9,6 +9,7 @@ mod children;
 mod confidential;
 mod events;
 mod exec;
+mod ledger;
 mod rates;
 mod store;
 
@@ -288,7 +289,7 @@ impl Driver {
                         self.io.save_away(save);
                     }
                 }
-                Output::StartCall { run, effect } => self.calls.start(run, *effect),
+                Output::StartCall { run, effect, again } => self.calls.start(run, *effect, again),
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
                 Output::Silence(run) => self.io.silence(run),
                 Output::Load(run) => self.io.load(run),

@@ -333,6 +333,7 @@ fn run_write(save: Save) -> RunWrite {
         .and_then(|opening| opening.admission.as_ref())
         .map(slot);
     write.heard.clone_from(&save.heard);
+    write.over = save.over.iter().map(|call| call.0).collect();
     write.row = Some(row(save));
     write
 }

@@ -8,7 +8,7 @@ use std::{
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    Admission, CallEffect, CallId, Effect, Entry, Event, Machine, OnConflict, Outcome, Pattern, Request,
+    Admission, CallEffect, CallId, Effect, Entry, Event, Machine, OnConflict, Outcome, Pattern, Recorded, Request,
     SubscriptionId, WorkflowRequest, correlated,
 };
 use potok_node::core::{
@@ -84,6 +84,8 @@ pub struct Disk {
     places: Places,
     /// What it neglects.
     pub without: Option<Sabotage>,
+    /// How many calls are kept of those inside a call.
+    pub inner: BTreeMap<(RunId, CallId), u64>,
 }
 
 impl Disk {
@@ -149,6 +151,18 @@ impl Disk {
                 save.run
             );
         }
+        let over = |call: &CallId| save.outcome.is_some() || save.over.contains(call);
+        for entry in &save.entries {
+            if let Entry::Event(Recorded {
+                event: Event::CallCompleted { call, .. },
+                ..
+            }) = entry
+            {
+                let kept = self.inner.contains_key(&(save.run, *call));
+                assert!(!kept || over(call), "call {call} is over, and what was inside is kept");
+            }
+        }
+        self.inner.retain(|(run, call), _| *run != save.run || !over(call));
         record.outcome.clone_from(&save.outcome);
         record.wake_at = save.wake_at.filter(|_| self.without != Some(Sabotage::Timer));
         record.recoveries = save.recoveries;
@@ -176,6 +190,17 @@ impl Disk {
             },
             said,
         })
+    }
+
+    /// Keeps a call inside a call, of a run that has not ended.
+    pub fn keep(&mut self, run: RunId, call: CallId) -> bool {
+        let record = self.runs.get_mut(&run);
+        let Some(record) = record.filter(|record| record.outcome.is_none()) else {
+            return false;
+        };
+        record.recoveries = 0;
+        *self.inner.entry((run, call)).or_default() += 1;
+        true
     }
 
     /// Takes an event in, once; tells for whom it may be.

@@ -62,7 +62,7 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         "{total:?}"
     );
     assert!(
-        total.effects > seeds && total.recovered > 0 && total.evicted > 0 && total.children > 0,
+        total.effects > seeds && total.inner > seeds && total.recovered > 0 && total.evicted > 0 && total.children > 0,
         "{total:?}"
     );
     assert!(

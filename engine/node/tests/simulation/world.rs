@@ -2,7 +2,8 @@
 //!
 //! The oracles, where they are checked:
 //! - an effectful call leaves only when the journal on the disk leads to it and does not hold its completion, and one that leaves at most
-//!   once leaves no second time ([`World::leaves`]);
+//!   once leaves no second time; one that leaves again is said to ([`World::leaves`]);
+//! - what is kept of the calls inside a call goes when that is over, and is there until then ([`Disk::write`], [`World::settle`]);
 //! - of a group no more runs than it has places have begun and not ended ([`World::places`]), and none waits while one is free
 //!   ([`World::nobody_is_forgotten`]);
 //! - tasks with a rate begin no more often than it says, over all runs ([`World::rates`]);
@@ -26,7 +27,7 @@ use std::{
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
 use potok_machine::{
-    CallEffect, CallId, RateRequest, Request, WorkflowRequest,
+    CallEffect, CallId, Made, RateRequest, Request, WorkflowRequest,
     testing::{Random, answer},
 };
 use potok_node::core::{
@@ -53,10 +54,13 @@ enum Coming {
         path: TaskPath,
         digest: String,
         outcome: Result<Value, Problem>,
+        made: Option<Made>,
     },
     /// A run of another workflow is looked for.
     Find(RunId, Box<CallEffect>, WorkflowRequest),
     Reserve(RunId, Box<CallEffect>, RateRequest),
+    /// A record of a call inside a call is written.
+    Keep(RunId, CallId),
     Load(RunId),
     Due {
         until: Timestamp,
@@ -97,6 +101,8 @@ pub struct World {
     numbered: u64,
     clients: BTreeMap<Client, (RunId, Option<Command>)>,
     accepted: Vec<RunId>,
+    /// The calls with effects that have left.
+    left: BTreeSet<(RunId, CallId)>,
     /// The calls that have left and may not do so again.
     once: BTreeSet<(RunId, CallId)>,
     /// Whether things still go wrong.
@@ -135,6 +141,7 @@ impl World {
             numbered: 0,
             clients: BTreeMap::new(),
             accepted: Vec::new(),
+            left: BTreeSet::new(),
             once: BTreeSet::new(),
             faults: true,
             published: 0,
@@ -297,6 +304,7 @@ impl World {
                 path,
                 digest,
                 outcome,
+                made,
             } => {
                 self.handle(Input::CallDone {
                     run,
@@ -304,6 +312,7 @@ impl World {
                     path,
                     digest,
                     outcome: outcome.map(Arc::new),
+                    made,
                 });
             }
             Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
@@ -316,8 +325,10 @@ impl World {
                     path: effect.path,
                     digest: effect.digest,
                     outcome: Ok(RateRequest::given(moment)),
+                    made: None,
                 });
             }
+            Coming::Keep(run, call) => self.report.inner += u64::from(self.disk.keep(run, call)),
             Coming::Load(run) => {
                 let result = self.disk.load(run);
                 self.report.recovered += u64::from(result.is_ok());
@@ -469,7 +480,7 @@ impl World {
                 let delay = self.random.below(delay);
                 self.after(delay, Coming::Write(save));
             }
-            Output::StartCall { run, effect } => self.leaves(run, &effect),
+            Output::StartCall { run, effect, again } => self.leaves(run, &effect, again),
             Output::CancelCall { .. } => {}
             Output::Silence(run) => drop(self.disk.told.remove(&run)),
             Output::Load(run) => self.soon(Coming::Load(run)),
@@ -492,7 +503,7 @@ impl World {
     }
 
     /// A call leaves the node.
-    fn leaves(&mut self, run: RunId, effect: &CallEffect) {
+    fn leaves(&mut self, run: RunId, effect: &CallEffect, again: bool) {
         if !effect.pure {
             self.report.effects += 1;
             let asked = self.disk.asks_for(run, effect, &self.evaluator);
@@ -500,6 +511,13 @@ impl World {
                 asked,
                 "call {} at {} left before what it depends on was durable, or again",
                 effect.call, effect.path
+            );
+            let first = self.left.insert((run, effect.call));
+            assert!(
+                first || again,
+                "call {} at {} leaves again, and nobody says so",
+                effect.call,
+                effect.path
             );
         }
         if effect.once {
@@ -514,12 +532,14 @@ impl World {
             return self.soon(Coming::Reserve(run, Box::new(effect.clone()), asked.clone()));
         }
         let outcome = answer(effect, &mut self.random);
+        let made = self.calls_inside(run, effect);
         let completion = || Coming::Completion {
             run,
             call: effect.call,
             path: effect.path.clone(),
             digest: effect.digest.clone(),
             outcome: outcome.clone(),
+            made,
         };
         if self.faults && self.random.one_in(40) {
             // It hangs for ever, or until the node is started again.
@@ -534,6 +554,20 @@ impl World {
             let again = self.random.below(100);
             self.after(delay + again, completion());
         }
+    }
+
+    /// A plugin with effects makes calls in turn, and what they give is kept on the disk until the call is over.
+    fn calls_inside(&mut self, run: RunId, effect: &CallEffect) -> Option<Made> {
+        if effect.pure || !matches!(effect.request, Request::Function { .. }) {
+            return None;
+        }
+        let calls = u32::try_from(self.random.below(4)).unwrap();
+        for _ in 0..calls {
+            let delay = self.random.below(30);
+            self.after(delay, Coming::Keep(run, effect.call));
+        }
+        let took = potok_dsl::Millis(u64::from(calls));
+        (calls > 1).then_some(Made { calls, took })
     }
 
     fn soon(&mut self, coming: Coming) {

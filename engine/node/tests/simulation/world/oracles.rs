@@ -140,6 +140,10 @@ impl World {
             emitted.len(),
             "the stream has an event whose cause is not durable"
         );
+        assert!(
+            self.disk.inner.is_empty(),
+            "everything is over, and calls inside calls are kept"
+        );
         self.report.emitted = inside.len() as u64;
         let telling = |what: &str| self.disk.runs.values().filter(|record| record.tells(what)).count() as u64;
         self.report.listening = telling("kind: Listening");

@@ -8,6 +8,8 @@ pub struct Report {
     pub recovered: u64,
     pub evicted: u64,
     pub effects: u64,
+    /// Calls inside calls that were kept.
+    pub inner: u64,
     pub duplicates: u64,
     pub lost_acknowledgements: u64,
     pub refused_writes: u64,
@@ -38,6 +40,7 @@ impl Report {
         self.recovered += other.recovered;
         self.evicted += other.evicted;
         self.effects += other.effects;
+        self.inner += other.inner;
         self.duplicates += other.duplicates;
         self.lost_acknowledgements += other.lost_acknowledgements;
         self.refused_writes += other.refused_writes;

@@ -93,6 +93,7 @@ impl World {
             path: effect.path.clone(),
             digest: effect.digest.clone(),
             outcome,
+            made: None,
         };
         let found = match self.disk.runs.get(&child).map(|record| &record.outcome) {
             Some(_) if !wanted.parent.awaits => done(Ok(started(child))),
