@@ -16,7 +16,9 @@ do:
 
 /// Completes a document of the framework.
 pub(crate) fn complete(mut document: Value) -> Value {
-    document["components"]["schemas"]["Reason"]["additionalProperties"] = json!(false);
+    for closed in ["Reason", "Restart"] {
+        document["components"]["schemas"][closed]["additionalProperties"] = json!(false);
+    }
     if let Some(stream) =
         document.pointer_mut("/paths/~1runs~1{id}~1stream/get/responses/200/content/text~1event-stream")
     {

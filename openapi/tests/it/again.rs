@@ -172,7 +172,7 @@ async fn what_cannot_be_made_is_refused_in_words() {
     let body = json!({ "input": { "name": 7 } });
     rig.post(&format!("/runs/{}/restart", id(&done)), &body)
         .await
-        .problem(400);
+        .problem(422);
     assert!(
         rig.get(&format!("/runs/{}/diff", id(&done)))
             .await

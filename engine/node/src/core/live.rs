@@ -326,6 +326,8 @@ impl Live {
                         self.over
                             .extend(closed.as_ref().filter(|closed| closed.inner).map(|_| call));
                         let child = closed.and_then(|closed| closed.awaited());
+                        // Whatever it has said, nobody wants to know any more.
+                        self.heard.extend(child);
                         self.messages.extend(child.map(|run| Message {
                             run,
                             word: Word::Cancel,
@@ -379,6 +381,8 @@ impl Live {
             || !self.traces.list.is_empty()
             || !self.emits.is_empty()
             || !self.messages.is_empty()
+            // What was heard must leave the store: there the run is due as long as it has not.
+            || !self.heard.is_empty()
             || (self.outcome.is_none() && self.listening.dirty())
     }
 

@@ -188,6 +188,15 @@ impl Core {
         }
         let stuck = live.recoveries > self.config.recoveries;
         let wishes = if stuck { Vec::new() } else { live.resume(outstanding) };
+        // The end of a child that is no longer waited for is heard by reading it.
+        let ended = messages.iter().filter(|message| message.word == Word::Ended);
+        let unwanted: Vec<RunId> = ended
+            .map(|message| message.run)
+            .filter(|child| live.call_of(*child).is_none())
+            .collect();
+        if !stuck {
+            live.heard.extend(unwanted);
+        }
         self.runs.insert(run, live);
         if told {
             self.grant(run, wishes, out);

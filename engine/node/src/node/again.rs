@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use potok_dsl::RunId;
+use potok_dsl::{Problem, RunId};
 use potok_machine::{Entry, Machine, Origin, Point, Status};
 use serde_json::Value;
 use uuid::Uuid;
@@ -114,7 +114,8 @@ impl Node {
         let input = request.input.unwrap_or(old.input);
         if origin.state.is_none() {
             let definition = &into.deployed.definition;
-            definition.check_input(&input).map_err(NodeError::Invalid)?;
+            let unusable = |problem: Problem| NodeError::Invalid(problem.with_status(422));
+            definition.check_input(&input).map_err(unusable)?;
         }
         let start = StartRun {
             run: RunId(Uuid::now_v7()),
