@@ -1,8 +1,8 @@
 //! Calls under way, stopped when nobody wants the result any more.
 //!
 //! Handing a call to another thread and its result back costs several times what a short call does. So a function that is known to be
-//! short is begun where it is asked for: it has one turn, which the host's clock ends after some milliseconds at the latest. What is not done
-//! then goes on as a task of its own, as do the calls that are asked for when there are many at once.
+//! short is begun where it is asked for: it has one turn, which the host's clock ends after some milliseconds at the latest. When many
+//! are asked for at once, half of them go together to another thread. What is not done after its turn goes on as a task of its own.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use potok_dsl::{ErrorType, Problem, RunId};
 use potok_machine::{CallEffect, CallId, Request, WorkflowRequest};
 use tokio::task::{AbortHandle, unconstrained};
 
-use super::{Executor, Shell, children::Children, exec::Ended, now, rates::Rates};
+use super::{Executor, Message, Shell, children::Children, exec::Ended, now, rates::Rates};
 use crate::core::Input;
 
 /// What takes longer than this is better off on another thread.
@@ -24,8 +24,8 @@ const SHORT: Duration = Duration::from_micros(200);
 /// How many calls of a function go to other threads at once after one that was not done in its turn.
 const AWAY: u32 = 64;
 
-/// So many short calls at once are work for several threads.
-const MANY: usize = 4;
+/// From so many short calls at once on they are shared with another thread.
+const SHARED: usize = 4;
 
 /// The most functions whose calls are remembered.
 const FUNCTIONS: usize = 4_096;
@@ -44,18 +44,29 @@ pub(super) struct Calls {
 
 /// Where a call is.
 enum Place {
-    /// It has its turn.
+    /// It has its turn, here or with others on another thread.
     Turn,
     /// It is a task of its own.
     Task(AbortHandle),
 }
 
 /// A call, which gives what the core is to know of its end.
-struct Call {
+pub(crate) struct Call {
     run: RunId,
     call: CallId,
     function: String,
     work: BoxFuture<'static, Input>,
+}
+
+/// Calls that have had their turn.
+#[derive(Default)]
+pub(crate) struct Turns {
+    /// What came of those that are done.
+    pub done: Vec<Input>,
+    /// Those that are not.
+    pub left: Vec<Call>,
+    /// How long those took that are done.
+    pub took: Vec<(String, Duration)>,
 }
 
 /// How a function's calls went.
@@ -99,35 +110,39 @@ impl Calls {
         }
     }
 
-    /// Gives the short calls that were started their turn; what comes of them is appended. Many at once are work for several threads.
+    /// Gives the short calls that were started their turn; what comes of them is appended.
     pub fn turn(&mut self, ended: &mut Vec<Input>) {
-        let mut short = std::mem::take(&mut self.short);
-        let many = short.len() >= MANY;
-        for mut call in short.drain(..) {
-            if many {
-                self.spawn(call);
-                continue;
-            }
-            let begun = Instant::now();
-            // It is asked whether it is done, and told by nobody when it may be: the task that it becomes asks again.
-            let done = unconstrained(&mut call.work).now_or_never();
-            let pace = self.paces.get_mut(&call.function);
-            match (done, pace) {
-                (Some(done), pace) => {
-                    if let Some(pace) = pace {
-                        pace.takes = (pace.takes * 7 + begun.elapsed()) / 8;
-                    }
-                    ended.push(done);
-                }
-                (None, pace) => {
-                    if let Some(pace) = pace {
-                        pace.away = AWAY;
-                    }
-                    self.spawn(call);
-                }
+        let mut mine = std::mem::take(&mut self.short);
+        if mine.len() >= SHARED {
+            let theirs = mine.split_off(mine.len() / 2);
+            let shell = self.shell.clone();
+            tokio::spawn(async move {
+                let turns = Turns::of(theirs);
+                // A node that has stopped needs no results.
+                let _ = shell.send(Message::Turns(turns)).await;
+            });
+        }
+        self.short = Vec::with_capacity(mine.len());
+        self.had(Turns::of(mine), ended);
+    }
+
+    /// Takes calls back that have had their turn.
+    pub fn had(&mut self, turns: Turns, ended: &mut Vec<Input>) {
+        for (function, took) in turns.took {
+            if let Some(pace) = self.paces.get_mut(&function) {
+                pace.takes = (pace.takes * 7 + took) / 8;
             }
         }
-        self.short = short;
+        ended.extend(turns.done);
+        for call in turns.left {
+            if let Some(pace) = self.paces.get_mut(&call.function) {
+                pace.away = AWAY;
+            }
+            // One that nobody wants any more ends here.
+            if self.under_way.contains_key(&(call.run, call.call)) {
+                self.spawn(call);
+            }
+        }
     }
 
     /// Whether calls of a function are done in their turn, as far as is known.
@@ -223,6 +238,25 @@ impl Calls {
     /// A call has reported.
     pub fn done(&mut self, run: RunId, call: CallId) {
         self.under_way.remove(&(run, call));
+    }
+}
+
+impl Turns {
+    /// Gives each call one turn.
+    fn of(calls: Vec<Call>) -> Self {
+        let mut turns = Self::default();
+        for mut call in calls {
+            let begun = Instant::now();
+            // It is asked whether it is done, and told by nobody when it may be: the task that it becomes asks again.
+            match unconstrained(&mut call.work).now_or_never() {
+                Some(ended) => {
+                    turns.done.push(ended);
+                    turns.took.push((call.function, begun.elapsed()));
+                }
+                None => turns.left.push(call),
+            }
+        }
+        turns
     }
 }
 

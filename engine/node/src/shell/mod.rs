@@ -49,6 +49,8 @@ const BATCH: usize = 256;
 pub(crate) enum Message {
     /// Something happened.
     Happened(Input),
+    /// Short calls have had their turn on another thread.
+    Turns(calls::Turns),
     /// A client asks; the answer goes there.
     Ask(Client, Input, oneshot::Sender<Answer>),
     /// A trigger is to be watched from now on.
@@ -238,6 +240,7 @@ impl Driver {
     fn take(&mut self, message: Message) {
         match message {
             Message::Happened(input) => self.happened(input),
+            Message::Turns(turns) => self.calls.had(turns, &mut self.ended),
             Message::Ask(client, input, reply) => {
                 self.clients.insert(client, reply);
                 if let Input::Forget { client: other, .. } = &input {
@@ -275,10 +278,17 @@ impl Driver {
     /// Does what the core and the scheduler want; true when the node has stopped.
     fn perform(&mut self) -> bool {
         let mut stopped = false;
-        let mut saves = Vec::new();
         for output in self.out.drain(..) {
             match output {
-                Output::Save(save) => saves.push(self.io.save(save)),
+                Output::Save(save) => {
+                    let save = self.io.save(save);
+                    // One is written from here, which is the shortest way; several are work enough to be shared.
+                    if self.saves.is_empty() {
+                        self.saves.push(save);
+                    } else {
+                        self.io.save_away(save);
+                    }
+                }
                 Output::StartCall { run, effect, again } => self.calls.start(run, *effect, again),
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
                 Output::Silence(run) => self.io.silence(run),
@@ -300,12 +310,6 @@ impl Driver {
                 }
                 Output::Stopped => stopped = true,
             }
-        }
-        // One is written from here, which is the shortest way; several are work enough to be shared.
-        if saves.len() == 1 && self.saves.is_empty() {
-            self.saves.extend(saves);
-        } else {
-            saves.into_iter().for_each(|save| self.io.save_away(save));
         }
         self.calls.turn(&mut self.ended);
         self.metrics.stands(self.core.loaded_runs(), self.calls.under_way());
