@@ -17,3 +17,4 @@ mod pipeline;
 mod places;
 mod recovery;
 mod seeds;
+mod storm;
