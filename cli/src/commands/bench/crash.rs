@@ -148,10 +148,10 @@ impl Counting {
                 }
                 match line.split_once(':') {
                     Some((name, value)) if name.eq_ignore_ascii_case("idempotency-key") => {
-                        value.trim().clone_into(&mut key)
+                        value.trim().clone_into(&mut key);
                     }
                     Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                        length = value.trim().parse().ok()?
+                        length = value.trim().parse().ok()?;
                     }
                     _ => {}
                 }

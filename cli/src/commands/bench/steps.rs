@@ -105,7 +105,7 @@ async fn one_by_one(
     name: &'static str,
     kind: &str,
 ) -> Result<Vec<Figure>, Failure> {
-    let floor = Arc::new(Floor::open(bench.directory())?);
+    let floor = Floor::open(bench.directory())?;
     let (mut times, mut floors, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let mut cost = Cost::default();
     for _ in 0..ONE_BY_ONE {

@@ -284,6 +284,12 @@ impl Core {
             return;
         }
         let event = match command {
+            Command::Suspend(_) if status == Status::Suspended && live.durable < live.seq => {
+                // It is held, and nobody may say so before that is durable.
+                let seq = live.seq;
+                live.commanders.extend(client.map(|client| (seq, client)));
+                return self.settle(run, out);
+            }
             Command::Suspend(_) if status == Status::Suspended => {
                 return out.extend(client.map(|client| Output::Answer(client, Answer::Taken(status))));
             }

@@ -45,6 +45,10 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
     });
     let total = total.into_inner().unwrap();
     println!("seeds {first} to {}: {total:?}", first + seeds);
+    if seeds < 500 {
+        // Too few for what is rare.
+        return;
+    }
     // A simulation in which nothing goes wrong shows nothing.
     assert!(total.crashes > seeds / 4, "too few crashes: {total:?}");
     assert!(
