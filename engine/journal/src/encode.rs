@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::error::StoreError;
 use crate::events::{NewEvent, Pattern, SubscriptionChange, Trim};
+use crate::mentions::mentions;
 use crate::rows::{
     DefinitionRow, Hash, PluginRow, ProviderMigration, RunRow, SqlStatement, SqlValue, StoredValue, TimelineRow,
-    TriggerRow, hash, parse_hex,
+    TriggerRow, hash,
 };
 use crate::values::{CEILING, INLINE_LIMIT, Limits, is_over, split_within};
 use crate::write::{InnerWrite, Message, Reservation, RowChange, RunUpdate, RunWrite, Slot, Write};
@@ -47,7 +48,7 @@ pub(crate) enum Encoded {
     Definition {
         row: Box<DefinitionRow>,
         lock: String,
-        /// What the text mentions.
+        /// What the text and the lock mention.
         mentions: Vec<Hash>,
     },
     Activate {
@@ -137,6 +138,8 @@ pub(crate) struct EncodedInner {
     pub(crate) write: InnerWrite,
     pub(crate) outcome: Vec<u8>,
     pub(crate) values: Vec<StoredValue>,
+    /// The blobs that it mentions, for the run.
+    pub(crate) mentions: Vec<Hash>,
 }
 
 /// What becomes of a run's row, its JSON as text.
@@ -249,11 +252,14 @@ fn is_large(write: &Write) -> bool {
 fn encode_now(write: Write) -> Result<Encoded, StoreError> {
     Ok(match write {
         Write::Run(run) => Encoded::Run(Box::new(encode_run(*run)?)),
-        Write::Definition(row) => Encoded::Definition {
-            lock: text(&row.lock)?,
-            mentions: mentions(&[], [row.source.as_bytes()]),
-            row,
-        },
+        Write::Definition(row) => {
+            let lock = text(&row.lock)?;
+            Encoded::Definition {
+                mentions: mentions(&[], [row.source.as_bytes(), lock.as_bytes()]),
+                lock,
+                row,
+            }
+        }
         Write::Activate {
             namespace,
             name,
@@ -391,10 +397,15 @@ fn encode_inner(mut write: InnerWrite) -> Result<EncodedInner, StoreError> {
     let (mut outcome, mut values) = (value.take(), Vec::new());
     let what = format!("what call {} gave", write.inner.number);
     split_within(&mut outcome, &mut values, &what, ENTRY)?;
+    let outcome = bytes(&outcome)?;
+    // The parts lie beside the call; what they mention is the run's.
+    let parts = values.iter().map(|value| &value.bytes[..]);
+    let mentions = mentions(&[], parts.chain([outcome.as_slice()]));
     Ok(EncodedInner {
         write,
-        outcome: bytes(&outcome)?,
+        outcome,
         values,
+        mentions,
     })
 }
 
@@ -455,23 +466,6 @@ fn encode_row(change: RowChange, values: &mut Vec<StoredValue>) -> Result<Encode
             Ok(EncodedRow::Update { update, texts })
         }
     }
-}
-
-/// The values, and the blobs whose ids stand in them or in other texts.
-fn mentions<'t>(values: &'t [StoredValue], texts: impl IntoIterator<Item = &'t [u8]>) -> Vec<Hash> {
-    const BEGINNING: &str = "sha256:";
-    let mut found: Vec<Hash> = values.iter().map(|value| value.hash).collect();
-    let stored = values.iter().map(|value| &value.bytes[..]);
-    for text in stored.chain(texts) {
-        let Ok(text) = std::str::from_utf8(text) else { continue };
-        for (at, _) in text.match_indices(BEGINNING) {
-            let digits = text.get(at + BEGINNING.len()..at + BEGINNING.len() + 64);
-            found.extend(digits.and_then(parse_hex));
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    found
 }
 
 fn encode_snapshot(mut state: Value) -> Result<EncodedSnapshot, StoreError> {

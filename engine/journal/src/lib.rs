@@ -13,6 +13,7 @@
 mod encode;
 mod error;
 mod events;
+mod mentions;
 mod metrics;
 mod rows;
 mod sqlite;

@@ -42,6 +42,32 @@ pub struct Figure {
     pub cpu: Option<f64>,
     /// Disk flushes a step.
     pub flushes: Option<f64>,
+    /// What a step of it may cost at most.
+    pub bar: Option<Bar>,
+}
+
+/// A bar that holds on a busy machine too: of CPU or of flushes a step.
+pub enum Bar {
+    /// Microseconds of CPU.
+    Cpu(f64),
+    /// Flushes of the disk.
+    Flushes(f64),
+}
+
+impl Bar {
+    /// How a figure misses it.
+    fn missed(&self, figure: &Figure) -> Option<String> {
+        let (found, most, unit) = match self {
+            Self::Cpu(most) => (figure.cpu?, *most, "µs of CPU"),
+            Self::Flushes(most) => (figure.flushes?, *most, "flushes"),
+        };
+        (found > most).then(|| {
+            format!(
+                "{} ({}): {found:.2} {unit} a step, more than {most}",
+                figure.name, figure.what
+            )
+        })
+    }
 }
 
 impl Figure {
@@ -55,7 +81,13 @@ impl Figure {
             unit,
             cpu: None,
             flushes: None,
+            bar: None,
         }
+    }
+
+    /// The same with a bar that it is held to.
+    pub fn held_to(self, bar: Bar) -> Self {
+        Self { bar: Some(bar), ..self }
     }
 
     /// The median of some numbers, with its spread.
@@ -80,10 +112,14 @@ impl Figure {
 struct Report {
     json: bool,
     figures: Vec<Value>,
+    /// The bars that were missed, in words.
+    missed: Vec<String>,
 }
 
 impl Report {
     fn add(&mut self, figure: &Figure) -> Result<(), Failure> {
+        self.missed
+            .extend(figure.bar.as_ref().and_then(|bar| bar.missed(figure)));
         if self.json {
             self.figures.push(json!({
                 "name": figure.name, "what": figure.what, "value": figure.value, "unit": figure.unit, "quartiles": figure.spread,
@@ -131,6 +167,7 @@ pub async fn bench(config: &Config, args: BenchArgs) -> Result<u8, Failure> {
     let mut report = Report {
         json: args.json,
         figures: Vec::new(),
+        missed: Vec::new(),
     };
     if wanted("pure") {
         for figure in steps::pure(config).await? {
@@ -170,5 +207,31 @@ pub async fn bench(config: &Config, args: BenchArgs) -> Result<u8, Failure> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report.figures).unwrap_or_default());
     }
-    Ok(COMPLETED)
+    // A debug build is held to nothing.
+    if report.missed.is_empty() || cfg!(debug_assertions) {
+        Ok(COMPLETED)
+    } else {
+        Err(Failure::Other(format!(
+            "a bar was missed: {}",
+            report.missed.join("; ")
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_missed_by_what_costs_more() {
+        let figure = |cpu| Figure {
+            cpu,
+            ..Figure::plain("pure", "a call", 1.0, "µs")
+        };
+        let missed = |cpu| Bar::Cpu(30.0).missed(&figure(cpu));
+        assert_eq!(missed(Some(30.0)), None);
+        assert_eq!(missed(None), None);
+        let said = missed(Some(30.5)).unwrap_or_default();
+        assert_eq!(said, "pure (a call): 30.50 µs of CPU a step, more than 30");
+    }
 }

@@ -12,6 +12,7 @@ use crate::encode::{ENCODING, EncodedInner, EncodedRun};
 use crate::error::StoreError;
 use crate::rows::{Hash, InnerCall, InnerCallRow};
 use crate::sqlite::read_runs::{PAGE_BYTES, parse};
+use crate::sqlite::retire;
 use crate::sqlite::sql::{each_row, error, execute, int, query_one, uint};
 use crate::values::join;
 
@@ -26,6 +27,7 @@ pub(crate) fn put(connection: &Connection, write: &EncodedInner) -> Result<(), S
             execute(connection, "UPDATE runs SET recoveries = 0 WHERE id = $1", &[&run])?;
         }
     }
+    retire::mention(connection, &run, &write.mentions)?;
     for value in &write.values {
         execute(
             connection,

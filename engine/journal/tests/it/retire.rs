@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use potok_journal::{NewEvent, RunWrite, SqlStatement, SqlValue, Store, StoreError, Trim, Write, Written, hash, hex};
+use potok_journal::{
+    InnerCall, InnerWrite, NewEvent, RunWrite, SqlStatement, SqlValue, Store, StoreError, Trim, Write, Written, hash,
+    hex,
+};
 use serde_json::json;
 
 use crate::{commit_run, opening, row, run_id, timeline_row, update};
@@ -159,6 +162,8 @@ pub(crate) async fn blobs_that_nothing_mentions_go_after_a_while(store: Arc<dyn 
     let in_run = put("in a run", 1).await;
     let in_table = put("in a table", 1).await;
     let in_text = put("in a definition", 1).await;
+    let in_lock = put("in what was fetched for a definition", 1).await;
+    let in_answer = put("in an answer inside a call", 1).await;
     put("nowhere", 1).await;
     put("again", 1).await;
     put("again", 100).await;
@@ -170,13 +175,38 @@ pub(crate) async fn blobs_that_nothing_mentions_go_after_a_while(store: Arc<dyn 
         }]))
         .await
         .unwrap();
-    let definition = crate::definition("d", "1.0.0", &format!("input: {in_text}"), false);
+    let mut definition = crate::definition("d", "1.0.0", &format!("input: {in_text}"), false);
+    definition.lock = json!({ "documents": { "./f.yaml": { "text": format!("set: {in_lock}") } } });
+    store.commit(opening(row(2))).await.unwrap();
+    let inner = InnerCall {
+        number: 1,
+        function: "potok:ai/chat.complete".to_owned(),
+        digest: hash(b"what was asked"),
+        began_at: 1,
+        ended_at: 2,
+        outcome: Ok(json!(in_answer)),
+    };
+    let write = InnerWrite {
+        run: run_id(2),
+        call: 1,
+        path: "/do/0/ask".to_owned(),
+        inner,
+    };
+    store.commit(Write::Inner(Box::new(write))).await.unwrap();
     store.commit(Write::Definition(Box::new(definition))).await.unwrap();
 
     let nowhere = hash(b"nowhere");
     assert_eq!(store.unmentioned_blobs(50, 10).await.unwrap(), [nowhere]);
-    let everything =
-        ["in a run", "in a table", "in a definition", "nowhere", "again"].map(|text| hash(text.as_bytes()));
+    let everything = [
+        "in a run",
+        "in a table",
+        "in a definition",
+        "in what was fetched for a definition",
+        "in an answer inside a call",
+        "nowhere",
+        "again",
+    ]
+    .map(|text| hash(text.as_bytes()));
     let write = Write::SweepBlobs {
         hashes: everything.to_vec(),
         before: 50,
@@ -197,11 +227,19 @@ pub(crate) async fn blobs_that_nothing_mentions_go_after_a_while(store: Arc<dyn 
         "it is a blob still"
     );
     assert_eq!(store.unmentioned_blobs(50, 10).await.unwrap(), [hash(b"in a run")]);
+    end(&store, 2, 10).await;
+    retire(&store, 2).await.unwrap();
+    sweep(&store, 100).await;
+    assert_eq!(
+        store.unmentioned_blobs(50, 10).await.unwrap().len(),
+        2,
+        "the run has left, and its answer with it"
+    );
     store
         .commit(Write::RemoveDefinition { hash: "d".to_owned() })
         .await
         .unwrap();
-    assert_eq!(store.unmentioned_blobs(50, 10).await.unwrap().len(), 2);
+    assert_eq!(store.unmentioned_blobs(50, 10).await.unwrap().len(), 4);
 }
 
 pub(crate) async fn values_of_events_leave_with_them(store: Arc<dyn Store>) {

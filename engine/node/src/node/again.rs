@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Node, NodeError, Started};
-use crate::{RunView, core::StartRun, deploy::Prepared};
+use crate::{RunView, core::StartRun, deploy::Prepared, shell::word};
 
 /// The longest journal that a run is made from, in entries.
 const MOST_ENTRIES: usize = 200_000;
@@ -185,9 +185,4 @@ impl Node {
             }
         }
     }
-}
-
-fn word(status: Status) -> String {
-    let word = serde_json::to_value(status).unwrap_or_default();
-    word.as_str().unwrap_or_default().to_owned()
 }

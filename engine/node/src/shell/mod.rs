@@ -37,7 +37,7 @@ use crate::{
 pub(crate) use arrive::{Watch, Watchers};
 pub(crate) use events::{Incoming, Stream};
 pub(crate) use exec::Executor;
-pub(crate) use store::trigger_state;
+pub(crate) use store::{trigger_state, word};
 
 /// How many messages may wait for the core.
 const INBOX: usize = 4_096;

@@ -438,7 +438,8 @@ pub(super) fn outcome(row: RunRow) -> Outcome {
     }
 }
 
-fn word(word: impl serde::Serialize) -> String {
+/// A word of an enumeration, as it is written in JSON.
+pub(crate) fn word(word: impl serde::Serialize) -> String {
     match json(&word) {
         Value::String(word) => word,
         _ => String::new(),

@@ -1,4 +1,6 @@
+//! A ledger over a real store: what is told again, what is refused, what is kept when.
 #![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 
 use potok_expr::SecretPath;
