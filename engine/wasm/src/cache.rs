@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -17,13 +17,32 @@ use wasmtime::{Cache, CacheConfig, Engine, component::Component};
 
 use crate::error::HostError;
 
+/// Files that were found whole, as they were then: length and time.
+type Whole = HashMap<PathBuf, (u64, Option<SystemTime>)>;
+
 /// The compiled code of all engines of a host.
 pub(crate) struct CodeCache {
     cache: Cache,
     modules: PathBuf,
     seals: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
     /// Files that were found whole, as they were then.
-    whole: Mutex<HashMap<PathBuf, (u64, Option<SystemTime>)>>,
+    whole: Whole,
+    /// How many are compiling, whose files have no seals yet.
+    compiling: usize,
+}
+
+/// Someone compiles; what has come is sealed when it is over.
+struct Compiling<'c>(&'c CodeCache);
+
+impl Drop for Compiling<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl CodeCache {
@@ -47,7 +66,7 @@ impl CodeCache {
             cache,
             modules,
             seals,
-            whole: Mutex::default(),
+            state: Mutex::default(),
         })
     }
 
@@ -55,9 +74,24 @@ impl CodeCache {
         &self.cache
     }
 
+    /// Someone begins to compile. The files are looked at by the first of those who do so at once: what the others write has no seals yet.
+    fn begin(&self) -> Compiling<'_> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.compiling == 0 {
+            self.check(&mut state.whole);
+        }
+        state.compiling += 1;
+        Compiling(self)
+    }
+
+    fn end(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.seal(&mut state.whole);
+        state.compiling -= 1;
+    }
+
     /// Removes every file that is not as it was sealed.
-    fn check(&self) {
-        let Ok(mut whole) = self.whole.lock() else { return };
+    fn check(&self, whole: &mut Whole) {
         for (file, seal) in self.files() {
             let state = state(&file);
             if state.is_some() && whole.get(&file) == state.as_ref() {
@@ -77,8 +111,7 @@ impl CodeCache {
     }
 
     /// Seals the files that came since the check.
-    fn seal(&self) {
-        let Ok(mut whole) = self.whole.lock() else { return };
+    fn seal(&self, whole: &mut Whole) {
         for (file, seal) in self.files() {
             if whole.contains_key(&file) || seal.exists() {
                 continue;
@@ -110,14 +143,8 @@ impl CodeCache {
 
 /// Compiles a component, or takes the compiled code from the cache.
 pub(crate) fn compile(engine: &Engine, cache: Option<&CodeCache>, bytes: &[u8]) -> wasmtime::Result<Component> {
-    if let Some(cache) = cache {
-        cache.check();
-    }
-    let component = Component::from_binary(engine, bytes)?;
-    if let Some(cache) = cache {
-        cache.seal();
-    }
-    Ok(component)
+    let _compiling = cache.map(CodeCache::begin);
+    Component::from_binary(engine, bytes)
 }
 
 fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
@@ -155,4 +182,31 @@ fn create_private(dir: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn create_private(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn those_who_compile_at_once_leave_each_others_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = CodeCache::open(directory.path()).unwrap();
+        let compiler = directory.path().join("modules").join("compiler");
+        fs::create_dir(&compiler).unwrap();
+        let [left, mine] = ["left", "mine"].map(|name| compiler.join(name));
+        fs::write(&left, "by one who died").unwrap();
+        let first = cache.begin();
+        assert!(!left.exists(), "nobody has sealed it");
+        fs::write(&mine, "compiled").unwrap();
+        let second = cache.begin();
+        assert!(mine.exists(), "it is of one who compiles");
+        drop((first, second));
+        drop(cache.begin());
+        assert!(mine.exists(), "it was sealed");
+        fs::write(&mine, "something else").unwrap();
+        drop(cache.begin());
+        assert!(!mine.exists());
+    }
 }
