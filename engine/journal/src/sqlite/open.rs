@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;
@@ -111,6 +112,7 @@ pub(crate) fn reader(database: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags).map_err(sql::error)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    steady(&connection)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(sql::error)?;
     execute_batch(
         &connection,
@@ -142,6 +144,7 @@ fn check_application(connection: &Connection, database: &Path) -> Result<(), Sto
 
 fn set_up(connection: Connection, config: &Config) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    steady(&connection)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(sql::error)?;
     // The writer copies the log into the database itself, when nobody waits for it.
     execute_batch(
@@ -172,6 +175,13 @@ fn migrate_own(connection: &Connection) -> Result<(), StoreError> {
         transaction.commit().map_err(sql::error)?;
     }
     Ok(())
+}
+
+/// A statement's plan does not depend on its parameters. Else SQLite prepares many a statement again for each set of them, which costs more than
+/// they do: every write of a run has one. No table has statistics that a better plan could come from.
+fn steady(connection: &Connection) -> Result<(), StoreError> {
+    let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+    set.map(|_| ()).map_err(sql::error)
 }
 
 fn execute_batch(connection: &Connection, sql: &str) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use potok_dsl::RunId;
+use rusqlite::StatementStatus;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -50,6 +51,23 @@ async fn value(text: &str) -> Encoded {
 
 fn statement(sql: &'static str) -> Encoded {
     Encoded::Tables(vec![SqlStatement { sql, params: vec![] }], vec![])
+}
+
+#[tokio::test]
+async fn what_every_write_of_a_run_asks_is_prepared_once() {
+    let store = SqliteStore::in_memory().unwrap();
+    for number in 1..4 {
+        let missing = RunWrite::new(RunId::from_bytes([number; 16]), 3);
+        store.commit(Write::Run(Box::new(missing))).await.unwrap_err();
+    }
+    let again = store.read(|connection| {
+        let statement = connection.prepare_cached(write_runs::STANDING).map_err(sql::error)?;
+        Ok((
+            statement.get_status(StatementStatus::Run),
+            statement.get_status(StatementStatus::RePrepare),
+        ))
+    });
+    assert_eq!(again.await.unwrap(), (3, 0));
 }
 
 #[tokio::test]

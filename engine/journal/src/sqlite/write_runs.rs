@@ -16,6 +16,10 @@ use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::sqlite::write_events;
 use crate::write::{RunUpdate, Written};
 
+/// Reads a [`Standing`].
+pub(super) const STANDING: &str = "SELECT finished, status, wake_at, (SELECT MAX(seq) FROM journal WHERE run = $1),
+    EXISTS (SELECT 1 FROM outbox WHERE run = $1) FROM runs WHERE id = $1";
+
 /// What stands in the store of a run.
 struct Standing {
     finished: bool,
@@ -98,21 +102,15 @@ fn conflict(write: &EncodedRun, found: u64) -> StoreError {
 }
 
 fn standing(connection: &Connection, run: RunId) -> Result<Option<Standing>, StoreError> {
-    query_one(
-        connection,
-        "SELECT finished, status, wake_at, (SELECT MAX(seq) FROM journal WHERE run = $1),
-            EXISTS (SELECT 1 FROM outbox WHERE run = $1) FROM runs WHERE id = $1",
-        &[&run.bytes()],
-        |row| {
-            Ok(Standing {
-                finished: row.get::<_, i64>(0)? != 0,
-                status: row.get(1)?,
-                wake_at: row.get(2)?,
-                last_seq: uint(row.get::<_, Option<i64>>(3)?.unwrap_or(0)),
-                told: row.get::<_, i64>(4)? != 0,
-            })
-        },
-    )
+    query_one(connection, STANDING, &[&run.bytes()], |row| {
+        Ok(Standing {
+            finished: row.get::<_, i64>(0)? != 0,
+            status: row.get(1)?,
+            wake_at: row.get(2)?,
+            last_seq: uint(row.get::<_, Option<i64>>(3)?.unwrap_or(0)),
+            told: row.get::<_, i64>(4)? != 0,
+        })
+    })
 }
 
 fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTexts) -> Result<(), StoreError> {
