@@ -150,7 +150,7 @@ pub struct NothingArgs {}
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Wait for the new run's end; its output goes to stdout as JSON
-    #[arg(long, conflicts_with = "all")]
+    #[arg(long)]
     pub wait: bool,
 }
 
