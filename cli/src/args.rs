@@ -1,5 +1,7 @@
 //! What can be typed: commands and their flags.
 
+pub mod runs;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +25,9 @@ pub enum Command {
     Run(RunArgs),
     /// Retry a run of a data directory from the task that faulted, or from another one, as a new run to its end
     Retry(RetryArgs),
+    /// Look at the runs of a server, steer them, make runs of them
+    #[command(subcommand)]
+    Runs(runs::RunsCommand),
     /// Call one function; its output goes to stdout as JSON
     Call(CallArgs),
     /// Check workflow files without running them
@@ -264,7 +269,7 @@ pub struct SandboxArgs {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Only these: pure, b1, b2, b3, b4, start
+    /// Only these: pure, b1, b2, b3, b4, b5, start; and, only when they are named: long, growth
     pub only: Vec<String>,
     /// Print JSON
     #[arg(long)]
@@ -272,4 +277,7 @@ pub struct BenchArgs {
     /// The number of sleeping workflows of B4
     #[arg(long, default_value_t = 10_000)]
     pub sleepers: u32,
+    /// The number of iterations of the loop of `long`; a tenth of it are durable
+    #[arg(long, default_value_t = 1_000_000)]
+    pub iterations: u32,
 }

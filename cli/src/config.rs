@@ -21,6 +21,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the server listens.
     pub listen: String,
+    /// The server that commands talk to; empty for the one that listens there.
+    pub server: String,
+    /// What they show to whatever stands before it, as a bearer token; empty for nothing.
+    pub token: String,
     /// What is logged; the syntax of `tracing`'s filters.
     pub log: String,
     /// `text` or `json`.
@@ -155,6 +159,8 @@ impl fmt::Debug for SecretsSection {
 const DEFAULTS: &str = r#"
 data_dir = "potok-data"
 listen = "127.0.0.1:8080"
+server = ""
+token = ""
 log = "warn"
 log_format = "text"
 
@@ -203,7 +209,7 @@ key_file = ""
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
 
 /// Keys whose values are never shown; with a dot at its end, all that begin so.
-const SECRET: [&str; 3] = ["ai.api_key", "secrets.key", "telegram.bots."];
+const SECRET: [&str; 4] = ["ai.api_key", "secrets.key", "telegram.bots.", "token"];
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ mod journal;
 mod plugin;
 mod retry;
 mod run;
+mod runs;
 mod sandbox;
 mod schema;
 mod secret;
@@ -39,6 +40,17 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
     if let Some(dir) = engine_args(&cli.command).and_then(|args| args.data_dir.as_deref()) {
         layers.set("data_dir", Value::String(dir.display().to_string()), "--data-dir");
     }
+    if let Command::Runs(command) = &cli.command {
+        let server = command.server();
+        for (key, value, flag) in [
+            ("server", &server.server, "--server"),
+            ("token", &server.token, "--token"),
+        ] {
+            if let Some(value) = value {
+                layers.set(key, Value::String(value.clone()), flag);
+            }
+        }
+    }
     if let Command::Serve(args) = &cli.command
         && let Some(listen) = &args.listen
     {
@@ -61,6 +73,7 @@ async fn command(cli: Cli) -> Result<u8, Failure> {
         Command::Serve(args) => serve::serve(&config, args).await,
         Command::Run(args) => run::run(&config, args).await,
         Command::Retry(args) => retry::retry(&config, args).await,
+        Command::Runs(command) => runs::runs(&config, command).await,
         Command::Call(args) => call::call(&config, args).await,
         Command::Validate(args) => validate::validate(&config, &args).await,
         Command::Test(args) => test::test(&config, args).await,

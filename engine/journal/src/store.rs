@@ -36,6 +36,9 @@ pub trait Store: Send + Sync + 'static {
     /// What a node needs to go on with a run; `None` when there is none of that id.
     async fn load_run(&self, run: RunId) -> Result<Option<LoadedRun>, StoreError>;
 
+    /// The same for several runs with one read, in their order.
+    async fn load_runs(&self, runs: &[RunId]) -> Vec<Result<Option<LoadedRun>, StoreError>>;
+
     /// A run's row, its values whole.
     async fn run_row(&self, run: RunId) -> Result<Option<RunRow>, StoreError>;
 

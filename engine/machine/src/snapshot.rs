@@ -28,6 +28,23 @@ pub struct Snapshot {
     state: State<u32>,
 }
 
+impl Snapshot {
+    /// How much there is to write, in parts of values: an array of a thousand numbers has a thousand and one.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        fn parts(value: &Value) -> u64 {
+            // A value is at most 128 deep.
+            1 + match value {
+                Value::String(text) => text.len() as u64 / 16,
+                Value::Array(items) => items.iter().map(parts).sum(),
+                Value::Object(members) => members.values().map(|member| 1 + parts(member)).sum(),
+                _ => 0,
+            }
+        }
+        self.values.iter().map(|value| parts(value)).sum()
+    }
+}
+
 /// The snapshot of a state.
 pub(crate) fn take(state: &Live, fingerprint: &str) -> Snapshot {
     let mut table = Table::default();

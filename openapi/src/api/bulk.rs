@@ -76,7 +76,7 @@ impl Bulk {
     ///
     /// All that pass the filters and of which it can be asked, the newest first, up to `limit` at a time: `left` says how many there are besides.
     /// The same request again concerns those that are left. At least one filter has to be given. Retried are those that have faulted and from which
-    /// no run was made yet.
+    /// no run was made yet. With `dry` nothing is done, and `left` says how many there are.
     #[oai(path = "/runs/bulk/:action", method = "post", operation_id = "bulkRuns")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn bulk(
@@ -105,6 +105,9 @@ impl Bulk {
         /// How many at most.
         #[oai(default = "hundred", validator(minimum(value = "1"), maximum(value = "500")))]
         limit: Query<u32>,
+        /// Only count them.
+        #[oai(default)]
+        dry: Query<bool>,
         reason: payload::Json<Reason>,
     ) -> Result<Json<Outcome>, Failure<{ MALFORMED | CHANGES | BODY | TYPED }>> {
         let status = status.0.unwrap_or_default().into_iter();
@@ -133,7 +136,8 @@ impl Bulk {
             Action::Retry => What::Retry,
         };
         let after = cursor.0.map(|c| c.0);
-        let outcome = self.0.node.bulk(&filter, &what, after, limit.0 as usize).await?;
+        let limit = if dry.0 { 0 } else { limit.0 as usize };
+        let outcome = self.0.node.bulk(&filter, &what, after, limit).await?;
         Ok(Json(outcome.into()))
     }
 }

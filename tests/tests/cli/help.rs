@@ -2,11 +2,15 @@
 
 use crate::rig::Potok;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["serve"],
     &["run"],
     &["retry"],
+    &["runs"],
+    &["runs", "list"],
+    &["runs", "retry"],
+    &["runs", "restart"],
     &["call"],
     &["validate"],
     &["graph"],

@@ -14,6 +14,7 @@ mod models;
 mod pipeline;
 mod plugins;
 mod rig;
+mod runs;
 mod sandbox;
 mod secrets;
 mod server;

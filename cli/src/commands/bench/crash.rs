@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server that is called, and counts how often by idempotency key.
 #[derive(Clone)]
-struct Counting {
+pub struct Counting {
     seen: Arc<Mutex<HashMap<String, u32>>>,
     /// How many calls there were.
     calls: Arc<watch::Sender<usize>>,
@@ -93,7 +93,7 @@ async fn start_runs(server: &str, target: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn request(server: &str, method: &str, path: &str, kind: &str, body: &str) -> Result<(), Failure> {
+pub async fn request(server: &str, method: &str, path: &str, kind: &str, body: &str) -> Result<(), Failure> {
     let mut stream = TcpStream::connect(server).await?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
@@ -111,7 +111,7 @@ async fn request(server: &str, method: &str, path: &str, kind: &str, body: &str)
 }
 
 impl Counting {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             seen: Arc::default(),
             calls: Arc::new(watch::Sender::new(0)),
@@ -119,7 +119,7 @@ impl Counting {
     }
 
     /// Answers from now on; gives the address.
-    async fn listen(self) -> Result<String, Failure> {
+    pub async fn listen(self) -> Result<String, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);
         tokio::spawn(async move {
@@ -167,7 +167,8 @@ impl Counting {
         }
     }
 
-    fn count(&self) -> usize {
+    /// How many calls came.
+    pub fn count(&self) -> usize {
         *self.calls.borrow()
     }
 
@@ -181,9 +182,14 @@ impl Counting {
     }
 
     /// Waits for so many calls.
-    async fn reached(&self, calls: usize) -> Result<(), Failure> {
+    pub async fn reached(&self, calls: usize) -> Result<(), Failure> {
+        self.reached_within(calls, PATIENCE).await
+    }
+
+    /// Waits for so many calls, but no longer than that.
+    pub async fn reached_within(&self, calls: usize, patience: Duration) -> Result<(), Failure> {
         let mut seen = self.calls.subscribe();
-        let enough = tokio::time::timeout(PATIENCE, seen.wait_for(|seen| *seen >= calls)).await;
+        let enough = tokio::time::timeout(patience, seen.wait_for(|seen| *seen >= calls)).await;
         enough.map_err(|_| lost(calls, self.count())).map(|_| ())
     }
 

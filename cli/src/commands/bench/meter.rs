@@ -88,8 +88,23 @@ pub fn cpu_seconds() -> f64 {
 
 /// Resident memory of a process in MiB; zero where `/proc` is not to be had.
 pub fn resident_mib(process: &str) -> f64 {
+    memory_mib(process, "VmRSS:")
+}
+
+/// From now on [`peak_mib`] looks.
+pub fn begin_peak() {
+    // Where it cannot be begun anew, the peak is that of the whole process: more, never less.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most that this process has held at once.
+pub fn peak_mib() -> f64 {
+    memory_mib("self", "VmHWM:")
+}
+
+fn memory_mib(process: &str, what: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
     let kib = line
         .and_then(|line| line.split_whitespace().next())
         .and_then(|n| n.parse::<f64>().ok());

@@ -5,7 +5,9 @@
 mod counter;
 mod crash;
 mod floor;
+mod growth;
 mod load;
+mod long;
 mod meter;
 mod server;
 mod steps;
@@ -153,7 +155,7 @@ impl Report {
 }
 
 pub async fn bench(config: &Config, args: BenchArgs) -> Result<u8, Failure> {
-    let known = ["pure", "b1", "b2", "b3", "b4", "b5", "start"];
+    let known = ["pure", "b1", "b2", "b3", "b4", "b5", "start", "long", "growth"];
     if let Some(unknown) = args.only.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(Failure::Usage(format!(
             "there is no measurement '{unknown}'; there are {}",
@@ -201,6 +203,17 @@ pub async fn bench(config: &Config, args: BenchArgs) -> Result<u8, Failure> {
     }
     if wanted("start") {
         for figure in server::start_up().await? {
+            report.add(&figure)?;
+        }
+    }
+    // These take minutes, and so they are not among what is measured unless they are named.
+    if args.only.iter().any(|only| only == "growth") {
+        for figure in growth::growth(config).await? {
+            report.add(&figure)?;
+        }
+    }
+    if args.only.iter().any(|only| only == "long") {
+        for figure in long::long(config, args.iterations, args.iterations / 10).await? {
             report.add(&figure)?;
         }
     }

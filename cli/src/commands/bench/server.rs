@@ -111,7 +111,8 @@ impl Process {
         Ok(self.child.kill().await?)
     }
 
-    fn resident_mib(&self) -> f64 {
+    /// What it holds.
+    pub fn resident_mib(&self) -> f64 {
         self.child.id().map_or(0.0, |id| resident_mib(&id.to_string()))
     }
 }

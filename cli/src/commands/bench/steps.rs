@@ -275,13 +275,18 @@ async fn start_all(bench: &Bench, workflow: &Arc<Prepared>, count: u32) -> Resul
 }
 
 /// A run to its end.
-async fn run(node: &Node, workflow: &Prepared) -> Result<Value, Failure> {
+pub async fn run(node: &Node, workflow: &Prepared) -> Result<Value, Failure> {
+    run_with(node, workflow, json!({ "n": 0 })).await
+}
+
+/// The same with an input.
+pub async fn run_with(node: &Node, workflow: &Prepared, input: Value) -> Result<Value, Failure> {
     let wait = Some(Duration::from_secs(600));
     let started = node
         .start_prepared(
             workflow,
             StartRequest {
-                input: json!({ "n": 0 }),
+                input,
                 wait,
                 ..StartRequest::default()
             },

@@ -307,6 +307,18 @@ impl Store for SqliteStore {
         self.read(move |connection| read_runs::load_run(connection, run)).await
     }
 
+    async fn load_runs(&self, runs: &[RunId]) -> Vec<Result<Option<LoadedRun>, StoreError>> {
+        let all = runs.to_vec();
+        let read = move |connection: &Connection| {
+            let load = |run: &RunId| read_runs::load_run(connection, *run);
+            Ok(all.iter().map(load).collect())
+        };
+        match self.read(read).await {
+            Ok(loaded) => loaded,
+            Err(why) => runs.iter().map(|_| Err(why.clone())).collect(),
+        }
+    }
+
     async fn run_row(&self, run: RunId) -> Result<Option<RunRow>, StoreError> {
         self.read(move |connection| read_runs::run_row(connection, run)).await
     }

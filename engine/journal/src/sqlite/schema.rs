@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS migrations (
 )";
 
 /// Their history. What was released is never changed, only followed by another.
-pub(crate) const MIGRATIONS: [ProviderMigration; 8] = [
+pub(crate) const MIGRATIONS: [ProviderMigration; 9] = [
     migration(1, FIRST),
     migration(2, EVENTS),
     migration(3, OUTBOX),
@@ -27,6 +27,7 @@ pub(crate) const MIGRATIONS: [ProviderMigration; 8] = [
     migration(6, ORIGINS),
     migration(7, LEAVING),
     migration(8, INNER_CALLS),
+    migration(9, SHORT_INDEX),
 ];
 
 const fn migration(version: u32, sql: &'static str) -> ProviderMigration {
@@ -314,4 +315,10 @@ CREATE TABLE inner_values (
     bytes BYTEA NOT NULL,
     PRIMARY KEY (run, call, hash)
 );
+";
+
+/// A hash is known by its beginning: an entry of this index is in the way of every run that begins or ends, and on the disk for every run that sleeps.
+const SHORT_INDEX: &str = "
+DROP INDEX runs_unfinished;
+CREATE INDEX runs_by_definition ON runs (substr(definition, 1, 8)) WHERE finished = 0;
 ";

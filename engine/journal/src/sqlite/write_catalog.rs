@@ -117,7 +117,7 @@ pub(crate) fn remove_definition(connection: &Connection, hash: &str) -> Result<W
 
 /// How many unfinished runs use a definition.
 pub(crate) fn unfinished_runs(connection: &Connection, hash: &str) -> Result<u64, StoreError> {
-    let count = "SELECT COUNT(*) FROM runs WHERE definition = $1 AND finished = 0";
+    let count = "SELECT COUNT(*) FROM runs WHERE substr(definition, 1, 8) = substr($1, 1, 8) AND definition = $1 AND finished = 0";
     Ok(uint(
         query_one(connection, count, &[&hash], |row| row.get(0))?.unwrap_or(0),
     ))

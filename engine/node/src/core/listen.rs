@@ -103,6 +103,11 @@ impl Listening {
         self.again = true;
     }
 
+    /// Whether it listens for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// What is to be looked for, when it is time to look.
     pub fn look(&mut self) -> Option<Vec<Wanted>> {
         if !self.again || self.looking {

@@ -22,8 +22,13 @@ use super::{
 /// Traces of a run beyond this number are no longer kept: a loop that never ends must not fill the disk with its timeline.
 pub(super) const TRACES_KEPT: u64 = 100_000;
 
-/// Entries after which a snapshot is written with the next save.
+/// Entries after which a snapshot is written with the next save, at the earliest and at the latest. A large state is written less often, so that
+/// what snapshots cost stays in proportion to what the run does; and no recovery reads more entries than the latter.
 const SNAPSHOT_EVERY: u64 = 256;
+const SNAPSHOT_AT_LAST: u64 = 16_384;
+
+/// How much of a state may be written for each entry, in parts of values.
+const PARTS_AN_ENTRY: u64 = 32;
 
 /// A run in memory.
 pub(super) struct Live {
@@ -68,10 +73,14 @@ pub(super) struct Live {
     pub timers: HashMap<TimerId, Timestamp>,
     /// How the run has ended.
     pub outcome: Option<Outcome>,
+    /// Whether a write has carried that.
+    end_written: bool,
     /// Traces not yet handed to a write, and the number of the first.
     traces: Traces,
     /// The entry of the newest snapshot.
     snapshot_at: u64,
+    /// After how many entries the next one is due.
+    snapshot_every: u64,
     /// How often it was recovered without progress, and whether the row says so.
     pub recoveries: u32,
     /// Whether something besides entries is to be written.
@@ -215,8 +224,10 @@ impl Live {
             row_wakes: Some(Timestamp(0)),
             timers: HashMap::new(),
             outcome: None,
+            end_written: false,
             traces: Traces::default(),
             snapshot_at: 0,
+            snapshot_every: SNAPSHOT_EVERY,
             recoveries: 0,
             row_changed: false,
             quiet_since: now,
@@ -378,6 +389,8 @@ impl Live {
     pub fn dirty(&self) -> bool {
         !self.unsaved.is_empty()
             || self.row_changed
+            // A long computation may end without an entry, and without a trace that is still kept.
+            || (self.outcome.is_some() && !self.end_written)
             || !self.traces.list.is_empty()
             || !self.emits.is_empty()
             || !self.messages.is_empty()
@@ -411,6 +424,11 @@ impl Live {
             && !self.machine.wants_to_proceed()
     }
 
+    /// Whether time alone brings it back: no other run, and no event.
+    pub fn only_sleeps(&self) -> bool {
+        !self.timers.is_empty() && self.calls.is_empty() && self.listening.is_empty()
+    }
+
     /// When it must be looked at again, at the latest.
     pub fn wake_at(&self) -> Option<Timestamp> {
         if self.outcome.is_some() {
@@ -425,13 +443,13 @@ impl Live {
     /// The write that makes everything so far durable.
     pub fn save(&mut self, now: Timestamp, snapshot: bool) -> Save {
         let upto = self.seq;
-        let due = upto - self.snapshot_at >= SNAPSHOT_EVERY;
+        let due = upto - self.snapshot_at >= self.snapshot_every;
         let snapshot = ((snapshot || due) && self.outcome.is_none() && upto > self.snapshot_at).then(|| {
+            let machine = self.machine.snapshot();
             self.snapshot_at = upto;
-            Arc::new(Kept {
-                machine: self.machine.snapshot(),
-                traces: self.traces.next,
-            })
+            self.snapshot_every = (machine.weight() / PARTS_AN_ENTRY).clamp(SNAPSHOT_EVERY, SNAPSHOT_AT_LAST);
+            let traces = self.traces.next;
+            Arc::new(Kept { machine, traces })
         });
         let first_trace = self.traces.first();
         let traces = Arc::new(std::mem::take(&mut self.traces.list));
@@ -442,6 +460,7 @@ impl Live {
         let (messages, heard) = (std::mem::take(&mut self.messages), std::mem::take(&mut self.heard));
         let over = std::mem::take(&mut self.over);
         let status = self.status();
+        self.end_written = self.outcome.is_some();
         self.row_wakes = self.wake_at();
         self.row_changed = false;
         self.linger = None;
@@ -533,6 +552,7 @@ impl Live {
         writing.over.append(&mut self.over);
         self.over = writing.over;
         self.snapshot_at = self.snapshot_at.min(self.durable);
+        self.end_written = false;
         self.row_changed = true;
     }
 

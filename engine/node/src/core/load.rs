@@ -24,6 +24,7 @@ impl Core {
             Ok(due) => due,
             Err(why) => {
                 tracing::warn!(%why, "the store did not say which runs are due; asking again");
+                self.due_after = None;
                 return self.wake_by(Some(self.now.after(RETRY)));
             }
         };
@@ -32,22 +33,40 @@ impl Core {
         }
         // The first answers tell of every run that was under way when the last node stopped; later ones only of runs that slept.
         self.due_after = due.runs.last().copied().filter(|_| due.more);
-        if self.due_after.is_some() {
-            self.ask(out);
-        } else {
+        if self.due_after.is_none() {
             self.recovered = true;
-            self.wake_by(due.next);
+            self.wake_by(due.next.map(|at| self.config.before(at)));
         }
     }
 
-    /// Asks the store which runs are due.
+    /// When the store is to be asked again from the beginning on. What was asked for a moment ago is not asked for each run anew.
+    pub(super) fn next_ask(&self) -> Option<Timestamp> {
+        let pause = Millis(self.config.ahead.0 / 2);
+        let earliest = self.asked_at.map(|at| at.after(pause));
+        self.next_due.map(|at| earliest.map_or(at, |earliest| at.max(earliest)))
+    }
+
+    /// Whether it is time to ask. The next page is not asked for while many runs of the last one are being read, so that what is on its way stays
+    /// bounded, however many are due.
+    pub(super) fn wants_due(&self) -> bool {
+        let time = match self.due_after {
+            Some(_) => self.loading.len() < self.config.loads,
+            None => self.next_ask().is_some_and(|at| at <= self.now),
+        };
+        time && !self.asking && !self.stopping
+    }
+
+    /// Asks the store which runs are due, or will be in a moment.
     pub(super) fn ask(&mut self, out: &mut Vec<Output>) {
         self.asking = true;
-        self.next_due = None;
+        if self.due_after.is_none() {
+            self.next_due = None;
+            self.asked_at = Some(self.now);
+        }
         let slept = (Timestamp(0), RunId::from_bytes([0xff; 16]));
         let after = self.due_after.or(self.recovered.then_some(slept));
         out.push(Output::QueryDue {
-            until: self.now,
+            until: self.now.after(self.config.ahead),
             after,
             limit: self.config.wake_batch,
         });

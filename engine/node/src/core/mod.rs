@@ -10,6 +10,8 @@
 mod admit;
 mod events;
 mod family;
+#[cfg(test)]
+mod growth_tests;
 mod listen;
 mod live;
 mod load;
@@ -38,8 +40,14 @@ pub struct CoreConfig {
     pub linger: Millis,
     /// How long a run that only waits stays in memory.
     pub evict_after: Millis,
-    /// How many due runs are woken at once.
+    /// How long before its time a run that sleeps is read. One that wakes sooner does not leave memory. The store is asked every half of it at most.
+    pub ahead: Millis,
+    /// How many due runs are asked for at once.
     pub wake_batch: u32,
+    /// How many runs are read at once, before the next of those that are due are asked for.
+    pub loads: usize,
+    /// How many timers fire before others have their turn.
+    pub fire_batch: usize,
     /// How many events a run is offered at once.
     pub look_batch: u32,
     /// After how many recoveries without progress a run is suspended.
@@ -51,10 +59,29 @@ impl Default for CoreConfig {
         Self {
             linger: Millis(5),
             evict_after: Millis(2_000),
+            ahead: Millis(2_000),
             wake_batch: 512,
+            loads: 512,
+            fire_batch: 256,
             look_batch: 64,
             recoveries: 3,
         }
+    }
+}
+
+impl CoreConfig {
+    /// When a run that has nothing to do leaves memory: at once when only time brings it back.
+    fn leaves(&self, live: &Live) -> Timestamp {
+        if live.only_sleeps() {
+            live.quiet_since
+        } else {
+            live.quiet_since.after(self.evict_after)
+        }
+    }
+
+    /// When a run is to be read that wakes at a time.
+    fn before(&self, at: Timestamp) -> Timestamp {
+        Timestamp(at.0.saturating_sub(i64::try_from(self.ahead.0).unwrap_or(i64::MAX)))
     }
 }
 
@@ -75,6 +102,8 @@ pub struct Core {
     ready: VecDeque<RunId>,
     /// When the store must be asked for due runs.
     next_due: Option<Timestamp>,
+    /// When it was asked last, from the beginning on.
+    asked_at: Option<Timestamp>,
     /// Where the store's last answer about due runs broke off.
     due_after: Option<(Timestamp, RunId)>,
     /// Whether everything that was under way at the start is known.
@@ -111,6 +140,7 @@ impl Core {
             idling: BTreeSet::new(),
             ready: VecDeque::new(),
             next_due: Some(Timestamp(0)),
+            asked_at: None,
             due_after: None,
             recovered: false,
             reloads: BTreeSet::new(),
@@ -176,7 +206,8 @@ impl Core {
         if !self.ready.is_empty() {
             return Some(self.now);
         }
-        let due = if self.asking { None } else { self.next_due };
+        // While it is asked page by page, what was read says when to go on.
+        let due = self.next_ask().filter(|_| !self.asking && self.due_after.is_none());
         [
             self.timers.first().map(|t| t.0),
             self.lingering.first().map(|t| t.0),
@@ -201,7 +232,7 @@ impl Core {
     /// Whether runs want to go on at once.
     #[must_use]
     pub fn busy(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || self.timers.first().is_some_and(|timer| timer.0 <= self.now)
     }
 
     fn start(&mut self, start: StartRun, out: &mut Vec<Output>) {
@@ -393,8 +424,7 @@ impl Core {
                 self.lingering.insert((at, run));
             }
         } else if live.idle() {
-            self.idling
-                .insert((live.quiet_since.after(self.config.evict_after), run));
+            self.idling.insert((self.config.leaves(live), run));
         }
     }
 
@@ -522,15 +552,20 @@ impl Core {
         if let Some(at) = live.linger {
             self.lingering.remove(&(at, run));
         }
-        self.idling
-            .remove(&(live.quiet_since.after(self.config.evict_after), run));
+        for at in [live.quiet_since, live.quiet_since.after(self.config.evict_after)] {
+            self.idling.remove(&(at, run));
+        }
         out.extend(live.open_calls().map(|call| Output::CancelCall { run, call }));
     }
 
     /// Everything that time brings: timers, writes that lingered, runs that are idle, runs that go on.
     fn turn(&mut self, out: &mut Vec<Output>) {
         let now = self.now;
-        while let Some(&(at, run, timer)) = self.timers.first().filter(|t| t.0 <= now) {
+        // So many a turn: a hundred thousand at the same second keep nobody waiting.
+        for _ in 0..self.config.fire_batch {
+            let Some(&(at, run, timer)) = self.timers.first().filter(|t| t.0 <= now) else {
+                break;
+            };
             self.timers.remove(&(at, run, timer));
             self.consume(run, Event::TimerFired { timer }, out);
         }
@@ -566,7 +601,7 @@ impl Core {
             self.look(run, out);
         }
         self.ask_behind(out);
-        if !self.asking && !self.stopping && self.next_due.is_some_and(|at| at <= now) {
+        if self.wants_due() {
             self.ask(out);
         }
         if self.stopping && self.runs.is_empty() && self.loading.is_empty() {
@@ -576,7 +611,7 @@ impl Core {
 
     fn evict(&mut self, run: RunId, out: &mut Vec<Output>) {
         let Some(live) = self.runs.get(&run) else { return };
-        let quiet_until = live.quiet_since.after(self.config.evict_after);
+        let quiet_until = self.config.leaves(live);
         if !live.idle() || live.outcome.is_some() {
             return;
         }
@@ -592,13 +627,13 @@ impl Core {
             }
             return self.settle(run, out);
         }
-        if wake.is_some_and(|at| at <= self.now.after(self.config.evict_after)) {
-            let at = self.now.after(self.config.evict_after);
-            self.idling.insert((at, run));
+        let soon = self.now.after(self.config.ahead);
+        if wake.is_some_and(|at| at <= soon) {
+            self.idling.insert((soon, run));
             return;
         }
         self.abandon(run, out);
-        self.wake_by(wake);
+        self.wake_by(wake.map(|at| self.config.before(at)));
     }
 
     fn wake_by(&mut self, at: Option<Timestamp>) {

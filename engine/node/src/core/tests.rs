@@ -14,11 +14,11 @@ use super::{
 
 const RUN: RunId = RunId(uuid::Uuid::from_bytes([1; 16]));
 
-fn core() -> Core {
+pub(super) fn core() -> Core {
     Core::new(CoreConfig::default(), Evaluator::native())
 }
 
-fn deployed(tasks: &str) -> Deployed {
+pub(super) fn deployed(tasks: &str) -> Deployed {
     let text = format!("document: {{ dsl: '1.0.3', namespace: test, name: small, version: '1.0.0' }}\ndo:\n{tasks}");
     Deployed {
         hash: "hash".into(),

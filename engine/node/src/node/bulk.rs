@@ -63,7 +63,7 @@ impl Bulk {
 
 impl Node {
     /// Asks something of up to `limit` runs that pass a filter and of which it can be asked, the newest first, after where another page ended.
-    /// Asked again it concerns those that are left.
+    /// Asked again it concerns those that are left. With a limit of 0 they are only counted.
     ///
     /// # Errors
     /// When the store cannot be read. What a single run has against it is in the answer.
@@ -91,6 +91,10 @@ impl Node {
             next: None,
         };
         if filter.status.is_empty() {
+            return Ok(done);
+        }
+        if limit == 0 {
+            done.left = self.store().count_runs(&filter, after, MOST_COUNTED).await?;
             return Ok(done);
         }
         let page = self.store().list_runs(&filter, after, limit).await?;

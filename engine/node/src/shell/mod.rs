@@ -277,7 +277,7 @@ impl Driver {
 
     /// Does what the core and the scheduler want; true when the node has stopped.
     fn perform(&mut self) -> bool {
-        let mut stopped = false;
+        let (mut stopped, mut loads) = (false, Vec::new());
         for output in self.out.drain(..) {
             match output {
                 Output::Save(save) => {
@@ -292,7 +292,7 @@ impl Driver {
                 Output::StartCall { run, effect, again } => self.calls.start(run, *effect, again),
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
                 Output::Silence(run) => self.io.silence(run),
-                Output::Load(run) => self.io.load(run),
+                Output::Load(run) => loads.push(run),
                 Output::QueryDue { until, after, limit } => self.io.query_due(until, after, limit),
                 Output::Look { run, wanted, limit } => self.io.look(run, wanted, limit),
                 Output::QueryBehind { after, limit } => self.io.query_behind(after, limit),
@@ -311,6 +311,7 @@ impl Driver {
                 Output::Stopped => stopped = true,
             }
         }
+        self.io.load(&loads);
         self.calls.turn(&mut self.ended);
         self.metrics.stands(self.core.loaded_runs(), self.calls.under_way());
         for act in self.acts.drain(..) {

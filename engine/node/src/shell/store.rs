@@ -30,6 +30,9 @@ use crate::{
 /// How many states of triggers may wait for their write.
 const TRIGGER_WRITES: usize = 1_024;
 
+/// How many runs are read with one read of the store.
+const LOADED_TOGETHER: usize = 32;
+
 /// Everything that the core's thread has others do.
 pub(super) struct Io {
     pub(super) store: Arc<dyn Store>,
@@ -101,16 +104,23 @@ impl Io {
         tokio::spawn(async move { shell.happened(save.await).await });
     }
 
-    pub fn load(&self, run: RunId) {
-        let (store, deployments, shell) = (
-            Arc::clone(&self.store),
-            Arc::clone(&self.deployments),
-            self.shell.clone(),
-        );
-        tokio::spawn(async move {
-            let result = load(&*store, &deployments, run).await.map(Box::new);
-            shell.happened(Input::Loaded { run, result }).await;
-        });
+    /// Has runs read, several with one read of the store.
+    pub fn load(&self, runs: &[RunId]) {
+        for some in runs.chunks(LOADED_TOGETHER) {
+            let (store, deployments, shell) = (
+                Arc::clone(&self.store),
+                Arc::clone(&self.deployments),
+                self.shell.clone(),
+            );
+            let some = some.to_vec();
+            tokio::spawn(async move {
+                let loaded = store.load_runs(&some).await;
+                for (run, loaded) in some.into_iter().zip(loaded) {
+                    let result = stored(loaded, &deployments).await.map(Box::new);
+                    shell.happened(Input::Loaded { run, result }).await;
+                }
+            });
+        }
     }
 
     /// Throws away what was said to a run that never was.
@@ -261,16 +271,16 @@ async fn due(
     })
 }
 
-async fn load(store: &dyn Store, deployments: &Deployments, run: RunId) -> Result<Stored, LoadFailure> {
+/// What the store has of a run, put together with its definition.
+async fn stored(
+    loaded: Result<Option<LoadedRun>, StoreError>,
+    deployments: &Deployments,
+) -> Result<Stored, LoadFailure> {
     let unavailable = |error: StoreError| match error {
         StoreError::Unavailable(why) => LoadFailure::Unavailable(why),
         other => LoadFailure::Incompatible(other.to_string()),
     };
-    let loaded = store
-        .load_run(run)
-        .await
-        .map_err(unavailable)?
-        .ok_or(LoadFailure::Missing)?;
+    let loaded = loaded.map_err(unavailable)?.ok_or(LoadFailure::Missing)?;
     if loaded.finished {
         return Err(LoadFailure::Ended(status(&loaded.row.status)));
     }

@@ -117,6 +117,9 @@ pub struct World {
 fn config() -> CoreConfig {
     CoreConfig {
         evict_after: potok_dsl::Millis(10),
+        ahead: potok_dsl::Millis(10),
+        loads: 2,
+        fire_batch: 2,
         wake_batch: 2,
         ..CoreConfig::default()
     }
