@@ -360,7 +360,7 @@ impl Disk {
         groups
     }
 
-    pub fn load(&self, run: RunId) -> Result<Box<Stored>, LoadFailure> {
+    pub fn load(&self, run: RunId, whole: bool) -> Result<Box<Stored>, LoadFailure> {
         let record = self.runs.get(&run).ok_or(LoadFailure::Missing)?;
         if let Some(outcome) = &record.outcome {
             return Err(LoadFailure::Ended(outcome.status));
@@ -368,6 +368,7 @@ impl Disk {
         let snapshot = record
             .snapshot
             .as_ref()
+            .filter(|_| !whole)
             .map(|(seq, text)| (*seq, serde_json::from_str::<Kept>(text).unwrap()));
         let after = snapshot.as_ref().map_or(0, |(seq, _)| usize::try_from(*seq).unwrap());
         Ok(Box::new(Stored {

@@ -61,7 +61,8 @@ enum Coming {
     Reserve(RunId, Box<CallEffect>, RateRequest),
     /// A record of a call inside a call is written.
     Keep(RunId, CallId),
-    Load(RunId),
+    /// A run is read; whether without its snapshot.
+    Load(RunId, bool),
     Due {
         until: Timestamp,
         after: Option<(Timestamp, RunId)>,
@@ -329,8 +330,8 @@ impl World {
                 });
             }
             Coming::Keep(run, call) => self.report.inner += u64::from(self.disk.keep(run, call)),
-            Coming::Load(run) => {
-                let result = self.disk.load(run);
+            Coming::Load(run, whole) => {
+                let result = self.disk.load(run, whole);
                 self.report.recovered += u64::from(result.is_ok());
                 self.handle(Input::Loaded { run, result });
             }
@@ -483,7 +484,8 @@ impl World {
             Output::StartCall { run, effect, again } => self.leaves(run, &effect, again),
             Output::CancelCall { .. } => {}
             Output::Silence(run) => drop(self.disk.told.remove(&run)),
-            Output::Load(run) => self.soon(Coming::Load(run)),
+            Output::Load(run) => self.soon(Coming::Load(run, false)),
+            Output::LoadWhole(run) => self.soon(Coming::Load(run, true)),
             Output::QueryDue { until, after, limit } => self.soon(Coming::Due { until, after, limit }),
             Output::Look { run, wanted, limit } => self.soon(Coming::Look(run, wanted, limit)),
             Output::QueryBehind { after, limit } => self.soon(Coming::Behind(after, limit)),
