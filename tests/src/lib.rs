@@ -75,19 +75,12 @@ impl Server {
     /// Starts on a data directory, with more arguments if there are any, and waits until it serves. It sees no `POTOK_…` variable of
     /// this process.
     pub async fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(potok_binary());
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POTOK")) {
-            command.env_remove(name);
-        }
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data)
-            .args(arguments)
-            .current_dir(data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        Self::start_by(Command::new(potok_binary()), data, arguments).await
+    }
+
+    /// The same by a command that becomes the binary.
+    pub async fn start_by(command: Command, data: &Path, arguments: &[&str]) -> Self {
+        let mut command = serve(command, data, arguments);
         let mut child = command.spawn().expect("the binary can be started");
         let log = Log::default();
         let mut told = log.follow(child.stderr.take().expect("it is piped"));
@@ -97,6 +90,19 @@ impl Server {
             Err(_) => panic!("the server did not listen within {PATIENCE:?}:\n{}", log.text()),
         };
         Self { child, url, log }
+    }
+
+    /// A start that comes to nothing: its exit code, and what it said.
+    pub async fn refuses(command: Command, data: &Path) -> (Option<i32>, String) {
+        let ended = timeout(PATIENCE, serve(command, data, &[]).output()).await;
+        let ended = ended.expect("it ends by itself").expect("the binary can be started");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the server is running")
     }
 
     /// Where it serves: `http://127.0.0.1:…`.
@@ -133,6 +139,23 @@ impl Server {
             .expect("the server stops when it is told to")
             .expect("it can be waited for")
     }
+}
+
+/// A command that becomes the binary, told to serve.
+fn serve(mut command: Command, data: &Path, arguments: &[&str]) -> Command {
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POTOK")) {
+        command.env_remove(name);
+    }
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(data)
+        .args(arguments)
+        .current_dir(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
 }
 
 #[derive(Clone, Default)]

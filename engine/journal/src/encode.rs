@@ -82,6 +82,8 @@ pub(crate) enum Encoded {
         created_at: i64,
     },
     Inner(Box<EncodedInner>),
+    /// Changes nothing, and is written all the same.
+    Probe,
     Silence {
         run: RunId,
     },

@@ -162,6 +162,13 @@ pub trait Store: Send + Sync + 'static {
     /// `Refused` for a statement that is wrong, that writes, or whose answer is over 64 MiB.
     async fn read_rows(&self, statement: SqlStatement) -> Result<Vec<SqlRow>, StoreError>;
 
+    /// Whether the store can be written: not when a write has failed for the store's sake a moment ago. When the last one did, this is tried by
+    /// a write that changes nothing.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    async fn writable(&self) -> Result<(), StoreError>;
+
     /// What the store has done since it was opened.
     fn metrics(&self) -> Metrics;
 }

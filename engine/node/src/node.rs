@@ -268,12 +268,13 @@ impl Node {
         }
     }
 
-    /// Whether the node can take work: its store answers.
+    /// Whether the node can take work: its store answers and can be written.
     ///
     /// # Errors
-    /// When the store does not.
+    /// When the store cannot be read or written, and why.
     pub async fn ready(&self) -> Result<(), NodeError> {
         self.0.store.next_wake(0).await?;
+        self.0.store.writable().await?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Providers' tables and blobs, on the engine's store: one writer for everything.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use potok_journal::{SqlStatement, SqlValue, Store, StoreError, Write, Written, hex, parse_hex};
@@ -14,14 +14,38 @@ pub fn tables(store: Arc<dyn Store>) -> Arc<dyn Tables> {
     Arc::new(StoreTables::new(store))
 }
 
+/// How long the store is left alone after it was not to be had, first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
 /// The tables of a store.
 pub(crate) struct StoreTables {
     store: Arc<dyn Store>,
+    patient: bool,
 }
 
 impl StoreTables {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, patient: false }
+    }
+
+    /// Those of a run's calls: a full disk delays a step and does not fail it. How long a write may take the call's deadline says.
+    pub fn patient(store: Arc<dyn Store>) -> Self {
+        Self { store, patient: true }
+    }
+
+    async fn commit(&self, write: Write) -> Result<Written, TableError> {
+        let mut pause = RETRY.0;
+        while self.patient {
+            match self.store.commit(write.clone()).await {
+                Err(StoreError::Unavailable(why)) => {
+                    tracing::debug!(%why, "a provider's rows cannot be written; trying again")
+                }
+                result => return result.map_err(refused),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY.1);
+        }
+        self.store.commit(write).await.map_err(refused)
     }
 }
 
@@ -29,7 +53,7 @@ impl StoreTables {
 impl Tables for StoreTables {
     async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, TableError> {
         let statements = statements.into_iter().map(lower).collect();
-        match self.store.commit(Write::Tables(statements)).await.map_err(refused)? {
+        match self.commit(Write::Tables(statements)).await? {
             Written::Rows(rows) => Ok(rows
                 .into_iter()
                 .map(|rows| rows.into_iter().map(lift).collect())
@@ -51,7 +75,7 @@ impl Tables for StoreTables {
             media_type: None,
             created_at: shell::now().0,
         };
-        self.store.commit(write).await.map_err(refused)?;
+        self.commit(write).await?;
         Ok(format!("sha256:{}", hex(&hash)))
     }
 

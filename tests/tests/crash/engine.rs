@@ -4,9 +4,10 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use potok_tests::{PATIENCE, Server};
+use potok_tests::{PATIENCE, Server, potok_binary};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
+use tokio::process::Command;
 
 const JSON: &str = "application/json";
 
@@ -19,9 +20,14 @@ pub struct Engine {
 impl Engine {
     /// Starts on a data directory. A `potok.toml` in it is the configuration.
     pub async fn start(data: &Path) -> Self {
+        Self::start_by(Command::new(potok_binary()), data).await
+    }
+
+    /// The same by a command that becomes the binary.
+    pub async fn start_by(command: Command, data: &Path) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
-            server: Server::start(data, &[]).await,
+            server: Server::start_by(command, data, &[]).await,
             client: Client::builder().timeout(PATIENCE).build().expect("a client"),
         }
     }
@@ -29,6 +35,11 @@ impl Engine {
     /// Where it serves.
     pub fn url(&self) -> &str {
         self.server.url()
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.server.id()
     }
 
     /// What it logged last.
@@ -76,6 +87,33 @@ impl Engine {
         let request = self.request(Method::POST, &format!("/workflows/{workflow}/runs"));
         let request = request.header("content-type", JSON).header("idempotency-key", key);
         text(&self.answer(request.body(input.to_string())).await["id"])
+    }
+
+    /// Tries to start a run, whatever the answer.
+    pub async fn try_start(&self, workflow: &str, input: &Value, key: &str) -> Told {
+        let request = self.request(Method::POST, &format!("/workflows/{workflow}/runs"));
+        let request = request.header("content-type", JSON).header("idempotency-key", key);
+        self.told(request.body(input.to_string())).await
+    }
+
+    /// Tries to deploy a workflow, whatever the answer.
+    pub async fn try_deploy(&self, workflow: &str) -> Told {
+        let request = self
+            .request(Method::PUT, "/workflows")
+            .header("content-type", "application/yaml");
+        self.told(request.body(workflow.to_owned())).await
+    }
+
+    /// Tries to cancel a run, whatever the answer.
+    pub async fn try_cancel(&self, id: &str) -> Told {
+        let request = self.request(Method::POST, &format!("/runs/{id}/cancel"));
+        self.told(request.header("content-type", JSON).body("{}")).await
+    }
+
+    /// What it says of its health.
+    pub async fn health(&self) -> Told {
+        let url = format!("{}/api/health", self.server.url());
+        self.told(self.client.get(url)).await
     }
 
     pub async fn add_webhook(&self, webhook: &Value) {
@@ -154,6 +192,29 @@ impl Engine {
             .request(method, format!("{}/api/v1{path}", self.server.url()))
     }
 
+    async fn told(&self, request: RequestBuilder) -> Told {
+        let response = request.send().await;
+        let response = response.unwrap_or_else(|error| panic!("no answer: {error:?}\n{}", self.log()));
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        let (status, kind, retry_after) = (
+            response.status().as_u16(),
+            header("content-type"),
+            header("retry-after"),
+        );
+        let body = response.text().await.expect("a whole answer");
+        Told {
+            status,
+            kind: kind.unwrap_or_default(),
+            retry_after,
+            body: serde_json::from_str(&body).unwrap_or_else(|error| panic!("{status}: {error}: {body}")),
+        }
+    }
+
     async fn answer(&self, request: RequestBuilder) -> Value {
         let response = request.send().await;
         let response = response.unwrap_or_else(|error| panic!("no answer: {error:?}\n{}", self.log()));
@@ -166,6 +227,16 @@ impl Engine {
         );
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url}: {error}: {body}"))
     }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Told {
+    pub status: u16,
+    /// The content type.
+    pub kind: String,
+    pub retry_after: Option<String>,
+    pub body: Value,
 }
 
 /// Asks until there is an answer.

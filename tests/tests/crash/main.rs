@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod children;
+mod disk;
 mod engine;
 mod events;
 mod failpoint;
@@ -13,8 +14,10 @@ mod inner;
 mod made;
 mod once;
 mod oracle;
+mod outside;
 mod pipeline;
 mod places;
 mod recovery;
 mod seeds;
+mod small;
 mod storm;

@@ -5,9 +5,9 @@ use rusqlite::Connection;
 use crate::encode::Encoded;
 use crate::error::StoreError;
 use crate::rows::StoredValue;
-use crate::sqlite::sql::{execute, int};
+use crate::sqlite::sql::{self, execute, int};
 use crate::sqlite::{
-    inner, migrate, outbox, rates, retire, tables, write_catalog as catalog, write_events, write_runs,
+    inner, migrate, open, outbox, rates, retire, tables, write_catalog as catalog, write_events, write_runs,
 };
 use crate::write::Written;
 
@@ -40,6 +40,7 @@ pub(crate) fn apply(connection: &Connection, write: &Encoded) -> Result<Written,
             catalog::put_blob(connection, value, name.as_deref(), media_type.as_deref(), *created_at)
         }
         Encoded::Inner(write) => inner::put(connection, write).map(|()| Written::Done),
+        Encoded::Probe => probe(connection).map(|()| Written::Done),
         Encoded::Silence { run } => outbox::silence(connection, *run).map(|()| Written::Done),
         Encoded::Events(events) => write_events::put(connection, events),
         Encoded::TrimEvents(trim) => write_events::trim(connection, trim),
@@ -60,6 +61,13 @@ pub(crate) fn apply(connection: &Connection, write: &Encoded) -> Result<Written,
         #[cfg(test)]
         Encoded::Panic => panic!("a write that panics"),
     }
+}
+
+/// Sets what is set already: SQLite writes the first page anew, so that it is seen whether the disk takes it.
+fn probe(connection: &Connection) -> Result<(), StoreError> {
+    connection
+        .pragma_update(None, "application_id", open::APPLICATION_ID)
+        .map_err(sql::error)
 }
 
 /// Stores a value, once. One that is counted goes when nothing mentions it any more.

@@ -4,6 +4,7 @@
 //! - `writer` does group commit; `apply`, `write_runs`, `write_events`, `write_catalog` and `tables` are what a single write does.
 //! - `retire` lets runs leave, and collects what nothing mentions any more.
 //! - `inner` keeps the calls inside a call, `outbox` what runs say to each other, `slots` and `rates` places and moments.
+//! - `trouble` knows whether the disk can be written.
 //! - `readers` lends connections; `read_runs`, `read_events` and `read_catalog` are the reads.
 //! - `sql` is how all of them speak to SQLite.
 
@@ -22,6 +23,7 @@ mod schema;
 mod slots;
 mod sql;
 mod tables;
+mod trouble;
 mod write_catalog;
 mod write_events;
 mod write_runs;
@@ -51,6 +53,7 @@ use crate::rows::{
 use crate::store::Store;
 use crate::write::{Write, Written};
 use readers::Readers;
+use trouble::Trouble;
 use writer::{Job, WriteJob, Writer};
 
 /// How a [`SqliteStore`] is set up. The default is right for a server.
@@ -100,6 +103,7 @@ pub struct SqliteStore {
     memory: Arc<Semaphore>,
     memory_size: usize,
     counters: Arc<Counters>,
+    trouble: Arc<Trouble>,
     /// Given up last.
     _lock: Option<open::Lock>,
 }
@@ -198,7 +202,8 @@ impl SqliteStore {
         config: &Config,
     ) -> Result<Self, StoreError> {
         let counters = Arc::new(Counters::new());
-        let writer = Writer::new(connection, config, Arc::clone(&counters))?;
+        let trouble = Arc::new(Trouble::default());
+        let writer = Writer::new(connection, config, Arc::clone(&counters), Arc::clone(&trouble))?;
         let (jobs, queue) = mpsc::channel(config.queue_writes.max(1));
         let writer = std::thread::Builder::new()
             .name("potok-journal".to_owned())
@@ -212,6 +217,7 @@ impl SqliteStore {
             memory: Arc::new(Semaphore::new(memory_size)),
             memory_size,
             counters,
+            trouble,
             _lock: lock,
         })
     }
@@ -494,6 +500,16 @@ impl Store for SqliteStore {
 
     async fn read_rows(&self, statement: SqlStatement) -> Result<Vec<SqlRow>, StoreError> {
         self.read(move |connection| tables::read(connection, &statement)).await
+    }
+
+    async fn writable(&self) -> Result<(), StoreError> {
+        if let Some(why) = self.trouble.recent() {
+            return Err(why);
+        }
+        if self.trouble.is_there() {
+            self.write(Encoded::Probe).await?;
+        }
+        Ok(())
     }
 
     fn metrics(&self) -> Metrics {

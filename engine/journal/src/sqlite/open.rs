@@ -1,7 +1,7 @@
 //! Opening a database file: who may, whether it is ours, how it is set up.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::sqlite::schema::{MIGRATIONS, MIGRATIONS_TABLE};
 use crate::sqlite::{Config, migrate, sql};
 
 /// "POTK": by this SQLite files are told apart (`file` shows it too).
-const APPLICATION_ID: i32 = 0x504f_544b;
+pub(crate) const APPLICATION_ID: i32 = 0x504f_544b;
 
 /// How many prepared statements a connection keeps; more than there are of ours.
 const STATEMENTS: usize = 160;
@@ -30,7 +30,11 @@ impl Lock {
         path.push(".lock");
         let path = PathBuf::from(path);
         let fail = |error: std::io::Error| {
-            StoreError::Unavailable(format!("the lock file '{}' cannot be used: {error}", path.display()))
+            StoreError::Unavailable(format!(
+                "the lock file '{}' cannot be written: {}",
+                path.display(),
+                told(&error)
+            ))
         };
         let mut file = private(OpenOptions::new().read(true).write(true).create(true).truncate(false))
             .open(&path)
@@ -62,8 +66,9 @@ impl Lock {
 
 /// Creates the directory and the file if need be, for their owner alone. SQLite gives its other files the same permissions.
 pub(crate) fn create(database: &Path) -> Result<(), StoreError> {
-    let fail =
-        |error: std::io::Error| StoreError::Unavailable(format!("'{}' cannot be created: {error}", database.display()));
+    let fail = |error: std::io::Error| {
+        StoreError::Unavailable(format!("'{}' cannot be written: {}", database.display(), told(&error)))
+    };
     if let Some(directory) = database.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -75,6 +80,19 @@ pub(crate) fn create(database: &Path) -> Result<(), StoreError> {
         .open(database)
         .map_err(fail)?;
     Ok(())
+}
+
+/// What the system says, and what can be done about it.
+fn told(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            format!("{error}; make room on the disk")
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            format!("{error}; make the data directory writable, or use another one")
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {

@@ -123,10 +123,12 @@ pub(crate) fn error(error: rusqlite::Error) -> StoreError {
     };
     match code {
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt(text),
-        ErrorCode::DiskFull => StoreError::Unavailable(format!("{DISK_FULL}: {text}")),
-        ErrorCode::SystemIoFailure
-        | ErrorCode::CannotOpen
-        | ErrorCode::ReadOnly
+        ErrorCode::DiskFull => StoreError::Unavailable(format!("{DISK_FULL}; make room on it")),
+        ErrorCode::ReadOnly => StoreError::Unavailable(format!("{text}; make the disk and the file writable")),
+        ErrorCode::SystemIoFailure => {
+            StoreError::Unavailable(format!("{text}; see whether the disk is full, read-only or failing"))
+        }
+        ErrorCode::CannotOpen
         | ErrorCode::PermissionDenied
         | ErrorCode::OutOfMemory
         | ErrorCode::DatabaseBusy

@@ -19,6 +19,7 @@ use crate::metrics::{Counters, add, sub};
 use crate::sqlite::Config;
 use crate::sqlite::apply::apply;
 use crate::sqlite::sql::{self, is_of_store};
+use crate::sqlite::trouble::Trouble;
 use crate::write::Written;
 
 /// From so many pages on the log is copied into the database when nobody waits.
@@ -50,6 +51,7 @@ pub(crate) struct WriteJob {
 pub(crate) struct Writer {
     connection: Connection,
     counters: Arc<Counters>,
+    trouble: Arc<Trouble>,
     batch_writes: usize,
     batch_bytes: usize,
     /// The length of the log in pages after the last commit.
@@ -61,6 +63,7 @@ impl Writer {
         mut connection: Connection,
         config: &Config,
         counters: Arc<Counters>,
+        trouble: Arc<Trouble>,
     ) -> Result<Self, StoreError> {
         let log_pages = Arc::new(AtomicI64::new(0));
         let pages = Arc::clone(&log_pages);
@@ -73,6 +76,7 @@ impl Writer {
         Ok(Self {
             connection,
             counters,
+            trouble,
             batch_writes,
             batch_bytes,
             log_pages,
@@ -134,7 +138,7 @@ impl Writer {
                 }
             }
             Err(Failed { why, .. }) => {
-                tracing::error!(writes = writes.len(), error = %why, "the journal cannot be written");
+                self.trouble.comes(&why, self.connection.path());
                 for write in writes {
                     self.answer(write, Err(why.clone()));
                 }
@@ -148,6 +152,7 @@ impl Writer {
             self.execute("COMMIT")?;
             if results.iter().any(Result::is_ok) {
                 self.counters.committed(writes.len(), start.elapsed());
+                self.trouble.goes();
             }
             Ok(results)
         });

@@ -22,6 +22,9 @@ use super::{
 /// Traces of a run beyond this number are no longer kept: a loop that never ends must not fill the disk with its timeline.
 pub(super) const TRACES_KEPT: u64 = 100_000;
 
+/// So many entries may wait to be written; then pure calls wait too. A disk that is full for hours must not fill the memory.
+pub(super) const MOST_UNSAVED: usize = 4_096;
+
 /// Entries after which a snapshot is written with the next save, at the earliest and at the latest. A large state is written less often, so that
 /// what snapshots cost stays in proportion to what the run does; and no recovery reads more entries than the latter.
 const SNAPSHOT_EVERY: u64 = 256;
@@ -308,7 +311,7 @@ impl Live {
         self.take(effects)
     }
 
-    /// Takes the machine's effects: pure calls leave at once, others when everything before them is durable. What comes of entries that were
+    /// Takes the machine's effects: pure calls leave at once unless too much is unwritten, others when everything before them is durable. What comes of entries that were
     /// there when the run was read may have left before; so a call that leaves at most once is not made then.
     pub fn take(&mut self, effects: Vec<Effect>) -> Vec<Wish> {
         let mut wishes = Vec::with_capacity(effects.len());
@@ -319,7 +322,7 @@ impl Live {
                     let call = Box::new(call);
                     if call.once && self.seq <= self.restored {
                         wishes.push(Wish::Unknown(call.call));
-                    } else if call.pure || self.durable >= self.seq {
+                    } else if (call.pure && self.unsaved.len() < MOST_UNSAVED) || self.durable >= self.seq {
                         wishes.push(Wish::Out(Output::StartCall {
                             run: self.run(),
                             effect: call,

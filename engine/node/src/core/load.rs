@@ -97,7 +97,7 @@ impl Core {
         if self.runs.contains_key(&run) {
             return self.take_up(run, nudged, waiting, out);
         }
-        let stored = match result {
+        let mut stored = match result {
             Ok(stored) => stored,
             Err(failure) => {
                 if let LoadFailure::Unavailable(_) = failure {
@@ -115,7 +115,23 @@ impl Core {
                 return;
             }
         };
-        if let Err(why) = self.revive(run, *stored, out) {
+        let restored = match stored.snapshot.take() {
+            None => None,
+            Some((seq, kept)) => {
+                let definition = Arc::clone(&stored.deployed.definition);
+                match Machine::restore(definition, self.evaluator.clone(), kept.machine) {
+                    Ok(machine) => Some((seq, machine, kept.traces)),
+                    Err(why) => {
+                        // Another version has written it. What it was made of is still there.
+                        tracing::info!(%run, %why, "a snapshot cannot be used; the whole journal is read");
+                        self.loading.insert(run, waiting);
+                        self.nudged.extend(nudged.then_some(run));
+                        return out.push(Output::LoadWhole(run));
+                    }
+                }
+            }
+        };
+        if let Err(why) = self.revive(run, restored, *stored, out) {
             tracing::error!(%run, %why, "a stored run cannot go on; it stays as it is");
             self.admitted.remove(&run);
             for client in waiting.into_iter().filter_map(|(_, client)| client) {
@@ -142,11 +158,18 @@ impl Core {
         }
     }
 
-    /// Rebuilds the machine by feeding it what it has consumed, then issues again what was outstanding.
-    fn revive(&mut self, run: RunId, stored: Stored, out: &mut Vec<Output>) -> Result<(), String> {
+    /// Rebuilds the machine by feeding it what it has consumed since it was kept, then issues again what was outstanding. What was kept comes
+    /// with the number of its last entry and of its next trace.
+    fn revive(
+        &mut self,
+        run: RunId,
+        kept: Option<(u64, Machine, u64)>,
+        stored: Stored,
+        out: &mut Vec<Output>,
+    ) -> Result<(), String> {
         let Stored {
             deployed,
-            snapshot,
+            snapshot: _,
             entries,
             timeline,
             recoveries,
@@ -157,14 +180,9 @@ impl Core {
         } = stored;
         let definition = Arc::clone(&deployed.definition);
         let mut entries = entries.into_iter();
-        let snapshot_at = snapshot.as_ref().map_or(0, |(seq, _)| *seq);
-        let (mut machine, mut traces, mut seq) = match snapshot {
-            Some((seq, kept)) => {
-                let traces = Traces::resume(kept.traces, timeline);
-                let machine =
-                    Machine::restore(definition, self.evaluator.clone(), kept.machine).map_err(|e| e.to_string())?;
-                (machine, traces, seq)
-            }
+        let snapshot_at = kept.as_ref().map_or(0, |(seq, ..)| *seq);
+        let (mut machine, mut traces, mut seq) = match kept {
+            Some((seq, machine, traces)) => (machine, Traces::resume(traces, timeline), seq),
             None => {
                 let Some(Entry::Start(start)) = entries.next() else {
                     return Err("its journal does not begin with a start".to_owned());

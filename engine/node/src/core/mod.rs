@@ -477,8 +477,17 @@ impl Core {
                     self.drop_run(run, &why, out);
                     self.reload(run);
                 } else {
-                    tracing::warn!(%run, %why, "the store is not available; trying again");
-                    self.settle(run, out);
+                    // What they asked for is done as soon as it can be written; how long that takes nobody knows.
+                    let waiting = std::mem::take(&mut live.commanders);
+                    let failed = |(_, client)| Output::Answer(client, Answer::Failed(why.clone()));
+                    out.extend(waiting.into_iter().map(failed));
+                    tracing::debug!(%run, %why, "the store is not available; trying again");
+                    if self.stopping {
+                        // Not for ever: what is durable is enough to go on from.
+                        self.stop_run(run, out);
+                    } else {
+                        self.settle(run, out);
+                    }
                 }
             }
         }

@@ -351,6 +351,8 @@ pub enum Output {
     Silence(RunId),
     /// Read a run; answer with [`Input::Loaded`].
     Load(RunId),
+    /// Read a run with its whole journal and no snapshot, which this version cannot use; answer with [`Input::Loaded`].
+    LoadWhole(RunId),
     /// Ask the store which runs are due, in the order of their times and ids; answer with [`Input::Due`].
     QueryDue {
         /// Due until then.

@@ -83,7 +83,7 @@ impl Executor {
             http,
             shell,
             vault,
-            tables: Arc::new(StoreTables::new(Arc::clone(&store))),
+            tables: Arc::new(StoreTables::patient(Arc::clone(&store))),
             store,
             places: Arc::new(Semaphore::new(places)),
             limit,

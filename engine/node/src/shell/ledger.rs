@@ -147,7 +147,7 @@ impl Ledger {
             match done {
                 Ok(()) => return Ok(state.known.front()),
                 Err(StoreError::Unavailable(why)) => {
-                    tracing::warn!(run = %self.outer.run, path = %self.outer.path, %why, "capability calls cannot be kept; trying again");
+                    tracing::debug!(run = %self.outer.run, path = %self.outer.path, %why, "capability calls cannot be kept; trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(RETRY.1);
                 }

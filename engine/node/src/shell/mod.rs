@@ -293,6 +293,7 @@ impl Driver {
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
                 Output::Silence(run) => self.io.silence(run),
                 Output::Load(run) => loads.push(run),
+                Output::LoadWhole(run) => self.io.load_whole(run),
                 Output::QueryDue { until, after, limit } => self.io.query_due(until, after, limit),
                 Output::Look { run, wanted, limit } => self.io.look(run, wanted, limit),
                 Output::QueryBehind { after, limit } => self.io.query_behind(after, limit),

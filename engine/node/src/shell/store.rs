@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Message, Shell,
+    Message, RETRY, Shell,
     events::{self, Stream},
 };
 use crate::{
@@ -107,20 +107,28 @@ impl Io {
     /// Has runs read, several with one read of the store.
     pub fn load(&self, runs: &[RunId]) {
         for some in runs.chunks(LOADED_TOGETHER) {
-            let (store, deployments, shell) = (
-                Arc::clone(&self.store),
-                Arc::clone(&self.deployments),
-                self.shell.clone(),
-            );
-            let some = some.to_vec();
-            tokio::spawn(async move {
-                let loaded = store.load_runs(&some).await;
-                for (run, loaded) in some.into_iter().zip(loaded) {
-                    let result = stored(loaded, &deployments).await.map(Box::new);
-                    shell.happened(Input::Loaded { run, result }).await;
-                }
-            });
+            self.read(some.to_vec(), false);
         }
+    }
+
+    /// Has a run read without its snapshot.
+    pub fn load_whole(&self, run: RunId) {
+        self.read(vec![run], true);
+    }
+
+    fn read(&self, runs: Vec<RunId>, whole: bool) {
+        let (store, deployments, shell) = (
+            Arc::clone(&self.store),
+            Arc::clone(&self.deployments),
+            self.shell.clone(),
+        );
+        tokio::spawn(async move {
+            let loaded = store.load_runs(&runs).await;
+            for (run, loaded) in runs.into_iter().zip(loaded) {
+                let result = stored(&*store, &deployments, run, loaded, whole).await.map(Box::new);
+                shell.happened(Input::Loaded { run, result }).await;
+            }
+        });
     }
 
     /// Throws away what was said to a run that never was.
@@ -153,17 +161,26 @@ impl Io {
         }
     }
 
-    /// Starts the run of a trigger.
+    /// Starts the run of a trigger; tries until it is durable.
     pub fn fire(&self, key: TriggerKey, at: Timestamp) {
         let (deployments, shell) = (Arc::clone(&self.deployments), self.shell.clone());
         tokio::spawn(async move {
             let nothing = Arc::new(Value::Object(serde_json::Map::new()));
-            let run = fire(&deployments, &shell, &key, &at.0.to_string(), nothing).await;
-            if let Err(error) = &run {
-                tracing::error!(trigger = %key, %error, "a trigger's run could not be started");
-            }
+            let run = loop {
+                match fire(&deployments, &shell, &key, &at.0.to_string(), Arc::clone(&nothing)).await {
+                    Ok(run) => break run,
+                    Err(Misfire::Later(error)) => {
+                        tracing::warn!(trigger = %key, %error, "a trigger's run could not be started; trying again");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    Err(Misfire::Never(error)) => {
+                        tracing::error!(trigger = %key, %error, "a trigger's run could not be started");
+                        break None;
+                    }
+                }
+            };
             // The shell is gone only when the node stops; the time is found due again at the next start.
-            let _ = shell.send(Message::Triggered(key, run.ok().flatten())).await;
+            let _ = shell.send(Message::Triggered(key, run)).await;
         });
     }
 
@@ -212,6 +229,17 @@ pub(crate) async fn trigger_state(
     Ok(Some(state))
 }
 
+/// Why a trigger's run was not started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Misfire {
+    /// The store is not to be had.
+    #[error("{0}")]
+    Later(String),
+    /// There is nothing to start, or nobody to start it.
+    #[error("{0}")]
+    Never(&'static str),
+}
+
 /// Starts the run of a trigger; `mark` names the occasion, for which there is one run. `None` when it may not start: then the occasion is skipped.
 pub(super) async fn fire(
     deployments: &Deployments,
@@ -219,13 +247,15 @@ pub(super) async fn fire(
     key: &TriggerKey,
     mark: &str,
     input: Arc<Value>,
-) -> Result<Option<RunId>, String> {
-    let (hash, _) = key.rsplit_once('/').ok_or("a trigger's key has no kind")?;
+) -> Result<Option<RunId>, Misfire> {
+    let (hash, _) = key
+        .rsplit_once('/')
+        .ok_or(Misfire::Never("a trigger's key has no kind"))?;
     let prepared = deployments
         .by_hash(hash)
         .await
-        .map_err(|e| e.to_string())?
-        .ok_or("its definition is gone")?;
+        .map_err(|error| Misfire::Later(error.to_string()))?
+        .ok_or(Misfire::Never("its definition is gone"))?;
     let start = |client| {
         Input::Start(StartRun {
             run: RunId(Uuid::now_v7()),
@@ -239,14 +269,18 @@ pub(super) async fn fire(
             client: Some(client),
         })
     };
-    let (_, answer) = shell.ask(start).await.map_err(|e| e.to_string())?;
-    match answer.await.map_err(|_| "the node has stopped")? {
+    let stopped = Misfire::Never("the node has stopped");
+    let Ok((_, answer)) = shell.ask(start).await else {
+        return Err(stopped);
+    };
+    match answer.await.map_err(|_| stopped)? {
         Answer::Started(run) | Answer::Exists(run) => Ok(Some(run)),
         Answer::Rejected(problem) => {
             tracing::warn!(trigger = %key, %problem, "a trigger's run may not start; it is skipped");
             Ok(None)
         }
-        other => Err(format!("{other:?}")),
+        Answer::Failed(why) => Err(Misfire::Later(why)),
+        other => Err(Misfire::Later(format!("{other:?}"))),
     }
 }
 
@@ -273,8 +307,11 @@ async fn due(
 
 /// What the store has of a run, put together with its definition.
 async fn stored(
-    loaded: Result<Option<LoadedRun>, StoreError>,
+    store: &dyn Store,
     deployments: &Deployments,
+    run: RunId,
+    loaded: Result<Option<LoadedRun>, StoreError>,
+    whole: bool,
 ) -> Result<Stored, LoadFailure> {
     let unavailable = |error: StoreError| match error {
         StoreError::Unavailable(why) => LoadFailure::Unavailable(why),
@@ -296,11 +333,16 @@ async fn stored(
         messages,
         ..
     } = loaded;
-    let snapshot = match snapshot {
-        Some((seq, kept)) => Some((seq, serde_json::from_value::<Kept>(kept).map_err(damaged)?)),
-        None => None,
+    // One that cannot be read is of another version, and of no use.
+    let usable = |(seq, kept)| Some((seq, serde_json::from_value::<Kept>(kept).ok()?));
+    let had_one = snapshot.is_some();
+    let snapshot = snapshot.filter(|_| !whole).and_then(usable);
+    let entries = if had_one && snapshot.is_none() {
+        store.journal(run).await.map_err(unavailable)?
+    } else {
+        entries_after_snapshot
     };
-    let entries = entries_after_snapshot
+    let entries = entries
         .into_iter()
         .map(serde_json::from_value)
         .collect::<Result<_, _>>();

@@ -1,31 +1,28 @@
 //! The disk: what survives a crash, and what the store would say of it.
 
+mod deaths;
+mod listening;
+mod replay;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp};
-use potok_expr::Evaluator;
-use potok_machine::{
-    Admission, CallEffect, CallId, Effect, Entry, Event, Machine, OnConflict, Outcome, Pattern, Recorded, Request,
-    SubscriptionId, WorkflowRequest, correlated,
-};
+use potok_machine::{Admission, CallId, Entry, Event, OnConflict, Outcome, Pattern, Recorded, SubscriptionId};
 use potok_node::core::{
-    BehindRuns, Deployed, DueRuns, Durable, Found, Kept, ListenChange, Listener, LoadFailure, Message, Nudges, Save,
-    SaveFailure, Stored, Wanted,
+    Deployed, DueRuns, Durable, Kept, Listener, LoadFailure, Message, Nudges, Save, SaveFailure, Stored,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     limits::{Moments, Places},
     world::Sabotage,
 };
 
-/// So far a run may have gone on after its last event: one that goes round in circles is cancelled before.
-const SLICES: usize = 30;
-
 /// A run as the disk has it, in the form in which a store keeps it: text.
+#[derive(Clone)]
 pub struct Record {
     pub deployed: Deployed,
     pub entries: Vec<String>,
@@ -58,6 +55,7 @@ impl Record {
 }
 
 /// A subscription: what it wants, how far it has looked, what came last for it.
+#[derive(Clone)]
 struct Listens {
     patterns: Vec<Pattern>,
     cursor: u64,
@@ -71,7 +69,7 @@ pub struct Group {
     pub waiting: Vec<RunId>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Disk {
     pub runs: BTreeMap<RunId, Record>,
     /// The stream: each event's number is its place, from 1.
@@ -84,6 +82,8 @@ pub struct Disk {
     places: Places,
     /// What it neglects.
     pub without: Option<Sabotage>,
+    /// What runs deployed last.
+    newest: Option<Deployed>,
     /// How many calls are kept of those inside a call.
     pub inner: BTreeMap<(RunId, CallId), u64>,
 }
@@ -106,6 +106,7 @@ impl Disk {
                 let problem = Problem::new(ErrorType::Runtime, "Already running", "another run has the place");
                 return Err(SaveFailure::Rejected(problem));
             }
+            self.newest = Some(deployed.clone());
             let record = Record {
                 deployed: deployed.clone(),
                 entries: Vec::new(),
@@ -203,104 +204,6 @@ impl Disk {
         true
     }
 
-    /// Takes an event in, once; tells for whom it may be.
-    pub fn take(&mut self, event: &Arc<Value>) -> (bool, Vec<RunId>) {
-        if !self.names.insert(json!([event["source"], event["id"]]).to_string()) {
-            return (false, Vec::new());
-        }
-        self.events.push(Arc::clone(event));
-        let newest = self.events.len() as u64;
-        let mut nudged = Vec::new();
-        for (run, record) in &mut self.runs {
-            for listens in record.listeners.values_mut() {
-                if listens.patterns.iter().any(|pattern| fits(pattern, event)) {
-                    listens.latest = newest;
-                    nudged.push(*run);
-                }
-            }
-        }
-        (true, nudged)
-    }
-
-    /// What becomes of a run's subscriptions; whether something that came is for them.
-    fn listens(&mut self, save: &Save) -> bool {
-        let newest = self.events.len() as u64;
-        let Some(record) = self.runs.get_mut(&save.run) else {
-            return false;
-        };
-        if save.outcome.is_some() {
-            record.listeners.clear();
-            return false;
-        }
-        let mut behind = false;
-        for change in &save.listening {
-            match change {
-                ListenChange::Close { subscription } => {
-                    record.listeners.remove(subscription);
-                }
-                ListenChange::Set {
-                    subscription,
-                    patterns,
-                    cursor,
-                } => {
-                    let after = record.events_after;
-                    let listens = record.listeners.entry(*subscription).or_insert(Listens {
-                        patterns: Vec::new(),
-                        cursor: after,
-                        latest: after,
-                    });
-                    listens.cursor = cursor.unwrap_or(listens.cursor);
-                    if let Some(patterns) = patterns {
-                        listens.patterns.clone_from(patterns);
-                        let waits = (listens.cursor..newest).any(|before| {
-                            let event = &self.events[usize::try_from(before).unwrap()];
-                            !record.consumed.contains(&(before + 1)) && patterns.iter().any(|p| fits(p, event))
-                        });
-                        listens.latest = if waits { newest } else { listens.cursor };
-                    }
-                    behind |= listens.latest > listens.cursor;
-                }
-            }
-        }
-        behind
-    }
-
-    pub fn look(&self, run: RunId, wanted: &[Wanted], limit: u32) -> Found {
-        let record = &self.runs[&run];
-        let newest = self.events.len() as u64;
-        let mut found = Found {
-            upto: newest,
-            ..Found::default()
-        };
-        for (sequence, event) in (1..).zip(&self.events) {
-            let wants = |want: &Wanted| {
-                sequence > want.cursor.unwrap_or(record.events_after) && want.patterns.iter().any(|p| fits(p, event))
-            };
-            if record.consumed.contains(&sequence) || !wanted.iter().any(wants) {
-                continue;
-            }
-            if found.events.len() == limit as usize {
-                found.more = true;
-                found.upto = sequence - 1;
-                break;
-            }
-            found.events.push((sequence, Arc::clone(event)));
-        }
-        found
-    }
-
-    pub fn behind(&self, after: Option<RunId>, limit: u32) -> BehindRuns {
-        let is_behind = |record: &Record| record.listeners.values().any(|l| l.latest > l.cursor);
-        let behind = self
-            .runs
-            .iter()
-            .filter(|(run, record)| after.is_none_or(|after| **run > after) && is_behind(record));
-        let mut runs: Vec<RunId> = behind.map(|(run, _)| *run).collect();
-        let more = runs.len() > limit as usize;
-        runs.truncate(limit as usize);
-        BehindRuns { runs, more }
-    }
-
     /// What is said and heard with a write.
     fn talk(&mut self, save: &Save) {
         let told = self.told.entry(save.run).or_default();
@@ -360,7 +263,7 @@ impl Disk {
         groups
     }
 
-    pub fn load(&self, run: RunId) -> Result<Box<Stored>, LoadFailure> {
+    pub fn load(&self, run: RunId, whole: bool) -> Result<Box<Stored>, LoadFailure> {
         let record = self.runs.get(&run).ok_or(LoadFailure::Missing)?;
         if let Some(outcome) = &record.outcome {
             return Err(LoadFailure::Ended(outcome.status));
@@ -368,10 +271,12 @@ impl Disk {
         let snapshot = record
             .snapshot
             .as_ref()
+            .filter(|_| !whole)
             .map(|(seq, text)| (*seq, serde_json::from_str::<Kept>(text).unwrap()));
         let after = snapshot.as_ref().map_or(0, |(seq, _)| usize::try_from(*seq).unwrap());
+        let pinned = self.newest.as_ref().filter(|_| self.without == Some(Sabotage::Pin));
         Ok(Box::new(Stored {
-            deployed: record.deployed.clone(),
+            deployed: pinned.unwrap_or(&record.deployed).clone(),
             snapshot,
             entries: record.entries[after..]
                 .iter()
@@ -407,140 +312,4 @@ impl Disk {
         let next = waiting.iter().map(|(at, _)| *at).find(|at| *at > until);
         DueRuns { runs, more, next }
     }
-
-    /// The run as its journal alone tells it.
-    pub fn replay(&self, run: RunId, evaluator: &Evaluator) -> Option<Machine> {
-        self.runs.contains_key(&run).then(|| self.fold(run, evaluator).0)
-    }
-
-    /// The events that a run has emitted, as its journal alone tells it.
-    pub fn emitted(&self, run: RunId, evaluator: &Evaluator) -> Vec<Arc<Value>> {
-        let emitted = self
-            .effects(run, evaluator)
-            .into_iter()
-            .filter_map(|effect| match effect {
-                Effect::Emit(emit) => Some(emit.event),
-                _ => None,
-            });
-        emitted.collect()
-    }
-
-    /// When each task with a rate has begun its work, as the journal alone tells it: by its reference and key.
-    pub fn begun(&self, run: RunId, evaluator: &Evaluator) -> Vec<(String, i64)> {
-        let mut groups = BTreeMap::new();
-        let mut begun = Vec::new();
-        for effect in self.effects(run, evaluator) {
-            let Effect::Call(call) = effect else { continue };
-            match &call.request {
-                Request::Rate(asked) => drop(groups.insert(call.path.clone(), asked.group.clone())),
-                // In an extension `$task` is another one: it does not tell when this one has begun.
-                Request::Function { args, .. } if args["rated"] == true && !call.path.0.contains("/extensions/") => {
-                    begun.push((groups[&call.path].clone(), args["started"].as_i64().unwrap()));
-                }
-                _ => {}
-            }
-        }
-        begun
-    }
-
-    /// Everything that a run has asked for, as its journal alone tells it.
-    fn effects(&self, run: RunId, evaluator: &Evaluator) -> Vec<Effect> {
-        self.fold(run, evaluator).1
-    }
-
-    /// The run and all that it has asked for, as its journal alone tells it.
-    fn fold(&self, run: RunId, evaluator: &Evaluator) -> (Machine, Vec<Effect>) {
-        let record = &self.runs[&run];
-        let mut entries = record
-            .entries
-            .iter()
-            .map(|text| serde_json::from_str::<Entry>(text).unwrap());
-        let Some(Entry::Start(start)) = entries.next() else {
-            panic!("the journal of {run} has no start")
-        };
-        let definition = Arc::clone(&record.deployed.definition);
-        let (mut machine, mut effects) = Machine::start(definition, evaluator.clone(), &start, &mut ());
-        for entry in entries {
-            let Entry::Event(recorded) = entry else {
-                panic!("the journal of {run} has two starts")
-            };
-            let more = machine.apply(&recorded, &mut ());
-            effects.extend(more.unwrap_or_else(|e| panic!("the journal of {run} does not replay: {e}")));
-        }
-        // After the last event the live machine may have gone on, slice by slice, before it made a call.
-        for _ in 0..SLICES {
-            if machine.wants_to_proceed() {
-                effects.extend(machine.proceed(&mut ()));
-            }
-        }
-        (machine, effects)
-    }
-
-    /// An event that a run would consume, and has not: nobody has told it.
-    pub fn missed(&self, run: RunId, evaluator: &Evaluator) -> Option<u64> {
-        let record = self.runs.get(&run).filter(|record| record.outcome.is_none())?;
-        let machine = self.replay(run, evaluator)?;
-        let mut stream = (1..).zip(&self.events);
-        let missed = stream.find(|(sequence, event)| {
-            *sequence > record.events_after && !record.consumed.contains(sequence) && machine.accepts(event).is_some()
-        });
-        missed.map(|(sequence, _)| sequence)
-    }
-
-    /// The runs that a run has ever asked for, by its calls.
-    pub fn wanted(&self, run: RunId, evaluator: &Evaluator) -> BTreeMap<CallId, WorkflowRequest> {
-        let record = &self.runs[&run];
-        let entries = record
-            .entries
-            .iter()
-            .map(|text| serde_json::from_str::<Entry>(text).unwrap());
-        let mut wanted = BTreeMap::new();
-        let mut machine: Option<Machine> = None;
-        for entry in entries {
-            let effects = match (entry, &mut machine) {
-                (Entry::Start(start), place) => {
-                    let definition = Arc::clone(&record.deployed.definition);
-                    let (started, effects) = Machine::start(definition, evaluator.clone(), &start, &mut ());
-                    *place = Some(started);
-                    effects
-                }
-                (Entry::Event(recorded), Some(machine)) => machine.apply(&recorded, &mut ()).unwrap(),
-                (Entry::Event(_), None) => panic!("the journal of {run} has no start"),
-            };
-            for effect in effects {
-                if let Effect::Call(CallEffect {
-                    call,
-                    request: Request::Workflow(request),
-                    ..
-                }) = effect
-                {
-                    wanted.insert(call, request);
-                }
-            }
-        }
-        wanted
-    }
-
-    /// Whether what is durable leads to this call, and its completion is not durable yet.
-    pub fn asks_for(&self, run: RunId, effect: &potok_machine::CallEffect, evaluator: &Evaluator) -> bool {
-        let Some(machine) = self.replay(run, evaluator) else {
-            return false;
-        };
-        machine
-            .outstanding()
-            .iter()
-            .any(|open| matches!(open, Effect::Call(call) if call == effect))
-    }
-}
-
-/// Whether an event may be for a pattern, as a store with keys would say.
-fn fits(pattern: &Pattern, event: &Value) -> bool {
-    let is = |name: &str, wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| event[name] == **wanted);
-    let evaluator = Evaluator::native();
-    is("type", &pattern.kind)
-        && is("source", &pattern.source)
-        && pattern
-            .correlations
-            .iter()
-            .all(|c| correlated(&c.from, &evaluator, event).as_ref() == Some(&c.value))
 }

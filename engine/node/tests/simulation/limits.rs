@@ -7,7 +7,7 @@ use potok_machine::{Admission, OnConflict, RateRequest};
 use potok_node::core::{Message, Word};
 
 /// The moments that were given out, by what shares them, each with who has asked.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Moments(BTreeMap<String, Vec<(Timestamp, String)>>);
 
 impl Moments {
@@ -27,6 +27,7 @@ impl Moments {
 }
 
 /// A place of a run, or one that it waits for.
+#[derive(Clone)]
 struct Place {
     run: RunId,
     admission: Admission,
@@ -35,7 +36,7 @@ struct Place {
 }
 
 /// Who has a place in its group and who waits for one, in the order in which they came.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Places(Vec<Place>);
 
 impl Places {

@@ -55,6 +55,10 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
         total.lost_acknowledgements > 0 && total.refused_writes > 0 && total.duplicates > 0,
         "{total:?}"
     );
+    assert!(
+        total.late > 0 && total.torn > 0 && total.upgrades > seeds / 4 && total.whole > 0 && total.made > seeds / 4,
+        "{total:?}"
+    );
     assert!(total.jumps > 0 && total.hanging > 0, "{total:?}");
     assert!(
         total.published > seeds && total.consumed > seeds / 4 && total.emitted > seeds / 4,
@@ -96,4 +100,14 @@ fn a_missing_fence_is_found() {
 #[test]
 fn a_forgotten_timer_is_found() {
     assert!(is_found(Sabotage::Timer));
+}
+
+#[test]
+fn a_torn_commit_is_found() {
+    assert!(is_found(Sabotage::Atomicity));
+}
+
+#[test]
+fn a_run_that_changes_its_text_is_found() {
+    assert!(is_found(Sabotage::Pin));
 }

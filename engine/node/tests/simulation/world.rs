@@ -9,11 +9,16 @@
 //! - tasks with a rate begin no more often than it says, over all runs ([`World::rates`]);
 //! - a client is told only what is on the disk ([`World::told`]);
 //! - the journal on the disk always replays, and ends as the run's row says ([`World::settle`]);
+//! - a run goes on with the text that its journal begins with ([`World::settle`]), and one that was made from another with what that was then
+//!   ([`World::origins`]);
 //! - every run that was accepted ends ([`World::run`]);
 //! - what a run listens for it is told of, and what it emits is in the stream once ([`World::nothing_is_missed`], [`World::settle`]);
 //! - a child is started once, its end is what its parent hears, and a parent that has ended leaves none behind ([`World::children`],
 //!   [`World::nobody_is_forgotten`]).
 
+mod again;
+mod calls;
+mod faults;
 mod oracles;
 mod report;
 mod workflows;
@@ -26,10 +31,7 @@ use std::{
 
 use potok_dsl::{Problem, RunId, TaskPath, Timestamp};
 use potok_expr::Evaluator;
-use potok_machine::{
-    CallEffect, CallId, Made, RateRequest, Request, WorkflowRequest,
-    testing::{Random, answer},
-};
+use potok_machine::{CallEffect, CallId, Made, RateRequest, WorkflowRequest, testing::Random};
 use potok_node::core::{
     Client, Command, Core, CoreConfig, Deployed, Durable, Input, Nudges, Output, Save, SaveFailure, StartRun, Wanted,
 };
@@ -37,11 +39,12 @@ use serde_json::{Value, json};
 
 use crate::disk::Disk;
 pub use report::Report;
-use workflows::event;
 
 /// Something on its way to the core or to the disk.
 enum Coming {
     Write(Box<Save>),
+    /// A write that was given up becomes durable.
+    Late(RunId),
     Saved(RunId, Result<Durable, SaveFailure>),
     Look(RunId, Vec<Wanted>, u32),
     Behind(Option<RunId>, u32),
@@ -61,7 +64,8 @@ enum Coming {
     Reserve(RunId, Box<CallEffect>, RateRequest),
     /// A record of a call inside a call is written.
     Keep(RunId, CallId),
-    Load(RunId),
+    /// A run is read; whether without its snapshot.
+    Load(RunId, bool),
     Due {
         until: Timestamp,
         after: Option<(Timestamp, RunId)>,
@@ -80,6 +84,10 @@ pub enum Sabotage {
     Fence,
     /// The disk forgets when a run is to be woken.
     Timer,
+    /// Half of a commit stays when the node dies in its middle.
+    Atomicity,
+    /// A run that is read goes on with the newest text.
+    Pin,
 }
 
 pub struct World {
@@ -90,6 +98,12 @@ pub struct World {
     ahead: i64,
     /// Until when the disk is full.
     full_until: Timestamp,
+    /// Writes that look failed and are not.
+    late: BTreeMap<RunId, Box<Save>>,
+    /// How often the node was replaced by a newer one.
+    version: u64,
+    /// The runs that were made from others.
+    made: BTreeMap<RunId, again::Made>,
     evaluator: Evaluator,
     core: Core,
     disk: Disk,
@@ -133,6 +147,9 @@ impl World {
             sabotage: None,
             ahead: 0,
             full_until: Timestamp(0),
+            late: BTreeMap::new(),
+            version: 0,
+            made: BTreeMap::new(),
             now: Timestamp(1_000_000),
             core: Core::new(config(), evaluator.clone()),
             evaluator,
@@ -299,7 +316,8 @@ impl World {
 
     fn comes(&mut self, coming: Coming) {
         match coming {
-            Coming::Write(save) => self.write(&save),
+            Coming::Write(save) => self.write(save),
+            Coming::Late(run) => self.lands(run),
             Coming::Saved(run, result) => self.handle(Input::Saved { run, result }),
             Coming::Completion {
                 run,
@@ -319,6 +337,10 @@ impl World {
                 });
             }
             Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
+            Coming::Reserve(run, effect, asked) if self.is_full() => {
+                self.after(50, Coming::Reserve(run, effect, asked))
+            }
+            Coming::Keep(run, call) if self.is_full() => self.after(50, Coming::Keep(run, call)),
             Coming::Reserve(run, effect, asked) => {
                 let clock = self.clock();
                 let moment = self.disk.moments.reserve(&asked, &effect.idempotency_key, clock);
@@ -332,8 +354,9 @@ impl World {
                 });
             }
             Coming::Keep(run, call) => self.report.inner += u64::from(self.disk.keep(run, call)),
-            Coming::Load(run) => {
-                let result = self.disk.load(run);
+            Coming::Load(run, whole) => {
+                let result = self.disk.load(run, whole);
+                self.report.whole += u64::from(whole);
                 self.report.recovered += u64::from(result.is_ok());
                 self.handle(Input::Loaded { run, result });
             }
@@ -378,85 +401,6 @@ impl World {
         self.handle(Input::Wait { run, client: waiter });
     }
 
-    /// A write reaches the disk, or does not; the core hears of it, or hears something else.
-    fn write(&mut self, save: &Save) {
-        let run = save.run;
-        if self.faults && (self.now < self.full_until || self.random.one_in(25)) {
-            self.report.refused_writes += 1;
-            return self.soon(Coming::Saved(
-                run,
-                Err(SaveFailure::Unavailable("the disk is full".to_owned())),
-            ));
-        }
-        let mut result = self.disk.write(save, &self.deployed(run));
-        self.places();
-        if self.faults && result.is_ok() && self.random.one_in(25) {
-            self.report.lost_acknowledgements += 1;
-            result = Err(SaveFailure::Unavailable("the answer was lost".to_owned()));
-        }
-        self.soon(Coming::Saved(run, result));
-    }
-
-    /// Someone publishes an event. Whoever gets no answer publishes it again.
-    fn publish(&mut self, number: u64) {
-        let event = Arc::new(event(number));
-        let (new, runs) = self.disk.take(&event);
-        self.report.published += u64::from(new);
-        if self.random.one_in(10) {
-            self.soon(Coming::Publish(number));
-        }
-        self.soon(Coming::Nudged(Nudges { runs, more: false }));
-    }
-
-    /// Now and then something goes wrong, or someone wants something.
-    fn trouble(&mut self, runs: &[RunId]) {
-        if self.random.one_in(8) {
-            self.published += 1;
-            self.soon(Coming::Publish(self.published));
-        }
-        if self.random.one_in(30) {
-            self.crash();
-        }
-        if self.random.one_in(100) {
-            // Someone sets the clock, mostly a little.
-            let range = *self.random.pick(&[20, 2_000, 600_000]);
-            self.ahead += i64::try_from(self.random.below(2 * range)).unwrap() - i64::try_from(range).unwrap();
-            self.report.jumps += 1;
-        }
-        if self.random.one_in(100) {
-            self.full_until = self.now.after(potok_dsl::Millis(self.random.below(300)));
-        }
-        if self.random.one_in(60) {
-            let mut runs = runs.to_vec();
-            runs.extend(self.disk.runs.keys());
-            let run = *self.random.pick(&runs);
-            let command = match self.random.below(4) {
-                0 => Command::Cancel(None),
-                1 => Command::Suspend(None),
-                _ => Command::Resume,
-            };
-            self.soon(Coming::Ask(run, command));
-        }
-    }
-
-    /// The node dies; what was on its way is lost, but for writes that had already reached the disk.
-    fn crash(&mut self) {
-        self.report.crashes += 1;
-        let on_their_way = std::mem::take(&mut self.what);
-        self.coming.clear();
-        for (_, coming) in on_their_way {
-            if let Coming::Write(save) = coming
-                && self.random.one_in(2)
-            {
-                // The crash came after the commit and before its acknowledgement.
-                let _ = self.disk.write(&save, &self.deployed(save.run));
-            }
-        }
-        self.clients.clear();
-        self.core = Core::new(config(), self.evaluator.clone());
-        self.handle(Input::Tick);
-    }
-
     fn client(&mut self, run: RunId, command: Option<Command>) -> Client {
         self.numbered += 1;
         let client = Client(self.numbered);
@@ -486,7 +430,8 @@ impl World {
             Output::StartCall { run, effect, again } => self.leaves(run, &effect, again),
             Output::CancelCall { .. } => {}
             Output::Silence(run) => drop(self.disk.told.remove(&run)),
-            Output::Load(run) => self.soon(Coming::Load(run)),
+            Output::Load(run) => self.soon(Coming::Load(run, false)),
+            Output::LoadWhole(run) => self.soon(Coming::Load(run, true)),
             Output::QueryDue { until, after, limit } => self.soon(Coming::Due { until, after, limit }),
             Output::Look { run, wanted, limit } => self.soon(Coming::Look(run, wanted, limit)),
             Output::QueryBehind { after, limit } => self.soon(Coming::Behind(after, limit)),
@@ -503,74 +448,6 @@ impl World {
             }
             Output::Stopped => panic!("nobody asked the node to stop"),
         }
-    }
-
-    /// A call leaves the node.
-    fn leaves(&mut self, run: RunId, effect: &CallEffect, again: bool) {
-        if !effect.pure {
-            self.report.effects += 1;
-            let asked = self.disk.asks_for(run, effect, &self.evaluator);
-            assert!(
-                asked,
-                "call {} at {} left before what it depends on was durable, or again",
-                effect.call, effect.path
-            );
-            let first = self.left.insert((run, effect.call));
-            assert!(
-                first || again,
-                "call {} at {} leaves again, and nobody says so",
-                effect.call,
-                effect.path
-            );
-        }
-        if effect.once {
-            let first = self.once.insert((run, effect.call));
-            assert!(first, "call {} at {} left a second time", effect.call, effect.path);
-        }
-        if let Request::Workflow(wanted) = &effect.request {
-            self.report.children += 1;
-            return self.soon(Coming::Find(run, Box::new(effect.clone()), wanted.clone()));
-        }
-        if let Request::Rate(asked) = &effect.request {
-            return self.soon(Coming::Reserve(run, Box::new(effect.clone()), asked.clone()));
-        }
-        let outcome = answer(effect, &mut self.random);
-        let made = self.calls_inside(run, effect);
-        let completion = || Coming::Completion {
-            run,
-            call: effect.call,
-            path: effect.path.clone(),
-            digest: effect.digest.clone(),
-            outcome: outcome.clone(),
-            made,
-        };
-        if self.faults && self.random.one_in(40) {
-            // It hangs for ever, or until the node is started again.
-            self.report.hanging += 1;
-            return;
-        }
-        let slow = if self.random.one_in(10) { 500 } else { 30 };
-        let delay = self.random.below(slow);
-        self.after(delay, completion());
-        if self.faults && self.random.one_in(15) {
-            self.report.duplicates += 1;
-            let again = self.random.below(100);
-            self.after(delay + again, completion());
-        }
-    }
-
-    /// A plugin with effects makes calls in turn, and what they give is kept on the disk until the call is over.
-    fn calls_inside(&mut self, run: RunId, effect: &CallEffect) -> Option<Made> {
-        if effect.pure || !matches!(effect.request, Request::Function { .. }) {
-            return None;
-        }
-        let calls = u32::try_from(self.random.below(4)).unwrap();
-        for _ in 0..calls {
-            let delay = self.random.below(30);
-            self.after(delay, Coming::Keep(run, effect.call));
-        }
-        let took = potok_dsl::Millis(u64::from(calls));
-        (calls > 1).then_some(Made { calls, took })
     }
 
     fn soon(&mut self, coming: Coming) {

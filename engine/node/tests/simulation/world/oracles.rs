@@ -153,8 +153,16 @@ impl World {
         for run in &self.accepted {
             assert!(self.disk.runs.contains_key(run), "{run} was accepted and is gone");
         }
+        self.origins();
         let mut unknown = 0;
         for (run, record) in &self.disk.runs {
+            let Ok(Entry::Start(start)) = serde_json::from_str(&record.entries[0]) else {
+                panic!("the journal of {run} has no start")
+            };
+            assert_eq!(
+                start.definition, *record.deployed.hash,
+                "{run} has another text than it began with"
+            );
             let machine = self.disk.replay(*run, &self.evaluator).unwrap();
             unknown += self.children(*run);
             assert_eq!(

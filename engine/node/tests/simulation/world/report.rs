@@ -13,6 +13,16 @@ pub struct Report {
     pub duplicates: u64,
     pub lost_acknowledgements: u64,
     pub refused_writes: u64,
+    /// Writes that looked failed and became durable later.
+    pub late: u64,
+    /// Commits that a death cut in two.
+    pub torn: u64,
+    /// How often the node came back as a newer version.
+    pub upgrades: u64,
+    /// How often a whole journal was read for want of a snapshot.
+    pub whole: u64,
+    /// Runs that were made from others.
+    pub made: u64,
     /// How often the clock was set.
     pub jumps: u64,
     /// Calls that were never answered.
@@ -44,6 +54,11 @@ impl Report {
         self.duplicates += other.duplicates;
         self.lost_acknowledgements += other.lost_acknowledgements;
         self.refused_writes += other.refused_writes;
+        self.late += other.late;
+        self.torn += other.torn;
+        self.upgrades += other.upgrades;
+        self.whole += other.whole;
+        self.made += other.made;
         self.jumps += other.jumps;
         self.hanging += other.hanging;
         self.published += other.published;

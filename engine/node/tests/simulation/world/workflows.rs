@@ -8,7 +8,7 @@ use potok_machine::{
     CallEffect, Definition, Event, RateRequest, Request, WorkflowRequest,
     testing::{self, Driver, Random, answer, compiled, eventful},
 };
-use potok_node::core::{Deployed, Input, StartRun, handed_over, started};
+use potok_node::core::{Deployed, Input, Save, StartRun, handed_over, started};
 use serde_json::{Value, json};
 
 use super::World;
@@ -75,6 +75,26 @@ impl World {
             if effects.is_some_and(|effects| effects >= 2 || self.random.one_in(6)) {
                 return definition;
             }
+        }
+    }
+
+    /// What a write is of.
+    pub(super) fn deployed_for(&self, save: &Save) -> Deployed {
+        let record = self.disk.runs.get(&save.run).filter(|_| save.opening.is_none());
+        let opening = save.opening.as_ref().map(|opening| Deployed {
+            hash: Arc::clone(&opening.definition),
+            definition: Arc::clone(&save.definition),
+        });
+        let pinned = opening.or_else(|| record.map(|record| record.deployed.clone()));
+        pinned.unwrap_or_else(|| self.deployed(save.run))
+    }
+
+    /// A newer text of what a run runs.
+    pub(super) fn newer(&mut self, run: RunId) -> Deployed {
+        let hash = format!("{}+{}", self.deployed(run).hash, self.made.len() as u64 + self.version);
+        Deployed {
+            hash: hash.into(),
+            definition: self.definition(true),
         }
     }
 
