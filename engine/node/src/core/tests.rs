@@ -133,7 +133,7 @@ fn a_wait_that_is_over_hears_that_the_start_was_refused() {
 #[test]
 fn a_command_is_answered_though_the_disk_is_full_and_taken_all_the_same() {
     let mut core = core();
-    take(&mut core, start(RUN, "  - sleep: { wait: { seconds: 9 } }"));
+    take(&mut core, start(RUN, "  - sleep: { wait: { seconds: 1 } }"));
     take(
         &mut core,
         Input::Accepted {
@@ -166,7 +166,7 @@ fn a_command_is_answered_though_the_disk_is_full_and_taken_all_the_same() {
 #[test]
 fn a_node_stops_though_the_disk_is_full() {
     let mut core = core();
-    take(&mut core, start(RUN, "  - sleep: { wait: { seconds: 9 } }"));
+    take(&mut core, start(RUN, "  - sleep: { wait: { seconds: 1 } }"));
     let saved = |result| Input::Saved { run: RUN, result };
     take(
         &mut core,
