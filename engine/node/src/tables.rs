@@ -35,17 +35,16 @@ impl StoreTables {
 
     async fn commit(&self, write: Write) -> Result<Written, TableError> {
         let mut pause = RETRY.0;
-        while self.patient {
+        loop {
             match self.store.commit(write.clone()).await {
-                Err(StoreError::Unavailable(why)) => {
-                    tracing::debug!(%why, "a provider's rows cannot be written; trying again")
+                Err(StoreError::Unavailable(why)) if self.patient => {
+                    tracing::debug!(%why, "a provider's rows cannot be written; trying again");
                 }
                 result => return result.map_err(refused),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RETRY.1);
         }
-        self.store.commit(write).await.map_err(refused)
     }
 }
 

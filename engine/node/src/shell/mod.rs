@@ -9,6 +9,7 @@ mod children;
 mod confidential;
 mod events;
 mod exec;
+mod inbox;
 mod ledger;
 mod rates;
 mod store;
@@ -22,7 +23,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use potok_bus::Bus;
 use potok_dsl::{RunId, Timestamp};
 use potok_journal::Store;
@@ -37,13 +37,8 @@ use crate::{
 pub(crate) use arrive::{Watch, Watchers};
 pub(crate) use events::{Incoming, Stream};
 pub(crate) use exec::Executor;
+use inbox::{Heard, Inbox};
 pub(crate) use store::{trigger_state, word};
-
-/// How many messages may wait for the core.
-const INBOX: usize = 4_096;
-
-/// How many messages the core takes before it looks at the clock again.
-const BATCH: usize = 256;
 
 /// What is sent to the core's thread.
 pub(crate) enum Message {
@@ -95,18 +90,18 @@ pub(crate) struct Parts {
 impl Shell {
     /// Starts the core's thread. The receiver resolves when it has stopped.
     pub fn start(parts: Parts) -> std::io::Result<(Self, oneshot::Receiver<()>)> {
-        let (inbox, messages) = mpsc::channel(INBOX);
+        let (sender, inbox) = Inbox::new();
         let shell = Self {
-            inbox,
+            inbox: sender,
             next_client: Arc::new(AtomicU64::new(1)),
         };
         let (done, stopped) = oneshot::channel();
-        let driver = Driver::new(parts, shell.clone());
+        let driver = Driver::new(parts, shell.clone(), inbox);
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("potok-core".to_owned())
             .spawn(move || {
-                runtime.block_on(driver.run(messages));
+                runtime.block_on(driver.run());
                 let _ = done.send(());
             })?;
         Ok((shell, stopped))
@@ -151,15 +146,14 @@ struct Driver {
     metrics: Arc<Metrics>,
     out: Vec<Output>,
     acts: Vec<Act>,
-    /// Writes under way that this thread waits for.
-    saves: FuturesUnordered<BoxFuture<'static, Input>>,
+    inbox: Inbox,
     /// What came of short calls, to be told to the core next.
     ended: Vec<Input>,
     stopping: bool,
 }
 
 impl Driver {
-    fn new(parts: Parts, shell: Shell) -> Self {
+    fn new(parts: Parts, shell: Shell, inbox: Inbox) -> Self {
         let Parts {
             core,
             scheduler,
@@ -184,37 +178,29 @@ impl Driver {
             metrics,
             out: Vec::new(),
             acts: Vec::new(),
-            saves: FuturesUnordered::new(),
+            inbox,
             ended: Vec::new(),
             stopping: false,
         }
     }
 
-    async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let mut batch = Vec::with_capacity(BATCH);
+    async fn run(mut self) {
+        let mut heard = Vec::new();
         // The first thing that a core wants is to know what is due: nobody may have to speak first.
         self.step(Input::Tick);
         if self.perform() {
             return;
         }
         loop {
-            if self.ended.is_empty() && !self.core.busy() {
-                let wait = self.wait();
-                tokio::select! {
-                    biased;
-                    received = messages.recv_many(&mut batch, BATCH) => if received == 0 { return },
-                    Some(saved) = self.saves.next(), if !self.saves.is_empty() => self.happened(saved),
-                    () = tokio::time::sleep(wait) => self.step(Input::Tick),
-                }
-            } else {
-                // There is work: whoever has something to say now is heard before it goes on.
-                let waiting = std::iter::from_fn(|| messages.try_recv().ok());
-                batch.extend(waiting.take(BATCH));
-                while let Some(Some(saved)) = self.saves.next().now_or_never() {
-                    self.happened(saved);
-                }
+            // Where there is work, whoever has something to say now is heard before it goes on.
+            let works = !self.ended.is_empty() || self.core.busy();
+            let wait = (!works).then(|| self.wait());
+            match self.inbox.hear(wait, &mut heard).await {
+                Heard::Word => {}
+                Heard::Silence => self.step(Input::Tick),
+                Heard::Nobody => return,
             }
-            for message in batch.drain(..) {
+            for message in heard.drain(..) {
                 self.take(message);
             }
             for input in std::mem::take(&mut self.ended) {
@@ -283,10 +269,10 @@ impl Driver {
                 Output::Save(save) => {
                     let save = self.io.save(save);
                     // One is written from here, which is the shortest way; several are work enough to be shared.
-                    if self.saves.is_empty() {
-                        self.saves.push(save);
-                    } else {
+                    if self.inbox.is_writing() {
                         self.io.save_away(save);
+                    } else {
+                        self.inbox.write(save);
                     }
                 }
                 Output::StartCall { run, effect, again } => self.calls.start(run, *effect, again),

@@ -338,7 +338,7 @@ impl World {
             }
             Coming::Find(run, effect, wanted) => self.find(run, &effect, &wanted),
             Coming::Reserve(run, effect, asked) if self.is_full() => {
-                self.after(50, Coming::Reserve(run, effect, asked))
+                self.after(50, Coming::Reserve(run, effect, asked));
             }
             Coming::Keep(run, call) if self.is_full() => self.after(50, Coming::Keep(run, call)),
             Coming::Reserve(run, effect, asked) => {
