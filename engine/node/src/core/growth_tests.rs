@@ -31,7 +31,7 @@ fn start(number: u32, deployed: Deployed, input: Value) -> Input {
 
 /// Hands the core an input and whatever follows from it, writes and calls being done at once; gives the writes. Stops when nothing more is to be
 /// done before a later moment.
-fn drive(core: &mut Core, now: Timestamp, input: Input) -> Vec<Box<Save>> {
+fn drive(core: &mut Core, now: Timestamp, input: Input) -> Vec<Save> {
     let (mut inputs, mut saves) = (VecDeque::from([input]), Vec::new());
     loop {
         let input = match inputs.pop_front() {
@@ -48,7 +48,7 @@ fn drive(core: &mut Core, now: Timestamp, input: Input) -> Vec<Box<Save>> {
                         run: save.run,
                         result: Ok(Durable::default()),
                     });
-                    saves.push(save);
+                    saves.push(*save);
                 }
                 Output::StartCall { run, effect, .. } => inputs.push_back(Input::CallDone {
                     run,

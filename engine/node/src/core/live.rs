@@ -25,9 +25,8 @@ pub(super) const TRACES_KEPT: u64 = 100_000;
 /// So many entries may wait to be written; then pure calls wait too. A disk that is full for hours must not fill the memory.
 pub(super) const MOST_UNSAVED: usize = 4_096;
 
-/// Entries after which a snapshot is written with the next save, at the earliest and at the latest. A large state is written less often, so that
-/// what snapshots cost stays in proportion to what the run does; and no recovery reads more entries than the latter.
-const SNAPSHOT_EVERY: u64 = 256;
+/// Entries after which a snapshot is written with the next save at the latest. A large state is written less often than a small one, so that what
+/// snapshots cost stays in proportion to what the run does; and no recovery reads more entries than this.
 const SNAPSHOT_AT_LAST: u64 = 16_384;
 
 /// How much of a state may be written for each entry, in parts of values.
@@ -82,8 +81,8 @@ pub(super) struct Live {
     traces: Traces,
     /// The entry of the newest snapshot.
     snapshot_at: u64,
-    /// After how many entries the next one is due.
-    snapshot_every: u64,
+    /// How many entries must follow it for its size.
+    snapshot_worth: u64,
     /// How often it was recovered without progress, and whether the row says so.
     pub recoveries: u32,
     /// Whether something besides entries is to be written.
@@ -230,7 +229,7 @@ impl Live {
             end_written: false,
             traces: Traces::default(),
             snapshot_at: 0,
-            snapshot_every: SNAPSHOT_EVERY,
+            snapshot_worth: 0,
             recoveries: 0,
             row_changed: false,
             quiet_since: now,
@@ -443,14 +442,15 @@ impl Live {
         self.timers.values().min().copied()
     }
 
-    /// The write that makes everything so far durable.
-    pub fn save(&mut self, now: Timestamp, snapshot: bool) -> Save {
+    /// The write that makes everything so far durable. A snapshot comes with it after so many entries, or more when the state is large; with
+    /// `None` in any case.
+    pub fn save(&mut self, now: Timestamp, snapshot_every: Option<u64>) -> Save {
         let upto = self.seq;
-        let due = upto - self.snapshot_at >= self.snapshot_every;
-        let snapshot = ((snapshot || due) && self.outcome.is_none() && upto > self.snapshot_at).then(|| {
+        let due = snapshot_every.is_none_or(|entries| upto - self.snapshot_at >= entries.max(self.snapshot_worth));
+        let snapshot = (due && self.outcome.is_none() && upto > self.snapshot_at).then(|| {
             let machine = self.machine.snapshot();
             self.snapshot_at = upto;
-            self.snapshot_every = (machine.weight() / PARTS_AN_ENTRY).clamp(SNAPSHOT_EVERY, SNAPSHOT_AT_LAST);
+            self.snapshot_worth = (machine.weight() / PARTS_AN_ENTRY).min(SNAPSHOT_AT_LAST);
             let traces = self.traces.next;
             Arc::new(Kept { machine, traces })
         });

@@ -50,6 +50,8 @@ pub struct CoreConfig {
     pub fire_batch: usize,
     /// How many events a run is offered at once.
     pub look_batch: u32,
+    /// After how many entries a run's snapshot is written, at the earliest.
+    pub snapshot_every: u64,
     /// After how many recoveries without progress a run is suspended.
     pub recoveries: u32,
 }
@@ -64,6 +66,7 @@ impl Default for CoreConfig {
             loads: 512,
             fire_batch: 256,
             look_batch: 64,
+            snapshot_every: 256,
             recoveries: 3,
         }
     }
@@ -398,9 +401,14 @@ impl Core {
         }
     }
 
+    /// After how many entries a snapshot comes with a write; with any write when the node stops, so that the next one starts fast.
+    fn snapshot_every(&self) -> Option<u64> {
+        (!self.stopping).then_some(self.config.snapshot_every)
+    }
+
     /// Decides what is to be written of a run, and when.
     fn settle(&mut self, run: RunId, out: &mut Vec<Output>) {
-        let now = self.now;
+        let (now, snapshot_every) = (self.now, self.snapshot_every());
         let Some(live) = self.runs.get_mut(&run) else { return };
         if live.writing.is_some() {
             return;
@@ -415,7 +423,7 @@ impl Core {
             if let Some(at) = live.linger.take() {
                 self.lingering.remove(&(at, run));
             }
-            let save = live.save(now, self.stopping);
+            let save = live.save(now, snapshot_every);
             out.push(Output::Save(Box::new(save)));
         } else if live.dirty() {
             if live.linger.is_none() {
@@ -569,7 +577,7 @@ impl Core {
 
     /// Everything that time brings: timers, writes that lingered, runs that are idle, runs that go on.
     fn turn(&mut self, out: &mut Vec<Output>) {
-        let now = self.now;
+        let (now, snapshot_every) = (self.now, self.snapshot_every());
         // So many a turn: a hundred thousand at the same second keep nobody waiting.
         for _ in 0..self.config.fire_batch {
             let Some(&(at, run, timer)) = self.timers.first().filter(|t| t.0 <= now) else {
@@ -583,7 +591,7 @@ impl Core {
             if let Some(live) = self.runs.get_mut(&run) {
                 live.linger = None;
                 if live.dirty() && live.writing.is_none() {
-                    let save = live.save(now, self.stopping);
+                    let save = live.save(now, snapshot_every);
                     out.push(Output::Save(Box::new(save)));
                 }
             }

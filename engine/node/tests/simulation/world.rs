@@ -135,6 +135,7 @@ fn config() -> CoreConfig {
         loads: 2,
         fire_batch: 2,
         wake_batch: 2,
+        snapshot_every: 5,
         ..CoreConfig::default()
     }
 }
