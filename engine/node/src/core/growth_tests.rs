@@ -77,7 +77,7 @@ fn a_computation_that_outlives_its_history_ends_durably() {
 }
 
 /// The entries of the writes, and how many of them were snapshots.
-fn written(saves: &[Box<Save>]) -> (usize, usize) {
+fn written(saves: &[Save]) -> (usize, usize) {
     let entries = saves.iter().map(|save| save.entries.len()).sum();
     (entries, saves.iter().filter(|save| save.snapshot.is_some()).count())
 }
