@@ -84,10 +84,10 @@ async fn produce(store: Arc<dyn Store>, number: u32, end: Instant) -> Result<Vec
     let mut seq = 0;
     while Instant::now() < end {
         let mut write = RunWrite::new(run, seq);
-        write.entries = vec![entry(seq)];
+        write.entries = vec![entry(seq).into()];
         write.timeline = vec![TimelineRow {
             ordinal: seq,
-            entry: entry(seq),
+            entry: entry(seq).into(),
         }];
         write.row = Some(if seq == 0 { row(run).into() } else { update(seq).into() });
         let start = Instant::now();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use potok_dsl::RunId;
 use serde_json::Value;
 
+use crate::document::Document;
 use crate::error::StoreError;
 use crate::events::{NewEvent, Pattern, SubscriptionChange, Trim};
 use crate::mentions::mentions;
@@ -236,11 +237,11 @@ fn is_large(write: &Write) -> bool {
     let over = |value: &Value| is_over(value, LARGE);
     match write {
         Write::Run(run) => {
-            run.entries.iter().any(over)
+            run.entries.iter().any(|entry| entry.is_over(LARGE))
                 || run.entries.len() > 1_000
                 || run.values.iter().any(|value| value.bytes.len() > LARGE)
                 || run.snapshot.as_ref().is_some_and(over)
-                || run.timeline.iter().any(|row| over(&row.entry))
+                || run.timeline.iter().any(|row| row.entry.is_over(LARGE))
                 || run.events.iter().any(|event| over(&event.event))
         }
         Write::Value { bytes } | Write::Blob { bytes, .. } => bytes.len() > LARGE,
@@ -329,7 +330,7 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
     let RunWrite {
         run,
         expect_seq,
-        mut entries,
+        entries,
         mut values,
         row,
         snapshot,
@@ -351,19 +352,12 @@ fn encode_run(write: RunWrite) -> Result<EncodedRun, StoreError> {
         }
         check_size("a value", value.bytes.len())?;
     }
-    for (index, entry) in entries.iter_mut().enumerate() {
-        split_within(
-            entry,
-            &mut values,
-            &format!("entry {}", expect_seq + index as u64 + 1),
-            ENTRY,
-        )?;
-    }
+    let count = entries.len() as u64;
+    let name = |index: u64| format!("entry {}", expect_seq + index + 1);
+    let entries = encode_all(entries, &mut values, name)?;
     let timeline = encode_timeline(timeline, &mut values)?;
     let row = row.map(|row| encode_row(row, &mut values)).transpose()?;
     let snapshot = snapshot.map(encode_snapshot).transpose()?;
-    let count = entries.len() as u64;
-    let entries = bytes(&Value::Array(entries))?;
     let texts = match &row {
         Some(EncodedRow::Open { texts, .. } | EncodedRow::Update { texts, .. }) => {
             vec![&texts.input, &texts.output, &texts.error, &texts.labels]
@@ -480,7 +474,7 @@ fn encode_snapshot(mut state: Value) -> Result<EncodedSnapshot, StoreError> {
 }
 
 fn encode_timeline(
-    rows: Vec<TimelineRow>,
+    rows: Vec<TimelineRow<Document>>,
     values: &mut Vec<StoredValue>,
 ) -> Result<Option<EncodedTimeline>, StoreError> {
     let (Some(first), Some(last)) = (rows.first().map(|row| row.ordinal), rows.last().map(|row| row.ordinal)) else {
@@ -494,15 +488,28 @@ fn encode_timeline(
                 row.ordinal
             )));
         }
-        let mut entry = row.entry;
-        split_within(&mut entry, values, &format!("timeline row {}", row.ordinal), ENTRY)?;
-        entries.push(entry);
+        entries.push(row.entry);
     }
-    Ok(Some(EncodedTimeline {
-        first,
-        last,
-        entries: bytes(&Value::Array(entries))?,
-    }))
+    let name = |index: u64| format!("timeline row {}", first + index);
+    let entries = encode_all(entries, values, name)?;
+    Ok(Some(EncodedTimeline { first, last, entries }))
+}
+
+/// Documents as a JSON array. `name` gives the name of one for errors, by its index.
+fn encode_all(
+    documents: Vec<Document>,
+    values: &mut Vec<StoredValue>,
+    name: impl Fn(u64) -> String,
+) -> Result<Vec<u8>, StoreError> {
+    let mut text = vec![b'['];
+    for (document, index) in documents.into_iter().zip(0..) {
+        if index > 0 {
+            text.push(b',');
+        }
+        document.append(&mut text, values, || name(index), ENTRY)?;
+    }
+    text.push(b']');
+    Ok(text)
 }
 
 fn stored(what: &str, bytes: Arc<[u8]>) -> Result<StoredValue, StoreError> {

@@ -10,6 +10,7 @@
 //! The store interprets nothing: an entry of the journal, a snapshot and a line of a timeline are JSON, a status is text. It knows
 //! no machine, no node and no clock; every time comes with what is written.
 
+mod document;
 mod encode;
 mod error;
 mod events;
@@ -21,6 +22,7 @@ mod store;
 pub mod values;
 mod write;
 
+pub use document::Document;
 pub use error::StoreError;
 pub use events::{
     EventFilter, EventRow, Found, NewEvent, Nudges, Pattern, Shape, SubscriptionChange, SubscriptionRow, Taken, Trim,

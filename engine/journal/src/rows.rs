@@ -123,13 +123,13 @@ pub struct RunPage {
     pub next: Option<RunCursor>,
 }
 
-/// One line of a run's timeline.
+/// One line of a run's timeline; a [`Document`](crate::Document) on its way into the store.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TimelineRow {
+pub struct TimelineRow<E = Value> {
     /// Its number in the run's timeline.
     pub ordinal: u64,
     /// What happened.
-    pub entry: Value,
+    pub entry: E,
 }
 
 /// A call that was made inside a call of a run, and what it gave.

@@ -101,6 +101,13 @@ pub(crate) fn unmark(value: &mut Value) {
     }
 }
 
+/// Whether [`split`] would leave a value as it is, judged by its JSON; some that it leaves are not plain.
+pub(crate) fn is_plain(json: &str) -> bool {
+    // Every level has a bracket; those in texts do no harm.
+    let brackets = json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    json.len() <= INLINE_LIMIT && brackets <= HEIGHT_LIMIT && !json.contains(KEY)
+}
+
 /// Whether a value's JSON is likely over so many bytes; looks at no more of it than it needs.
 pub(crate) fn is_over(value: &Value, bytes: usize) -> bool {
     fn spend(value: &Value, left: usize) -> Option<usize> {
@@ -347,4 +354,4 @@ fn number_length(number: &Number) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use potok_dsl::RunId;
 use serde_json::Value;
 
+use crate::document::Document;
 use crate::events::{NewEvent, Nudges, SubscriptionChange, Taken, Trim};
 use crate::rows::{
     DefinitionRow, Hash, InnerCall, PluginRow, RunRow, SqlRow, SqlStatement, StoredValue, TimelineRow, TriggerRow,
@@ -188,7 +189,7 @@ pub struct RunWrite {
     /// The number of the last entry that is durable, 0 for a new run. Anything else gives a conflict.
     pub expect_seq: u64,
     /// The new entries; may be empty.
-    pub entries: Vec<Value>,
+    pub entries: Vec<Document>,
     /// Values that must be durable with the entries.
     pub values: Vec<StoredValue>,
     /// What becomes of the run's row. A new run needs [`RowChange::Open`].
@@ -196,7 +197,7 @@ pub struct RunWrite {
     /// The state after the last entry; replaces the older one.
     pub snapshot: Option<Value>,
     /// New rows of the timeline, in order.
-    pub timeline: Vec<TimelineRow>,
+    pub timeline: Vec<TimelineRow<Document>>,
     /// Events that the run emits; one that is in the stream already stays as it is.
     pub events: Vec<NewEvent>,
     /// What becomes of its subscriptions, in order.
@@ -313,7 +314,7 @@ pub struct RunUpdate {
     pub wake_at: Option<i64>,
     /// When its first task started; `None` leaves what is there.
     pub started_at: Option<i64>,
-    /// The time of the write.
+    /// The time of the write. Where nothing else changes, the row may keep an earlier one of the same second.
     pub updated_at: i64,
     /// When it ended; `None` leaves what is there.
     pub ended_at: Option<i64>,

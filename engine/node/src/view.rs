@@ -40,7 +40,7 @@ pub struct RunView {
     pub labels: Value,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// When it was written last.
+    /// When it was written last, to a second.
     pub updated_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,

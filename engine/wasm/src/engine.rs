@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use wasmtime::{Cache, Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::{config::HostConfig, error::HostError, state::TABLE_ELEMENTS};
 
@@ -27,16 +27,16 @@ const JQ_STACK: usize = 512 << 10;
 const RESERVATION: u64 = 1 << 32;
 
 /// The engine for calls. Where the address space is too small for full reservations, smaller ones do, at some speed.
-pub(crate) fn for_calls(config: &HostConfig, cache: Option<&Cache>) -> Result<Engine, HostError> {
+pub(crate) fn for_calls(config: &HostConfig) -> Result<Engine, HostError> {
     let small = u64::try_from(config.memory_limit)
         .unwrap_or(RESERVATION)
         .min(RESERVATION);
-    pooled(config, cache, RESERVATION)
-        .or_else(|_| pooled(config, cache, small))
+    pooled(config, RESERVATION)
+        .or_else(|_| pooled(config, small))
         .map_err(|error| HostError::Engine(format!("{error:#}")))
 }
 
-fn pooled(config: &HostConfig, cache: Option<&Cache>, reservation: u64) -> wasmtime::Result<Engine> {
+fn pooled(config: &HostConfig, reservation: u64) -> wasmtime::Result<Engine> {
     let calls = config.pool_instances.max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
@@ -56,7 +56,7 @@ fn pooled(config: &HostConfig, cache: Option<&Cache>, reservation: u64) -> wasmt
         .table_keep_resident(16 << 10)
         .async_stack_keep_resident(16 << 10)
         .max_unused_warm_slots(32);
-    let mut engine = common(cache);
+    let mut engine = common();
     engine
         .epoch_interruption(true)
         .memory_reservation(reservation)
@@ -76,8 +76,8 @@ fn keep_resident() -> usize {
 }
 
 /// The engine for jq: fuel instead of time, so that the same filter on the same value always ends the same way.
-pub(crate) fn for_jq(cache: Option<&Cache>) -> Result<Engine, HostError> {
-    let mut engine = common(cache);
+pub(crate) fn for_jq() -> Result<Engine, HostError> {
+    let mut engine = common();
     engine
         .consume_fuel(true)
         .cranelift_nan_canonicalization(true)
@@ -85,13 +85,12 @@ pub(crate) fn for_jq(cache: Option<&Cache>) -> Result<Engine, HostError> {
     Engine::new(&engine).map_err(|error| HostError::Engine(format!("{error:#}")))
 }
 
-fn common(cache: Option<&Cache>) -> Config {
+fn common() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .concurrency_support(false)
-        .max_wasm_stack(STACK)
-        .cache(cache.cloned());
+        .max_wasm_stack(STACK);
     config
 }
 
@@ -174,7 +173,7 @@ mod tests {
             pool_instances: 1,
             ..HostConfig::default()
         };
-        let engine = for_calls(&config, None).unwrap();
+        let engine = for_calls(&config).unwrap();
         let ticker = Ticker::start(&engine).unwrap();
         drop(ticker.run());
         let again = ticker.run();

@@ -2,16 +2,17 @@
 
 use std::{
     borrow::Cow,
+    path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use potok_code::CodeCache;
 use potok_dsl::{ErrorType, FunctionName, Problem};
 use serde_json::Value;
 use wasmtime::{Engine, component::Linker};
 
 use crate::{
     admit::{Providers, admit, describe},
-    cache::CodeCache,
     call::Calls,
     catalog::Catalog,
     config::HostConfig,
@@ -49,13 +50,8 @@ impl Host {
     /// # Errors
     /// When the machine cannot give the address space, or the directory for compiled code cannot be used.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let cache = config
-            .cache_dir
-            .as_deref()
-            .map(CodeCache::open)
-            .transpose()?
-            .map(Arc::new);
-        let engine = engine::for_calls(&config, cache.as_deref().map(CodeCache::cache))?;
+        let cache = config.cache_dir.as_deref().map(open_code).transpose()?.map(Arc::new);
+        let engine = engine::for_calls(&config)?;
         let mut wasi = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut wasi).map_err(|error| HostError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine)?;
@@ -223,6 +219,13 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 /// What is behind these locks is replaced whole, so a panic elsewhere leaves it as it was.
+fn open_code(dir: &Path) -> Result<CodeCache, HostError> {
+    CodeCache::open(dir).map_err(|error| HostError::Cache {
+        dir: dir.display().to_string(),
+        reason: error.to_string(),
+    })
+}
+
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

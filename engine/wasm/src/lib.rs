@@ -9,7 +9,6 @@
 //! [`Provider`] and [`Tables`].
 
 mod admit;
-mod cache;
 mod call;
 mod catalog;
 mod config;

@@ -1,5 +1,6 @@
 //! Reading a component: which functions it exports, which interfaces it imports, and what it says about them.
 
+use potok_code::CodeCache;
 use wasmtime::{
     Engine,
     component::{
@@ -9,7 +10,6 @@ use wasmtime::{
 };
 
 use crate::{
-    cache::{CodeCache, compile},
     error::InstallError,
     names::InterfaceName,
     schema::{self, FunctionText},
@@ -97,6 +97,14 @@ pub(crate) fn read(
         imports,
         component,
     })
+}
+
+/// Compiles a component, or takes the code that is kept.
+pub(crate) fn compile(engine: &Engine, cache: Option<&CodeCache>, bytes: &[u8]) -> wasmtime::Result<Component> {
+    match cache {
+        Some(cache) => cache.component(engine, bytes),
+        None => Component::from_binary(engine, bytes),
+    }
 }
 
 /// Wasmtime says that a component is over the pool's limits in the same way as that it is malformed.

@@ -696,19 +696,9 @@ async fn damaged_code_is_not_run() {
         pool_instances: 2,
         ..HostConfig::default()
     };
-    let files = || {
-        let mut dirs = vec![dir.path().join("code/modules")];
-        let mut files = Vec::new();
-        while let Some(next) = dirs.pop() {
-            for entry in std::fs::read_dir(next).unwrap().map(Result::unwrap) {
-                if entry.file_type().unwrap().is_dir() {
-                    dirs.push(entry.path());
-                } else if entry.path().extension().is_none() {
-                    files.push(entry.path());
-                }
-            }
-        }
-        files
+    let files = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(dir.path().join("code")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
     };
     Host::new(config())
         .unwrap()

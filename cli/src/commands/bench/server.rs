@@ -117,6 +117,9 @@ impl Process {
     }
 }
 
+/// How long a server has had nothing to do when its memory is looked at.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// From the start of the process to its first answer, what it holds then, and how large the program is.
 #[allow(clippy::cast_precision_loss)]
 pub async fn start_up() -> Result<Vec<Figure>, Failure> {
@@ -128,7 +131,7 @@ pub async fn start_up() -> Result<Vec<Figure>, Failure> {
         let start = Instant::now();
         let server = Process::start(directory.path()).await?;
         times.push(ms(start.elapsed()));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(IDLE).await;
         memory.push(server.resident_mib());
         server.kill().await?;
     }

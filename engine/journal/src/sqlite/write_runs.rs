@@ -16,9 +16,12 @@ use crate::sqlite::sql::{execute, int, query, query_one, uint};
 use crate::sqlite::write_events;
 use crate::write::{RunUpdate, Written};
 
+/// How exactly a row tells when it was written last, in milliseconds.
+const UPDATED_EVERY: i64 = 1_000;
+
 /// Reads a [`Standing`].
-pub(super) const STANDING: &str = "SELECT finished, status, wake_at, (SELECT MAX(seq) FROM journal WHERE run = $1),
-    EXISTS (SELECT 1 FROM outbox WHERE run = $1) FROM runs WHERE id = $1";
+pub(super) const STANDING: &str = "SELECT finished, status, wake_at, updated_at, recoveries, (SELECT MAX(seq) FROM journal WHERE run = $1),
+    EXISTS (SELECT 1 FROM outbox WHERE run = $1), (SELECT MAX(ordinal) FROM timelines WHERE run = $1) FROM runs WHERE id = $1";
 
 /// What stands in the store of a run.
 struct Standing {
@@ -26,15 +29,21 @@ struct Standing {
     last_seq: u64,
     status: String,
     wake_at: Option<i64>,
+    updated_at: i64,
+    recoveries: i64,
     /// Whether it was told something that it has not heard.
     told: bool,
+    /// The last row of its timeline.
+    last_ordinal: Option<u64>,
 }
 
 /// Applies the write of one run.
 pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Written, StoreError> {
     let run = write.run.bytes();
     outbox::hear(connection, write.run, &write.heard)?;
-    match (standing(connection, write.run)?, &write.row) {
+    let standing = standing(connection, write.run)?;
+    let last_ordinal = standing.as_ref().and_then(|standing| standing.last_ordinal);
+    match (standing, &write.row) {
         (None, Some(EncodedRow::Open { row, texts })) if write.expect_seq == 0 => open(connection, write, row, texts)?,
         (None, _) if write.expect_seq == 0 => return Err(StoreError::Missing(format!("run {}", write.run))),
         (None, _) => return Err(conflict(write, 0)),
@@ -82,7 +91,7 @@ pub(crate) fn apply(connection: &Connection, write: &EncodedRun) -> Result<Writt
         )?;
     }
     if let Some(timeline) = &write.timeline {
-        put_timeline(connection, write.run, timeline)?;
+        put_timeline(connection, write.run, last_ordinal, timeline)?;
     }
     match &write.snapshot {
         Some(snapshot) => put_snapshot(connection, write.run, last_seq, snapshot)?,
@@ -107,8 +116,11 @@ fn standing(connection: &Connection, run: RunId) -> Result<Option<Standing>, Sto
             finished: row.get::<_, i64>(0)? != 0,
             status: row.get(1)?,
             wake_at: row.get(2)?,
-            last_seq: uint(row.get::<_, Option<i64>>(3)?.unwrap_or(0)),
-            told: row.get::<_, i64>(4)? != 0,
+            updated_at: row.get(3)?,
+            recoveries: row.get(4)?,
+            last_seq: uint(row.get::<_, Option<i64>>(5)?.unwrap_or(0)),
+            told: row.get::<_, i64>(6)? != 0,
+            last_ordinal: row.get::<_, Option<i64>>(7)?.map(uint),
         })
     })
 }
@@ -171,8 +183,8 @@ fn open(connection: &Connection, write: &EncodedRun, row: &RunRow, texts: &RowTe
     Ok(())
 }
 
-/// Sets what an update brings. Columns with an index are set only when they change: setting them writes the index, and most updates
-/// change nothing but a time.
+/// Sets what an update brings. Columns with an index are set only when they change: setting them writes the index. Most updates change nothing
+/// but the time of the last write, which is set once in a while: it would cost every step the writing of one page more.
 fn change(
     connection: &Connection,
     write: &EncodedRun,
@@ -189,6 +201,16 @@ fn change(
             "UPDATE runs SET status = $2, finished = $3, wake_at = $4 WHERE id = $1",
             &[&write.run.bytes(), &update.status, &i64::from(finished), &wake_at],
         )?;
+    }
+    let brings = texts.output.is_some()
+        || texts.error.is_some()
+        || texts.labels.is_some()
+        || update.started_at.is_some()
+        || update.ended_at.is_some()
+        || update.status != standing.status
+        || i64::from(update.recoveries) != standing.recoveries;
+    if !brings && !finished && (standing.updated_at..standing.updated_at + UPDATED_EVERY).contains(&update.updated_at) {
+        return Ok(());
     }
     execute(
         connection,
@@ -220,11 +242,21 @@ fn finish(connection: &Connection, run: RunId) -> Result<(), StoreError> {
 }
 
 /// Its ordinals only grow.
-fn put_timeline(connection: &Connection, run: RunId, timeline: &EncodedTimeline) -> Result<(), StoreError> {
-    let inserted = execute(
+fn put_timeline(
+    connection: &Connection,
+    run: RunId,
+    last: Option<u64>,
+    timeline: &EncodedTimeline,
+) -> Result<(), StoreError> {
+    let first = timeline.first;
+    if last.is_some_and(|last| last >= first) {
+        return Err(StoreError::Refused(format!(
+            "the timeline of run {run} has a row {first} or a later one already"
+        )));
+    }
+    execute(
         connection,
-        "INSERT INTO timelines (run, ordinal, first_ordinal, encoding, entries)
-         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM timelines WHERE run = $1 AND ordinal >= $3)",
+        "INSERT INTO timelines (run, ordinal, first_ordinal, encoding, entries) VALUES ($1, $2, $3, $4, $5)",
         &[
             &run.bytes(),
             &int(timeline.last),
@@ -233,12 +265,6 @@ fn put_timeline(connection: &Connection, run: RunId, timeline: &EncodedTimeline)
             &timeline.entries,
         ],
     )?;
-    if inserted == 0 {
-        let first = timeline.first;
-        return Err(StoreError::Refused(format!(
-            "the timeline of run {run} has a row {first} or a later one already"
-        )));
-    }
     Ok(())
 }
 

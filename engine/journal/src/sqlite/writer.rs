@@ -1,7 +1,8 @@
 //! The one writer: a thread that takes everything pending, writes it in one transaction, and answers when that is durable.
 //!
-//! Each write has a savepoint of its own, so that one which is refused takes nothing with it but itself. When the store fails as a
-//! whole (a full disk, a failing device) everyone in the transaction is told, and the next transaction is tried as if nothing had been.
+//! A write that is refused takes nothing with it but itself: the others are written again, each within a savepoint of its own. Most transactions
+//! have no such write, and a savepoint costs a copy of every page that changes. When the store fails as a whole (a full disk, a failing device)
+//! everyone in the transaction is told, and the next transaction is tried as if nothing had been.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -160,21 +161,48 @@ impl Writer {
     }
 
     fn begin_and_apply(&self, writes: &[WriteJob]) -> Result<Vec<Result<Written, StoreError>>, Failed> {
-        // What a panic has left open.
-        self.roll_back();
-        self.execute("BEGIN IMMEDIATE")?;
-        writes.iter().map(|job| self.apply(&job.write)).collect()
+        self.begin()?;
+        let mut results = Vec::with_capacity(writes.len());
+        for job in writes {
+            match self.apply(&job.write) {
+                Ok(written) => results.push(Ok(written)),
+                Err(why) if is_of_store(&why) => return Err(why.into()),
+                // Alone it has nobody to take with it.
+                Err(why) if writes.len() == 1 => {
+                    self.begin()?;
+                    return Ok(vec![Err(why)]);
+                }
+                Err(_) => return self.apply_each(writes),
+            }
+        }
+        Ok(results)
     }
 
-    /// Applies one write within its savepoint. The inner result is the write's own, the outer one that of the store.
-    fn apply(&self, write: &Encoded) -> Result<Result<Written, StoreError>, Failed> {
-        self.execute("SAVEPOINT one")?;
-        let applied = catch_unwind(AssertUnwindSafe(|| apply(&self.connection, write))).unwrap_or_else(|_| {
+    /// Begins a transaction; whatever one has left open, by a panic too, is taken back.
+    fn begin(&self) -> Result<(), Failed> {
+        self.roll_back();
+        self.execute("BEGIN IMMEDIATE")
+    }
+
+    /// Applies writes of which some are refused.
+    fn apply_each(&self, writes: &[WriteJob]) -> Result<Vec<Result<Written, StoreError>>, Failed> {
+        self.begin()?;
+        writes.iter().map(|job| self.apply_apart(&job.write)).collect()
+    }
+
+    fn apply(&self, write: &Encoded) -> Result<Written, StoreError> {
+        catch_unwind(AssertUnwindSafe(|| apply(&self.connection, write))).unwrap_or_else(|_| {
             tracing::error!("a write of the journal panicked");
             Err(StoreError::Refused(
                 "the store panicked on this write; please report it with the log".to_owned(),
             ))
-        });
+        })
+    }
+
+    /// Applies one write within a savepoint. The inner result is the write's own, the outer one that of the store.
+    fn apply_apart(&self, write: &Encoded) -> Result<Result<Written, StoreError>, Failed> {
+        self.execute("SAVEPOINT one")?;
+        let applied = self.apply(write);
         match applied {
             Err(why) if is_of_store(&why) => return Err(why.into()),
             // The write has ended the transaction of all (`INSERT OR ROLLBACK`).

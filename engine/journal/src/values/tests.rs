@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 
 /// JSON with objects that look like references, at every depth.
-fn any_json() -> impl Strategy<Value = Value> {
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let key = prop_oneof![
         3 => "[a-z\"\\\\\n]{0,4}",
         1 => "\\${0,3}potok\\.value",

@@ -30,6 +30,7 @@ on_every_store!(
     runs::producers_share_transactions,
     runs::large_values_are_stored_once,
     runs::values_of_snapshots_go_with_them,
+    runs::the_time_of_the_last_write_is_told_to_a_second,
     runs::too_large_values_are_named,
     runs::runs_are_listed_newest_first,
     runs::due_runs_come_in_order,

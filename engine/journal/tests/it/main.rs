@@ -16,7 +16,9 @@ mod tables;
 use std::sync::Arc;
 
 use potok_dsl::{RunId, WorkflowId};
-use potok_journal::{DefinitionRow, RunRow, RunUpdate, RunWrite, Store, StoreError, TimelineRow, Write, Written};
+use potok_journal::{
+    DefinitionRow, Document, RunRow, RunUpdate, RunWrite, Store, StoreError, TimelineRow, Write, Written,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -70,7 +72,7 @@ fn update(status: &str, at: i64) -> RunUpdate {
 /// Opens a run with one entry.
 fn opening(row: RunRow) -> Write {
     let mut write = RunWrite::new(row.id, 0);
-    write.entries = vec![json!({ "entry": 1 })];
+    write.entries = vec![json!({ "entry": 1 }).into()];
     write.row = Some(row.into());
     Write::Run(Box::new(write))
 }
@@ -78,11 +80,14 @@ fn opening(row: RunRow) -> Write {
 /// A run's entries from one number to another.
 fn appending(run: RunId, from: u64, to: u64) -> RunWrite {
     let mut write = RunWrite::new(run, from - 1);
-    write.entries = (from..=to).map(|number| json!({ "entry": number })).collect();
+    write.entries = (from..=to)
+        .map(|number| Document::of(&json!({ "entry": number })))
+        .collect();
     write
 }
 
-fn timeline_row(ordinal: u64, entry: Value) -> TimelineRow {
+fn timeline_row(ordinal: u64, entry: Value) -> TimelineRow<Document> {
+    let entry = Document::of(&entry);
     TimelineRow { ordinal, entry }
 }
 

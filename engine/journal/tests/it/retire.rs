@@ -13,7 +13,7 @@ use crate::{commit_run, opening, row, run_id, timeline_row, update};
 /// Opens a run with an entry that has a large value, and ends it.
 async fn ended(store: &Arc<dyn Store>, number: u128, text: &str, at: i64) {
     let mut write = RunWrite::new(run_id(number), 0);
-    write.entries = vec![json!({ "input": text })];
+    write.entries = vec![json!({ "input": text }).into()];
     write.row = Some(row(number).into());
     write.timeline = vec![timeline_row(0, json!({ "output": text }))];
     commit_run(store, write).await.unwrap();
@@ -109,7 +109,7 @@ pub(crate) async fn the_oldest_leave_in_small_steps(store: Arc<dyn Store>) {
     }
     let mut write = RunWrite::new(run_id(6), 0);
     write.row = Some(row(6).into());
-    write.entries = vec![json!({ "entry": 1 })];
+    write.entries = vec![json!({ "entry": 1 }).into()];
     commit_run(&store, write).await.unwrap();
     for entry in 2..=40 {
         let mut write = crate::appending(run_id(6), entry, entry);

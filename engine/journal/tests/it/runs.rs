@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use potok_journal::{
-    Message, RowChange, RunCursor, RunFilter, RunWrite, SqlStatement, SqlValue, Store, StoreError, StoredValue,
-    TriggerRow, Write, Written, hash,
+    Document, Message, RowChange, RunCursor, RunFilter, RunWrite, SqlStatement, SqlValue, Store, StoreError,
+    StoredValue, TriggerRow, Write, Written, hash,
 };
 use serde_json::{Value, json};
 
@@ -14,10 +14,11 @@ pub(crate) async fn a_run_is_read_as_it_was_written(store: Arc<dyn Store>) {
     let run = run_id(1);
     assert_eq!(store.load_run(run).await.unwrap(), None);
     let mut first = RunWrite::new(run, 0);
-    first.entries = vec![
+    let entries = [
         json!({ "start": 1.5e-7 }),
         json!([u64::MAX, i64::MIN, "ё\u{0}\"", null]),
     ];
+    first.entries = entries.iter().map(Document::of).collect();
     first.timeline = vec![timeline_row(0, json!("a")), timeline_row(1, json!("b"))];
     let mut opened = row(1);
     opened.parent = Some(run_id(9));
@@ -34,7 +35,7 @@ pub(crate) async fn a_run_is_read_as_it_was_written(store: Arc<dyn Store>) {
         (loaded.snapshot, loaded.last_seq, loaded.last_ordinal),
         (None, 2, Some(1))
     );
-    assert_eq!(loaded.entries_after_snapshot, first.entries);
+    assert_eq!(loaded.entries_after_snapshot, entries);
 
     let mut second = appending(run, 3, 3);
     second.finished = true;
@@ -59,7 +60,7 @@ pub(crate) async fn a_run_is_read_as_it_was_written(store: Arc<dyn Store>) {
     ) = (Some(11), Some(20), 20, None, 2);
     assert_eq!((&loaded.row, loaded.finished, loaded.last_seq), (&ended, true, 3));
     assert_eq!(store.run_row(run).await.unwrap(), Some(ended));
-    let all: Vec<Value> = first.entries.into_iter().chain([json!({ "entry": 3 })]).collect();
+    let all: Vec<Value> = entries.into_iter().chain([json!({ "entry": 3 })]).collect();
     assert_eq!(store.journal(run).await.unwrap(), all);
     let page = store.journal_page(run, 1, 1).await.unwrap();
     assert_eq!(
@@ -187,7 +188,7 @@ pub(crate) async fn what_belongs_together_stands_or_falls_together(store: Arc<dy
 
 pub(crate) async fn an_ended_run_takes_no_more_entries(store: Arc<dyn Store>) {
     let mut write = RunWrite::new(run_id(1), 0);
-    write.entries = vec![json!(1)];
+    write.entries = vec![json!(1).into()];
     write.row = Some(row(1).into());
     write.finished = true;
     commit_run(&store, write).await.unwrap();
@@ -282,17 +283,17 @@ pub(crate) async fn large_values_are_stored_once(store: Arc<dyn Store>) {
     let text = "Пролетело лето. ".repeat(10_000);
     let run = run_id(1);
     let mut write = RunWrite::new(run, 0);
-    write.entries = vec![
+    let entries = [
         json!({ "input": { "text": text } }),
         json!({ "output": [text, { "$potok.value": "mine" }] }),
     ];
+    write.entries = entries.iter().map(Document::of).collect();
     write.timeline = vec![timeline_row(1, json!({ "output": text }))];
     write.snapshot = Some(json!({ "context": { "text": text } }));
     let mut opened = row(1);
     opened.input = json!({ "text": text });
     opened.output = Some(json!(text));
     write.row = Some(opened.clone().into());
-    let entries = write.entries.clone();
     commit_run(&store, write).await.unwrap();
 
     let loaded = store.load_run(run).await.unwrap().unwrap();
@@ -348,7 +349,7 @@ pub(crate) async fn values_of_snapshots_go_with_them(store: Arc<dyn Store>) {
     let (kept, passing) = ("k".repeat(100_000), "p".repeat(100_000));
     let run = run_id(1);
     let mut write = RunWrite::new(run, 0);
-    write.entries = vec![json!(kept)];
+    write.entries = vec![json!(kept).into()];
     write.snapshot = Some(json!([kept, passing, "s".repeat(100_000)]));
     write.row = Some(row(1).into());
     commit_run(&store, write).await.unwrap();
@@ -379,7 +380,10 @@ pub(crate) async fn values_of_snapshots_go_with_them(store: Arc<dyn Store>) {
 pub(crate) async fn too_large_values_are_named(store: Arc<dyn Store>) {
     store.commit(opening(row(1))).await.unwrap();
     let mut write = RunWrite::new(run_id(1), 1);
-    write.entries = vec![json!(1), json!({ "outcome": { "book": "x".repeat(65 << 20) } })];
+    write.entries = vec![
+        json!(1).into(),
+        json!({ "outcome": { "book": "x".repeat(65 << 20) } }).into(),
+    ];
     match commit_run(&store, write).await {
         Err(StoreError::TooLarge { what, size, limit }) => {
             assert_eq!(what, "entry 3 at /outcome/book");
@@ -611,4 +615,25 @@ pub(crate) async fn a_run_that_was_told_something_is_due(store: Arc<dyn Store>) 
     assert_eq!(store.due(1_000, None, 10).await.unwrap(), [(0, run_id(3))]);
     store.commit(Write::Silence { run: run_id(3) }).await.unwrap();
     assert_eq!(store.load_run(run_id(3)).await.unwrap().unwrap().messages, []);
+}
+
+pub(crate) async fn the_time_of_the_last_write_is_told_to_a_second(store: Arc<dyn Store>) {
+    store.commit(opening(row(1))).await.unwrap();
+    let row_of = async |store: &Arc<dyn Store>| store.run_row(run_id(1)).await.unwrap().unwrap();
+    let opened = row_of(&store).await.updated_at;
+    let writes = [
+        ("running", 1, opened),
+        ("running", 999, opened),
+        ("running", 1_000, opened + 1_000),
+        ("suspended", 1_001, opened + 1_001),
+        // The clock was set back.
+        ("suspended", -5_000, opened - 5_000),
+    ];
+    for (number, (status, later, told)) in (2..).zip(writes) {
+        let mut write = appending(run_id(1), number, number);
+        write.row = Some(update(status, opened + later).into());
+        commit_run(&store, write).await.unwrap();
+        let row = row_of(&store).await;
+        assert_eq!((row.status.as_str(), row.updated_at), (status, told));
+    }
 }

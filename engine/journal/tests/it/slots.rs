@@ -21,7 +21,7 @@ fn slot(limit: u32, conflict: Conflict) -> Option<Slot> {
 /// A run begins; what the store says because of it.
 async fn begin(store: &Arc<dyn Store>, number: u128, slot: Option<Slot>) -> Result<Vec<Message>, StoreError> {
     let mut write = RunWrite::new(run_id(number), 0);
-    write.entries = vec![json!({ "entry": "start" })];
+    write.entries = vec![json!({ "entry": "start" }).into()];
     write.row = Some(RowChange::from(row(number)));
     write.slot = slot;
     said(store, write).await
@@ -30,7 +30,7 @@ async fn begin(store: &Arc<dyn Store>, number: u128, slot: Option<Slot>) -> Resu
 /// A run ends; what the store says because of it.
 async fn end(store: &Arc<dyn Store>, number: u128) -> Vec<Message> {
     let mut write = RunWrite::new(run_id(number), 1);
-    write.entries = vec![json!({ "entry": "end" })];
+    write.entries = vec![json!({ "entry": "end" }).into()];
     write.row = Some(RowChange::from(update("completed", 9_000)));
     write.finished = true;
     said(store, write).await.unwrap()
@@ -81,7 +81,7 @@ pub async fn the_oldest_gets_the_place_that_is_free(store: Arc<dyn Store>) {
     assert_eq!(end(&store, 1).await, [say(5, ADMITTED)]);
     // What it has heard is forgotten with the entry that says so.
     let mut write = RunWrite::new(run_id(5), 1);
-    write.entries = vec![json!({ "entry": "admitted" })];
+    write.entries = vec![json!({ "entry": "admitted" }).into()];
     write.heard = vec![run_id(1)];
     assert_eq!(said(&store, write).await.unwrap(), []);
     assert_eq!(told(&store, 5).await, []);

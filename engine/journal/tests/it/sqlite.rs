@@ -40,7 +40,7 @@ async fn the_child_that_is_killed() {
                     // Some with a large value, so that a transaction spans many pages.
                     let mut write = appending(run_id(number), last + 1, last + 2);
                     if last % 7 == 0 {
-                        write.entries[1] = json!({ "entry": last + 2, "text": "x".repeat(200_000) });
+                        write.entries[1] = json!({ "entry": last + 2, "text": "x".repeat(200_000) }).into();
                     }
                     commit_run(&store, write).await.unwrap()
                 };
@@ -348,7 +348,7 @@ async fn the_log_does_not_grow_for_ever() {
     store.commit(opening(row(1))).await.unwrap();
     for seq in 2..=60 {
         let mut write = appending(run_id(1), seq, seq);
-        write.entries[0] = json!({ "entry": seq, "text": format!("{seq}").repeat(200_000) });
+        write.entries[0] = json!({ "entry": seq, "text": format!("{seq}").repeat(200_000) }).into();
         commit_run(&store, write).await.unwrap();
     }
     let log = std::fs::metadata(path.with_extension("db-wal")).unwrap().len();

@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -32,7 +33,7 @@ const FUNCTIONS: usize = 4_096;
 
 /// Calls under way.
 pub(super) struct Calls {
-    executor: Executor,
+    executor: Arc<Executor>,
     children: Children,
     rates: Rates,
     shell: Shell,
@@ -81,7 +82,7 @@ struct Pace {
 impl Calls {
     pub fn new(executor: Executor, children: Children, rates: Rates, shell: Shell) -> Self {
         Self {
-            executor,
+            executor: Arc::new(executor),
             children,
             rates,
             shell,
@@ -92,7 +93,7 @@ impl Calls {
     }
 
     /// Starts a call, perhaps `again`, or takes note of it for [`Self::turn`]; its end is reported as [`Input::CallDone`].
-    pub fn start(&mut self, run: RunId, effect: CallEffect, again: bool) {
+    pub fn start(&mut self, run: RunId, effect: Box<CallEffect>, again: bool) {
         match &effect.request {
             Request::Workflow(wanted) => {
                 let wanted = wanted.clone();
@@ -169,8 +170,9 @@ impl Calls {
         true
     }
 
-    fn call(&self, run: RunId, effect: CallEffect, again: bool) -> Call {
-        let (executor, rates) = (self.executor.clone(), self.rates.clone());
+    fn call(&self, run: RunId, effect: Box<CallEffect>, again: bool) -> Call {
+        let executor = Arc::clone(&self.executor);
+        let rates = matches!(effect.request, Request::Rate(_)).then(|| self.rates.clone());
         let (call, path, digest) = (effect.call, effect.path.clone(), effect.digest.clone());
         let function = match &effect.request {
             Request::Function { function, .. } => function.function.clone(),
@@ -178,8 +180,10 @@ impl Calls {
         };
         let work = async move {
             let work = async {
-                match &effect.request {
-                    Request::Rate(asked) => Ended::from(rates.moment(run, &effect, asked).await),
+                match (&effect.request, rates) {
+                    (Request::Rate(asked), Some(rates)) => {
+                        Ended::from(Box::pin(rates.moment(run, &effect, asked)).await)
+                    }
                     _ => executor.execute(run, effect, now(), again).await,
                 }
             };
@@ -213,7 +217,7 @@ impl Calls {
     }
 
     /// Looks for the run that a call wants.
-    fn find(&mut self, run: RunId, effect: CallEffect, wanted: WorkflowRequest) {
+    fn find(&mut self, run: RunId, effect: Box<CallEffect>, wanted: WorkflowRequest) {
         let (children, shell, call) = (self.children.clone(), self.shell.clone(), effect.call);
         let task = tokio::spawn(async move {
             let found = children.find(run, &effect, &wanted).await;

@@ -52,8 +52,7 @@ struct Leaving {
     opened: Option<Arc<Opened>>,
 }
 
-/// Makes calls; cheap to clone.
-#[derive(Clone)]
+/// Makes calls.
 pub(crate) struct Executor {
     host: Host,
     http: Arc<HttpCaller>,
@@ -91,7 +90,7 @@ impl Executor {
     }
 
     /// Makes a call, perhaps `again`, and gives its result; never later than its task allows, or the limit where the task says nothing.
-    pub async fn execute(&self, run: RunId, effect: CallEffect, now: Timestamp, again: bool) -> Ended {
+    pub async fn execute(&self, run: RunId, effect: Box<CallEffect>, now: Timestamp, again: bool) -> Ended {
         let Ok(_place) = self.places.acquire().await else {
             let problem = Problem::new(ErrorType::Runtime, "Node is stopping", "the call was not made");
             return Ended::from(Err(problem));
@@ -117,18 +116,21 @@ impl Executor {
         }
     }
 
-    async fn call(&self, mut effect: CallEffect, mut leaving: Leaving) -> Ended {
-        leaving.opened = match confidential::reveal(&mut effect, &self.vault, &self.host).await {
-            Ok(opened) => opened,
-            Err(problem) => return Ended::from(Err(problem)),
-        };
+    async fn call(&self, mut effect: Box<CallEffect>, mut leaving: Leaving) -> Ended {
+        // What few calls need has a box of its own: what is in the way of all of them is moved with each.
+        if !effect.secrets.is_empty() {
+            leaving.opened = match Box::pin(confidential::reveal(&mut effect, &self.vault, &self.host)).await {
+                Ok(opened) => opened,
+                Err(problem) => return Ended::from(Err(problem)),
+            };
+        }
         let opened = leaving.opened.clone();
         let (result, made) = match &mut effect.request {
             Request::Function { function, args } => {
                 let (function, args) = (function.clone(), std::mem::take(args));
                 self.function(effect, &function, args, leaving).await
             }
-            _ => (self.leave(effect, leaving.deadline).await, None),
+            _ => (Box::pin(self.leave(effect, leaving.deadline)).await, None),
         };
         let result = match opened {
             Some(opened) => confidential::scrub(result, opened.scrubber()),
@@ -143,7 +145,7 @@ impl Executor {
     /// Calls a plugin. What one with effects asks of capabilities is kept until the call is over.
     async fn function(
         &self,
-        effect: CallEffect,
+        effect: Box<CallEffect>,
         function: &LockedFunction,
         args: Arc<Value>,
         leaving: Leaving,
@@ -190,7 +192,7 @@ impl Executor {
     }
 
     /// Makes a call of any other kind.
-    async fn leave(&self, effect: CallEffect, deadline: Instant) -> Result<Value, Problem> {
+    async fn leave(&self, effect: Box<CallEffect>, deadline: Instant) -> Result<Value, Problem> {
         let deadline = deadline.into_std();
         let http = HttpContext {
             idempotency_key: effect.idempotency_key,
@@ -208,8 +210,7 @@ impl Executor {
                     redirect: request.redirect,
                     authentication: request.authentication,
                 };
-                // Boxed, so that a function's call is not as large as these.
-                Box::pin(self.http.call(&request, http)).await
+                self.http.call(&request, http).await
             }
             Request::OpenApi(request) => {
                 let operation = Operation::deserialize(&*request.operation).map_err(|error| unreadable(&error))?;
@@ -219,10 +220,10 @@ impl Executor {
                     authentication: request.authentication,
                 };
                 let request = operation.request(&request.parameters, manner)?;
-                Box::pin(self.http.call(&request, http)).await
+                self.http.call(&request, http).await
             }
             Request::Shell(request) => match &self.shell {
-                Some(shell) => Box::pin(shell.run(command(request), deadline)).await,
+                Some(shell) => shell.run(command(request), deadline).await,
                 None => Err(Problem::new(ErrorType::Authorization, "Shell is off", SHELL_IS_OFF)),
             },
             // They are had elsewhere: nobody may be kept waiting for a place by a run that takes days.

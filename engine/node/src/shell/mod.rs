@@ -275,7 +275,7 @@ impl Driver {
                         self.inbox.write(save);
                     }
                 }
-                Output::StartCall { run, effect, again } => self.calls.start(run, *effect, again),
+                Output::StartCall { run, effect, again } => self.calls.start(run, effect, again),
                 Output::CancelCall { run, call } => self.calls.cancel(run, call),
                 Output::Silence(run) => self.io.silence(run),
                 Output::Load(run) => loads.push(run),

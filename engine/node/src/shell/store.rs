@@ -6,8 +6,8 @@ use futures::{FutureExt, future::BoxFuture};
 use potok_bus::Bus;
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp, WorkflowId};
 use potok_journal::{
-    Conflict, LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Slot, Store, StoreError, TimelineRow, TriggerRow,
-    Write,
+    Conflict, Document, LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Slot, Store, StoreError, TimelineRow,
+    TriggerRow, Write,
 };
 use potok_machine::{Admission, Entry, Event, OnConflict, Outcome, Status};
 use serde_json::Value;
@@ -362,13 +362,13 @@ async fn stored(
 /// The store's form of a write.
 fn run_write(save: Save) -> RunWrite {
     let mut write = RunWrite::new(save.run, save.after);
-    write.entries = save.entries.iter().map(json).collect();
+    write.entries = save.entries.iter().map(Document::of).collect();
     write.snapshot = save.snapshot.as_deref().map(json);
     let numbered = (save.first_trace..).zip(save.traces.iter());
     write.timeline = numbered
         .map(|(ordinal, trace)| TimelineRow {
             ordinal,
-            entry: json(&TaskEvent::new(ordinal, trace)),
+            entry: Document::of(&TaskEvent::new(ordinal, trace)),
         })
         .collect();
     write.subscriptions = save.listening.iter().map(events::change).collect();

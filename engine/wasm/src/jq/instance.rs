@@ -4,16 +4,13 @@
 
 use std::collections::HashMap;
 
+use potok_code::CodeCache;
 use wasmtime::{
     Engine, ResourceLimiter, Store, Trap,
     component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, TypedFunc},
 };
 
-use crate::{
-    cache::{CodeCache, compile},
-    engine,
-    problem::mebibytes,
-};
+use crate::{engine, plugin::compile, problem::mebibytes};
 
 /// What compiling a filter may cost.
 const COMPILE_FUEL: u64 = 500_000_000;
@@ -64,7 +61,7 @@ pub(super) struct Setup {
 impl Setup {
     pub(super) fn new(cache: Option<&CodeCache>) -> Result<Self, String> {
         let bytes = potok_plugins::jq().decompress().map_err(|error| error.to_string())?;
-        let engine = engine::for_jq(cache.map(CodeCache::cache)).map_err(|error| error.to_string())?;
+        let engine = engine::for_jq().map_err(|error| error.to_string())?;
         Self::link(engine, cache, &bytes).map_err(|error| format!("the jq evaluator cannot be set up: {error:#}"))
     }
 

@@ -11,10 +11,10 @@ use std::{
     thread::available_parallelism,
 };
 
+use potok_code::CodeCache;
 use serde_json::Value;
 
 use self::instance::{Answer, Instance, Setup};
-use crate::cache::CodeCache;
 
 /// The evaluator. The component is compiled, or taken from the cache, when it is first needed.
 pub(crate) struct Filters {

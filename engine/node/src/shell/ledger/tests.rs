@@ -39,7 +39,7 @@ async fn store() -> Arc<dyn Store> {
         recoveries: 0,
     };
     let mut write = RunWrite::new(RUN, 0);
-    write.entries = vec![json!({})];
+    write.entries = vec![json!({}).into()];
     write.row = Some(row.into());
     store.commit(Write::Run(Box::new(write))).await.unwrap();
     store
