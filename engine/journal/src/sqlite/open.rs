@@ -167,7 +167,7 @@ fn set_up(connection: Connection, config: &Config) -> Result<Connection, StoreEr
     // The writer copies the log into the database itself, when nobody waits for it.
     execute_batch(
         &connection,
-        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216;
          PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
     )?;
     migrate_own(&connection)?;

@@ -27,7 +27,7 @@ use crate::write::Written;
 const CHECKPOINT_PAGES: i64 = 1_000;
 
 /// From so many on it is copied even though someone waits.
-const CHECKPOINT_PAGES_BUSY: i64 = 4_000;
+const CHECKPOINT_PAGES_BUSY: i64 = 2_000;
 
 /// From so many on readers are waited for, so that the log can begin anew.
 const CHECKPOINT_PAGES_FULL: i64 = 32_000;
