@@ -826,7 +826,7 @@ async fn whatever_the_server_does_there_is_never_a_second_message() {
             method: Some("sendMessage".into()),
             after: 0,
             times: 1,
-            kind
+            kind: kind.clone()
         }));
         for _ in 0..3 {
             let _ = telegram
