@@ -5,7 +5,7 @@ use potok_dsl::{ErrorType, Problem, Timestamp};
 use potok_secrets::SealError;
 use potok_wasm::TableError;
 
-use super::rows::AccountStatus;
+use super::model::AccountStatus;
 
 /// Why something could not be done with an account.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,12 @@ pub enum AccountError {
     /// No phone number.
     #[error("'{0}' is not a phone number: write it in international form, such as +79990001122")]
     PhoneInvalid(String),
+    /// A limit that is none.
+    #[error("{0} is no daily limit: it is 0 to {1}")]
+    LimitInvalid(i64, i64),
+    /// A proxy that cannot be used.
+    #[error("the proxy cannot be used: write socks5://name:password@host:port")]
+    ProxyInvalid,
     /// It cannot be used.
     #[error(
         "the account {id} is {status}{}: {}",
@@ -181,6 +187,8 @@ impl From<AccountError> for Problem {
             E::NotFound(_) => (ErrorType::Validation, "no such account", 404),
             E::PhoneTaken(_) => (ErrorType::Validation, "phone number taken", 409),
             E::PhoneInvalid(_) => (ErrorType::Validation, "invalid phone number", 400),
+            E::LimitInvalid(..) => (ErrorType::Validation, "invalid limit", 400),
+            E::ProxyInvalid => (ErrorType::Validation, "invalid proxy", 400),
             E::NotActive { .. } => (ErrorType::Authorization, "account not active", 409),
             E::NotDue { .. } => (ErrorType::Validation, "not the next step", 409),
             E::Rests { .. } | E::Flood(..) => (ErrorType::Communication, "flood wait", 429),

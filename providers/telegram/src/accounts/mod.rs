@@ -1,6 +1,6 @@
 //! User accounts of an operator, over Telegram's own protocol (MTProto).
 //!
-//! An account is a row ([`rows`]); what is secret of it, its session above all, is one sealed document in that row
+//! An account ([`model`]) is a row ([`rows`]); what is secret of it, its session above all, is one sealed document in that row
 //! ([`vault`]). A sign-in is remembered there step by step, so that a restart between the code and the password loses
 //! nothing ([`sign_in`]). A connection is made when it is needed and closed when it is idle ([`pool`]); an account does one
 //! thing at a time, since Telegram destroys a session that is used over two connections.
@@ -10,6 +10,8 @@
 
 mod chats;
 mod error;
+mod health;
+mod model;
 mod pool;
 mod rows;
 mod session;
@@ -31,7 +33,7 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use chats::{Member, Sent};
 pub use error::AccountError;
-pub use rows::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount};
+pub use model::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount};
 pub use sign_in::{Qr, SignedIn};
 
 use crate::locks::KeyLocks;
@@ -100,7 +102,6 @@ impl fmt::Debug for AccountsConfig {
 /// The accounts of a node. Every call names the tables that it works on and the time.
 #[derive(Debug)]
 pub struct Accounts {
-    config: AccountsConfig,
     vault: Vault,
     pool: Pool,
     locks: KeyLocks,
@@ -120,8 +121,7 @@ impl Accounts {
     #[must_use]
     pub fn new(config: AccountsConfig, key: Arc<SealKey>) -> Self {
         Self {
-            pool: Pool::new(&config),
-            config,
+            pool: Pool::new(config),
             vault: Vault::new(key),
             locks: KeyLocks::default(),
         }
@@ -132,6 +132,7 @@ impl Accounts {
     /// # Errors
     /// When the phone number is none or is taken, or the store does not serve.
     pub async fn add(&self, tables: &dyn Tables, new: NewAccount, now: Timestamp) -> Result<Account, AccountError> {
+        model::proxy(new.proxy.as_deref())?;
         let id = rows::reserve(tables).await?;
         let document = vault::Document::new(&new.api_hash, new.proxy.clone());
         let sealed = self.vault.seal(id, 1, &document)?;
@@ -168,6 +169,7 @@ impl Accounts {
     ) -> Result<Account, AccountError> {
         let mut held = self.hold(tables, id, now).await?;
         let proxy = change.proxy.clone();
+        model::proxy(proxy.as_ref().and_then(Option::as_deref))?;
         rows::change(tables, &held.account, held.vault.signed_in, &change, now).await?;
         // Whatever was changed, the next call connects anew.
         self.pool.close(id).await;

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::error::AccountError;
-use super::rows::Account;
+use super::model::Account;
 use super::session::AccountSession;
 use super::vault::{CentreKey, Document, Keys, key_text};
 use super::{AccountsConfig, Centre};
@@ -67,9 +67,9 @@ impl Open {
 }
 
 impl Pool {
-    pub(super) fn new(config: &AccountsConfig) -> Self {
+    pub(super) fn new(config: AccountsConfig) -> Self {
         Self {
-            config: config.clone(),
+            config,
             open: Arc::default(),
             reaper: OnceLock::new(),
         }

@@ -1,16 +1,17 @@
 //! The table `telegram_accounts`: a row for each account. What is secret is one sealed document in it.
 
-use std::fmt;
-
 use potok_dsl::Timestamp;
 use potok_wasm::{Migration, Param, Row, Statement, TableError, Tables};
-use serde::{Deserialize, Serialize};
 
 use super::error::{AccountError, Noted};
+use super::model::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount, Person, limit, phone_number};
 use super::vault::Sealed;
 
 /// The most accounts of one page.
 const PAGE: i64 = 1_000;
+
+/// A quota's day, in milliseconds.
+const DAY: i64 = 86_400_000;
 
 pub(super) const MIGRATION: Migration = Migration {
     owner: "telegram_accounts",
@@ -46,207 +47,6 @@ pub(super) const MIGRATION: Migration = Migration {
     ",
 };
 
-/// What an account is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AccountStatus {
-    /// It has yet to sign in.
-    New,
-    /// A code is on its way.
-    CodeRequested,
-    /// The code was right, the password is due.
-    PasswordRequested,
-    /// It works.
-    Active,
-    /// It was turned off, by people or because Telegram says that it was reported for spam.
-    Disabled,
-    /// Telegram has banned it.
-    Blocked,
-    /// It works, carefully.
-    Warming,
-}
-
-impl AccountStatus {
-    const ALL: [(Self, &'static str); 7] = [
-        (Self::New, "new"),
-        (Self::CodeRequested, "code_requested"),
-        (Self::PasswordRequested, "password_requested"),
-        (Self::Active, "active"),
-        (Self::Disabled, "disabled"),
-        (Self::Blocked, "blocked"),
-        (Self::Warming, "warming"),
-    ];
-
-    fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, own)| *own == word)
-            .map(|(status, _)| *status)
-    }
-
-    /// The word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(status, _)| *status == self)
-            .map_or("unknown", |(_, name)| name)
-    }
-
-    /// Whether calls are made in its name.
-    #[must_use]
-    pub fn works(self) -> bool {
-        matches!(self, Self::Active | Self::Warming)
-    }
-
-    /// Whether it can begin to sign in.
-    pub(super) fn signs_in(self) -> bool {
-        matches!(self, Self::New | Self::CodeRequested | Self::PasswordRequested)
-    }
-
-    /// What people do to get on.
-    pub(super) fn way_out(self) -> &'static str {
-        match self {
-            Self::New => "request a code, or show its QR code, and sign in",
-            Self::CodeRequested => "sign in with the code that Telegram has sent, or request a new one",
-            Self::PasswordRequested => "give the password of the second factor",
-            Self::Active | Self::Warming => "it is signed in already",
-            Self::Disabled => "make it active when that is what you want",
-            Self::Blocked => "Telegram has banned it; remove it",
-        }
-    }
-}
-
-impl fmt::Display for AccountStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// An account, without its secrets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Account {
-    /// Its number here.
-    pub id: i64,
-    /// What people call it.
-    pub name: String,
-    /// Digits with `+`; none before a QR code was scanned.
-    pub phone: Option<String>,
-    /// Its number at Telegram, once it has signed in.
-    pub telegram_id: Option<i64>,
-    /// The application that it signs in as.
-    pub api_id: i32,
-    /// What people say of it.
-    pub comment: String,
-    /// What it is.
-    pub status: AccountStatus,
-    /// Why it is so, when that is no good news.
-    pub problem: Option<String>,
-    /// How many people it may contact a day.
-    pub daily_limit: i64,
-    /// How many it has contacted since `reset_date`.
-    pub used_today: i64,
-    /// How many messages it has sent.
-    pub messages_sent: i64,
-    /// For how many days it was warmed up.
-    pub warmup_count: i64,
-    /// How often it was banned or reported.
-    pub ban_count: i64,
-    /// When `used_today` was last set to nothing.
-    pub reset_date: Option<Timestamp>,
-    /// When it last did something.
-    pub last_used: Option<Timestamp>,
-    /// Until when it rests, as Telegram has asked.
-    pub flood_until: Option<Timestamp>,
-    /// Whether it goes through a proxy of its own.
-    pub proxied: bool,
-    /// The version of its sealed document.
-    #[serde(skip)]
-    pub(super) version: i64,
-    /// When it was added.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-}
-
-/// An account that is to be added.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewAccount {
-    /// What people call it.
-    pub name: String,
-    /// In international form; left out when it signs in by QR code.
-    #[serde(default)]
-    pub phone: Option<String>,
-    /// The application's number, from my.telegram.org.
-    pub api_id: i32,
-    /// The application's secret.
-    pub api_hash: String,
-    /// What people say of it.
-    #[serde(default)]
-    pub comment: String,
-    /// How many people it may contact a day.
-    #[serde(default = "usual_limit")]
-    pub daily_limit: i64,
-    /// Its one proxy: `socks5://name:password@host:port`.
-    #[serde(default)]
-    pub proxy: Option<String>,
-}
-
-/// Nothing of the secrets.
-impl fmt::Debug for NewAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewAccount")
-            .field("name", &self.name)
-            .field("phone", &self.phone)
-            .finish_non_exhaustive()
-    }
-}
-
-fn usual_limit() -> i64 {
-    40
-}
-
-/// What people change of an account; what is left out stays.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct AccountChange {
-    pub name: Option<String>,
-    pub phone: Option<String>,
-    pub comment: Option<String>,
-    pub daily_limit: Option<i64>,
-    /// `active` and `warming` for one that has signed in, or `disabled`.
-    pub status: Option<AccountStatus>,
-    /// Another proxy, or none.
-    #[serde(deserialize_with = "given")]
-    pub proxy: Option<Option<String>>,
-}
-
-/// Null is a value: no proxy.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-/// Which accounts are listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AccountFilter {
-    /// Only these.
-    pub status: Option<AccountStatus>,
-    /// After this id.
-    pub after: i64,
-    /// At most so many, of at most 1,000.
-    pub limit: Option<i64>,
-}
-
-/// Who has signed in.
-#[derive(Debug, Clone)]
-pub(super) struct Person {
-    pub(super) telegram_id: i64,
-    pub(super) phone: Option<String>,
-    pub(super) name: Option<String>,
-}
-
 /// A number that no account has or had.
 pub(super) async fn reserve(tables: &dyn Tables) -> Result<i64, AccountError> {
     let sql = "UPDATE telegram_account_ids SET last = last + 1 RETURNING last";
@@ -267,7 +67,8 @@ pub(super) async fn insert(
     sealed: Sealed,
     now: Timestamp,
 ) -> Result<Account, AccountError> {
-    let phone = new.phone.as_deref().map(number).transpose()?;
+    let phone = new.phone.as_deref().map(phone_number).transpose()?;
+    let daily = limit(new.daily_limit)?;
     let sql = "INSERT INTO telegram_accounts (id, name, phone, api_id, comment, status, daily_limit, used_today, messages_sent, \
                warmup_count, ban_count, proxied, version, key_id, sealed, created_at, updated_at) \
                VALUES ($1, $2, $3, $4, $5, 'new', $6, 0, 0, 0, 0, $7, 1, $8, $9, $10, $11) \
@@ -278,7 +79,7 @@ pub(super) async fn insert(
         phone.clone().into(),
         i64::from(new.api_id).into(),
         new.comment.clone().into(),
-        new.daily_limit.into(),
+        daily.into(),
         i64::from(new.proxy.is_some()).into(),
         sealed.key_id.into(),
         Param::Blob(sealed.bytes),
@@ -328,7 +129,7 @@ pub(super) async fn change(
             status: account.status,
         });
     }
-    let phone = change.phone.as_deref().map(number).transpose()?;
+    let phone = change.phone.as_deref().map(phone_number).transpose()?;
     let phone = phone.or_else(|| account.phone.clone());
     if let Some(phone) = &phone {
         free(tables, id, phone).await?;
@@ -341,7 +142,7 @@ pub(super) async fn change(
         change.name.clone().unwrap_or_else(|| account.name.clone()).into(),
         phone.into(),
         change.comment.clone().unwrap_or_else(|| account.comment.clone()).into(),
-        change.daily_limit.unwrap_or(account.daily_limit).into(),
+        limit(change.daily_limit.unwrap_or(account.daily_limit))?.into(),
         status.name().into(),
         problem.into(),
         i64::from(proxied).into(),
@@ -400,7 +201,7 @@ pub(super) async fn signed_in(
     person: &Person,
     now: Timestamp,
 ) -> Result<(), AccountError> {
-    let phone = person.phone.as_deref().map(number).transpose()?;
+    let phone = person.phone.as_deref().map(phone_number).transpose()?;
     let phone = phone.or_else(|| account.phone.clone());
     if let Some(phone) = &phone {
         free(tables, account.id, phone).await?;
@@ -463,6 +264,24 @@ pub(super) async fn sent(tables: &dyn Tables, id: i64, now: Timestamp) -> Result
     write(tables, sql, vec![now.0.into(), id.into()]).await.map(drop)
 }
 
+/// Takes one contact out of the day's quota of the account that has been used longest ago. The day begins with its first
+/// contact.
+pub(super) async fn lease(tables: &dyn Tables, now: Timestamp) -> Result<Option<i64>, AccountError> {
+    let sql = "UPDATE telegram_accounts SET last_used = $1, \
+               used_today = CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN 1 ELSE used_today + 1 END, \
+               reset_date = CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN $1 ELSE reset_date END \
+               WHERE id = (SELECT id FROM telegram_accounts WHERE status IN ('active', 'warming') \
+               AND (flood_until IS NULL OR flood_until <= $1) AND daily_limit > \
+               CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN 0 ELSE used_today END \
+               ORDER BY last_used NULLS FIRST, id LIMIT 1) RETURNING id";
+    let params = vec![now.0.into(), (now.0 - DAY).into()];
+    match write(tables, sql, params).await?.first().and_then(|row| row.first()) {
+        None => Ok(None),
+        Some(Param::Integer(id)) => Ok(Some(*id)),
+        other => Err(unexpected("id", &other.cloned())),
+    }
+}
+
 /// Whether no other account has the number.
 async fn free(tables: &dyn Tables, id: i64, phone: &str) -> Result<(), AccountError> {
     let sql = "SELECT id FROM telegram_accounts WHERE phone = $1 AND id <> $2";
@@ -471,21 +290,6 @@ async fn free(tables: &dyn Tables, id: i64, phone: &str) -> Result<(), AccountEr
         Ok(())
     } else {
         Err(AccountError::PhoneTaken(phone.to_owned()))
-    }
-}
-
-/// A phone number as it is kept: `+` and 7 to 15 digits.
-fn number(text: &str) -> Result<String, AccountError> {
-    let wrong = || AccountError::PhoneInvalid(text.to_owned());
-    let allowed = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')');
-    if !text.chars().all(allowed) {
-        return Err(wrong());
-    }
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    if (7..=15).contains(&digits.len()) {
-        Ok(format!("+{digits}"))
-    } else {
-        Err(wrong())
     }
 }
 

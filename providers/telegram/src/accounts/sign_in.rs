@@ -14,8 +14,8 @@ use potok_wasm::Tables;
 use serde::Serialize;
 
 use super::error::AccountError;
-use super::rows::{self, Account, AccountStatus, Person};
-use super::{Accounts, Held, srp};
+use super::model::{Account, AccountStatus, Person};
+use super::{Accounts, Held, rows, srp};
 
 /// How far a sign-in is.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -425,6 +425,14 @@ async fn accounts_are_kept_without_a_secret_in_sight() {
         node.accounts.add(&*node.tables, wrong, NOW).await,
         Err(AccountError::PhoneInvalid(_))
     ));
+    let wrong = NewAccount {
+        proxy: Some("http://127.0.0.1:1".to_owned()),
+        ..proxied.clone()
+    };
+    assert!(matches!(
+        node.accounts.add(&*node.tables, wrong, NOW).await,
+        Err(AccountError::ProxyInvalid)
+    ));
     let second = node.accounts.add(&*node.tables, proxied, NOW).await.unwrap();
     assert!(second.proxied && second.status == AccountStatus::New);
     let dead = node.request_code(second.id).await.unwrap_err();
@@ -453,4 +461,46 @@ async fn accounts_are_kept_without_a_secret_in_sight() {
         Problem::from(node.accounts.get(&*node.tables, id).await.unwrap_err()).status,
         404
     );
+}
+
+#[tokio::test]
+async fn the_account_that_was_used_longest_ago_is_leased_within_its_quota() {
+    let node = Node::new().await;
+    let (olga, vera) = (node.olga().await, node.add(Some("+70000000013")).await);
+    node.add(Some("+79990001122")).await;
+    node.request_code(vera).await.unwrap();
+    node.sign_in(vera, "12345").await.unwrap();
+    for (id, limit) in [(olga, 2), (vera, 1)] {
+        let change = AccountChange {
+            daily_limit: Some(limit),
+            ..AccountChange::default()
+        };
+        node.accounts.change(&*node.tables, id, change, NOW).await.unwrap();
+    }
+    let lease = async |after: i64| {
+        let leased = node.accounts.lease(&*node.tables, Timestamp(NOW.0 + after)).await;
+        leased.unwrap().map(|account| account.id)
+    };
+    assert_eq!(lease(1).await, Some(olga));
+    assert_eq!(lease(2).await, Some(vera), "the one that was not yet used");
+    assert_eq!(lease(3).await, Some(olga), "the other has reached its limit");
+    assert_eq!(lease(4).await, None, "nobody is left for today");
+    let day = 86_400_000;
+    assert_eq!(lease(day).await, None);
+    assert_eq!(lease(day + 1).await, Some(olga), "the day of the first contact is over");
+    assert_eq!(node.get(olga).await.used_today, 1);
+}
+
+#[tokio::test]
+async fn a_check_tells_whether_an_account_is_well() {
+    let node = Node::new().await;
+    let id = node.olga().await;
+    let check = async |now| node.accounts.check(&*node.tables, id, now).await;
+    assert_eq!(check(NOW).await.unwrap().status, AccountStatus::Active);
+    node.refuse("users.getUsers", 420, "FLOOD_WAIT_5");
+    assert_eq!(check(NOW).await.unwrap().flood_until, Some(Timestamp(NOW.0 + 5_000)));
+    node.sandbox.revoke_sessions(OLGA).await.unwrap();
+    let ill = check(Timestamp(NOW.0 + 5_000)).await.unwrap();
+    assert_eq!(ill.status, AccountStatus::New);
+    assert!(ill.problem.unwrap().contains("SESSION_REVOKED"));
 }
