@@ -131,7 +131,20 @@ pub(super) fn export_login_token(
     application(request.api_id, &request.api_hash)?;
     let mut fresh = [0; 32];
     random(&mut fresh);
-    match call.world.login_token(call.device, fresh, call.now)? {
+    let token = call.world.login_token(call.device, fresh, call.now)?;
+    login_token(call, token)
+}
+
+pub(super) fn import_login_token(
+    call: &mut Call<'_>,
+    request: f::auth::ImportLoginToken,
+) -> Result<tl::enums::auth::LoginToken, RpcError> {
+    let token = call.world.import_token(call.device, &request.token, call.now)?;
+    login_token(call, token)
+}
+
+fn login_token(call: &Call<'_>, token: LoginToken) -> Result<tl::enums::auth::LoginToken, RpcError> {
+    match token {
         LoginToken::Waiting { token, expires } => Ok(tl::types::auth::LoginToken {
             expires: seconds(expires),
             token: token.to_vec(),
@@ -142,14 +155,6 @@ pub(super) fn export_login_token(
         }
         .into()),
     }
-}
-
-/// Only needed after a migration, and all data centres are this one: there is no token to bring here.
-pub(super) fn import_login_token(
-    _: &mut Call<'_>,
-    _: f::auth::ImportLoginToken,
-) -> Result<tl::enums::auth::LoginToken, RpcError> {
-    Err(RpcError::bad_request("AUTH_TOKEN_INVALID"))
 }
 
 fn application(api_id: i32, api_hash: &str) -> Result<(), RpcError> {

@@ -363,6 +363,26 @@ impl World {
         Ok(LoginToken::Waiting { token: fresh, expires })
     }
 
+    /// A device takes over the token of another one, as after a migration. A scanned one signs in.
+    pub fn import_token(&mut self, device: KeyId, token: &[u8], now: i64) -> Result<LoginToken, SignInRefusal> {
+        let token: [u8; 32] = token.try_into().map_err(|_| SignInRefusal::TokenInvalid)?;
+        let waiting = self
+            .accounts
+            .tokens
+            .get_mut(&token)
+            .ok_or(SignInRefusal::TokenInvalid)?;
+        let expires = waiting.expires;
+        if expires <= now {
+            return Err(SignInRefusal::TokenExpired);
+        }
+        let Some(user) = waiting.accepted else {
+            waiting.device = device;
+            return Ok(LoginToken::Waiting { token, expires });
+        };
+        self.accounts.tokens.remove(&token);
+        self.enter(device, user).map(LoginToken::SignedIn)
+    }
+
     /// A person scans a QR code; gives the device that waits for it.
     pub fn scan(&mut self, token: &[u8], phone: &str, now: i64) -> Result<KeyId, SignInRefusal> {
         let user = self.account_by_phone(phone).ok_or(SignInRefusal::Unoccupied)?.user;

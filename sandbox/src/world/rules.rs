@@ -402,7 +402,11 @@ impl World {
         self.sent
             .extend(message.random_id.map(|number| (message.author, number)));
         if chat.messages.len() > MAX_MESSAGES {
-            chat.messages.pop_first();
+            let forgotten = chat.messages.pop_first().map(|(_, message)| message);
+            let number = forgotten.and_then(|message| Some((message.author, message.random_id?)));
+            if let Some(number) = number {
+                self.sent.remove(&number);
+            }
         }
         self.changes.push(Change::Message { chat: chat_id, message });
     }

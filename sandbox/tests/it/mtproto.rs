@@ -261,6 +261,16 @@ async fn a_scanned_code_signs_in() {
     let me = client.get_me().await.unwrap();
     assert_eq!(me.first_name(), Some("Olga"));
     assert!(sandbox.scan(&[0; 32], OLGA).await.is_err());
+    let (first, second) = (device(&sandbox).await, device(&sandbox).await);
+    let e::auth::LoginToken::Token(token) = first.client.invoke(&export).await.unwrap() else {
+        panic!("nobody has scanned it")
+    };
+    sandbox.scan(&token.token, OLGA).await.unwrap();
+    let import = f::auth::ImportLoginToken { token: token.token };
+    let taken_over = second.client.invoke(&import).await.unwrap();
+    assert!(matches!(taken_over, e::auth::LoginToken::Success(_)), "{taken_over:?}");
+    let again = named(first.client.invoke(&import).await);
+    assert_eq!(again, "400 AUTH_TOKEN_INVALID");
 }
 
 #[tokio::test]

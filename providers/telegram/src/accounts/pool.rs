@@ -58,7 +58,7 @@ impl Open {
     }
 
     /// Takes out the connections of which this is true.
-    fn take(&self, wanted: impl Fn(&Connection) -> bool) -> Vec<Arc<Connection>> {
+    fn take(&self, wanted: impl Fn(&Arc<Connection>) -> bool) -> Vec<Arc<Connection>> {
         self.all()
             .extract_if(|_, connection| wanted(connection))
             .map(|(_, connection)| connection)
@@ -114,7 +114,6 @@ impl Pool {
         let open = self.open.all().get(&account.id).cloned();
         if let Some(connection) = open {
             if connection.runs() {
-                connection.touch();
                 return Ok(connection);
             }
             self.close(account.id).await;
@@ -244,14 +243,13 @@ impl Connection {
     }
 }
 
-/// Closes what is idle, for as long as there is a pool. A call in progress is younger than the time that calls have,
-/// which is why a connection is never idle before that.
+/// Closes what is idle, for as long as there is a pool. Whoever makes a call holds the connection meanwhile.
 async fn reap(open: Weak<Open>, idle: Duration) {
     let pause = (idle / 4).max(Duration::from_millis(10));
     loop {
         tokio::time::sleep(pause).await;
         let Some(open) = open.upgrade() else { return };
-        for connection in open.take(|connection| connection.idle_for() >= idle) {
+        for connection in open.take(|connection| Arc::strong_count(connection) == 1 && connection.idle_for() >= idle) {
             connection.end().await;
         }
     }
