@@ -262,6 +262,12 @@ pub struct SandboxArgs {
     /// Where to listen (loopback only; port 0 takes a free one)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: String,
+    /// Where the data centre for user accounts listens (loopback only) [default: the port after that of --listen]
+    #[arg(long, value_name = "ADDRESS")]
+    pub mtproto: Option<String>,
+    /// Begin with the people, bots and chats of this file instead of the usual ones
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
     /// Keep the world in this directory
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

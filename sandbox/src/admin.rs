@@ -8,18 +8,25 @@
 //! | `POST /sandbox/channels/{id or @name}/messages` `{text, parse_mode?, author?}` | a person (user 11 unless told) writes |
 //! | `POST /sandbox/faults` with a [`Fault`] or a list of them | what is still to come |
 //! | `GET`, `DELETE /sandbox/faults` | what is still to come; forget it |
+//! | `POST /sandbox/channels/{id or @name}/messages/{number}/views` `{views}` | says how often a post was looked at |
+//! | `POST /sandbox/mtproto/keys` | a new authorisation key in base64, and where the data centres are |
+//! | `POST /sandbox/mtproto/scan` `{token, phone}` | the owner of the number scans the QR code of the token (base64, as in the link) |
+//! | `POST /sandbox/mtproto/revoke` `{phone}` | ends all sessions of the owner of the number |
 //! | `GET /sandbox/requests` | how often each method was called, and how often met with a fault |
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use poem::http::StatusCode;
 use poem::web::{Data, Json, Path, Query};
-use poem::{Body, IntoResponse, Response, Route, get, handler};
+use poem::{Body, IntoResponse, Response, Route, get, handler, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::bot_api::{ApiError, parse_text, render_message};
 use crate::faults::Fault;
+use crate::mtproto;
 use crate::state::Shared;
 use crate::world::{Post, Refusal, World};
 
@@ -34,6 +41,10 @@ pub(crate) fn routes() -> Route {
         .at("/requests", get(requests))
         .at("/faults", get(faults).post(script).delete(forget))
         .at("/channels/:chat/messages", get(messages).post(write))
+        .at("/channels/:chat/messages/:number/views", post(views))
+        .at("/mtproto/keys", post(keys))
+        .at("/mtproto/scan", post(scan))
+        .at("/mtproto/revoke", post(revoke))
 }
 
 #[handler]
@@ -53,7 +64,19 @@ fn state(Data(shared): Data<&Arc<Shared>>) -> Json<Value> {
             "messages": chat.messages.len(),
         })
     });
-    Json(json!({ "bots": bots, "chats": chats.collect::<Vec<_>>(), "models": shared.models }))
+    let accounts = world.accounts().map(|account| {
+        let sessions = world
+            .devices()
+            .filter(|device| device.user == Some(account.user) && !device.revoked);
+        json!({ "account": account, "sessions": sessions.count() })
+    });
+    let accounts: Vec<Value> = accounts.collect();
+    Json(json!({
+        "bots": bots,
+        "chats": chats.collect::<Vec<_>>(),
+        "accounts": accounts,
+        "models": shared.models,
+    }))
 }
 
 #[handler]
@@ -151,12 +174,12 @@ async fn write(Path(chat): Path<String>, body: Body, Data(shared): Data<&Arc<Sha
         Ok(content) => content,
         Err(ApiError { description, .. }) => return refuse(StatusCode::BAD_REQUEST, &description),
     };
-    let post = Post {
+    let message = Post {
         content,
         ..Post::default()
     };
     let written = shared.change(move |world: &mut World, now| {
-        let message = world.send(author, &chat, post, now)?;
+        let message = world.send(author, &chat, message, now)?;
         Ok::<_, Refusal>(
             world
                 .find_chat(&chat)
@@ -166,6 +189,91 @@ async fn write(Path(chat): Path<String>, body: Body, Data(shared): Data<&Arc<Sha
     match written.await {
         Ok(Ok(message)) => Json(message).into_response(),
         Ok(Err(refusal)) => refuse(StatusCode::BAD_REQUEST, &refusal.to_string()),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Views {
+    views: i32,
+}
+
+#[handler]
+async fn views(Path((chat, number)): Path<(String, i32)>, body: Body, Data(shared): Data<&Arc<Shared>>) -> Response {
+    let Views { views } = match read(body).await {
+        Ok(views) => views,
+        Err(response) => return response,
+    };
+    let set = shared.change(move |world: &mut World, _| {
+        let chat = world.find_chat(&chat).map(|chat| chat.id);
+        chat.is_some_and(|chat| world.set_views(chat, number, views))
+    });
+    match set.await {
+        Ok(true) => Json(json!({ "views": views })).into_response(),
+        Ok(false) => refuse(StatusCode::NOT_FOUND, "message not found"),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+#[handler]
+async fn keys(Data(shared): Data<&Arc<Shared>>) -> Response {
+    match mtproto::new_key(shared).await {
+        Ok(key) => Json(json!({
+            "auth_key": STANDARD.encode(key),
+            "address": shared.mtproto.address().map(|address| address.to_string()),
+            "data_centres": mtproto::DATA_CENTRES,
+        }))
+        .into_response(),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scan {
+    token: String,
+    phone: String,
+}
+
+#[handler]
+async fn scan(body: Body, Data(shared): Data<&Arc<Shared>>) -> Response {
+    let Scan { token, phone } = match read(body).await {
+        Ok(scan) => scan,
+        Err(response) => return response,
+    };
+    let Ok(token) = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')) else {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the token is not base64 as in a link tg://login?token=",
+        );
+    };
+    match mtproto::scan(shared, token, phone).await {
+        Ok(Ok(())) => Json(json!({ "scanned": true })).into_response(),
+        Ok(Err(refusal)) => refuse(StatusCode::BAD_REQUEST, &refusal.to_string()),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    phone: String,
+}
+
+#[handler]
+async fn revoke(body: Body, Data(shared): Data<&Arc<Shared>>) -> Response {
+    let Revoke { phone } = match read(body).await {
+        Ok(revoke) => revoke,
+        Err(response) => return response,
+    };
+    let revoked = shared.change(move |world: &mut World, _| {
+        let user = world.account_by_phone(&phone)?.user;
+        Some(world.revoke(user))
+    });
+    match revoked.await {
+        Ok(Some(count)) => Json(json!({ "sessions": count })).into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "nobody has this phone number"),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }

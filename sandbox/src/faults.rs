@@ -14,7 +14,7 @@ const MAX_SCRIPTS: usize = 1_000;
 pub struct Fault {
     /// Which server misbehaves.
     pub target: Target,
-    /// Only for this method: `sendMessage`, `chat/completions`, `models`. Case does not matter.
+    /// Only for this method: `sendMessage`, `chat/completions`, `models`, `messages.sendMessage`. Case does not matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// How many matching requests pass unharmed first.
@@ -35,10 +35,13 @@ pub enum Target {
     Bot,
     /// The model server.
     Ai,
+    /// The data centre.
+    Mtproto,
 }
 
-/// How it misbehaves. In JSON: a name (`"hang"`), `{"status": 429, "retry_after": 3}` or `{"slow": 500}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How it misbehaves. In JSON: a name (`"hang"`), `{"status": 429, "retry_after": 3}`, `{"slow": 500}`, or for MTProto
+/// `{"rpc": "FLOOD_WAIT_37", "code": 420}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub enum FaultKind {
     /// Never answers, and does nothing.
@@ -58,6 +61,13 @@ pub enum FaultKind {
         /// In seconds.
         retry_after: Option<u64>,
     },
+    /// Answers with this error of MTProto, and does nothing.
+    Rpc {
+        /// 303 to 500.
+        code: u16,
+        /// Its name, with its number: `FLOOD_WAIT_37`.
+        message: String,
+    },
     /// Waits so many milliseconds, then does what was asked and answers.
     Slow(u64),
 }
@@ -73,7 +83,8 @@ impl TryFrom<Value> for FaultKind {
         let unknown = || {
             format!(
                 "unknown fault {value}: expected \"hang\", \"hang_before_answer\", \"garbage\", \"close_before_answer\", \
-                 \"close_before_processing\", {{\"status\": 400..599, \"retry_after\": seconds}} or {{\"slow\": milliseconds}}"
+                 \"close_before_processing\", {{\"status\": 400..599, \"retry_after\": seconds}}, \
+                 {{\"rpc\": name, \"code\": number}} or {{\"slow\": milliseconds}}"
             )
         };
         if let Some(name) = value.as_str() {
@@ -89,6 +100,15 @@ impl TryFrom<Value> for FaultKind {
         let object = value.as_object().ok_or_else(unknown)?;
         if let (Some(milliseconds), 1) = (object.get("slow").and_then(Value::as_u64), object.len()) {
             return Ok(Self::Slow(milliseconds));
+        }
+        if let Some(message) = object.get("rpc").and_then(Value::as_str) {
+            let code = object.get("code").and_then(Value::as_u64);
+            let code = code.and_then(|code| u16::try_from(code).ok()).ok_or_else(unknown)?;
+            if object.len() != 2 || !(300..=500).contains(&code) || message.is_empty() {
+                return Err(unknown());
+            }
+            let message = message.to_owned();
+            return Ok(Self::Rpc { code, message });
         }
         let status = object
             .get("status")
@@ -117,6 +137,7 @@ impl From<FaultKind> for Value {
             FaultKind::CloseBeforeAnswer => json!("close_before_answer"),
             FaultKind::CloseBeforeProcessing => json!("close_before_processing"),
             FaultKind::Status { status, retry_after } => json!({ "status": status, "retry_after": retry_after }),
+            FaultKind::Rpc { code, message } => json!({ "rpc": message, "code": code }),
             FaultKind::Slow(milliseconds) => json!({ "slow": milliseconds }),
         }
     }
@@ -156,7 +177,7 @@ impl Faults {
             return None;
         }
         fault.times -= 1;
-        let (kind, played) = (fault.kind, fault.times == 0);
+        let (kind, played) = (fault.kind.clone(), fault.times == 0);
         if played {
             scripts.remove(place);
         }
@@ -206,6 +227,7 @@ mod tests {
             r#""close_before_answer""#,
             r#"{"status":503,"retry_after":null}"#,
             r#"{"slow":20}"#,
+            r#"{"rpc":"FLOOD_WAIT_37","code":420}"#,
         ] {
             let read: FaultKind = serde_json::from_str(kind).unwrap();
             assert_eq!(serde_json::to_string(&read).unwrap(), kind);
@@ -214,6 +236,8 @@ mod tests {
             r#""explode""#,
             r#"{"status":200}"#,
             r#"{"slow":"x"}"#,
+            r#"{"rpc":"FLOOD_WAIT_37"}"#,
+            r#"{"rpc":"","code":420}"#,
             r#"{"status":500,"slow":1}"#,
             "7",
         ] {

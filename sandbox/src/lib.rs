@@ -21,6 +21,12 @@
 //! own posts. What the world begins with is [`world::WorldSeed::default`]: [`world::DEFAULT_BOT_TOKEN`] may post in
 //! [`world::DEFAULT_CHANNEL`], not in [`world::READ_ONLY_CHANNEL`], and is nobody in [`world::ELSEWHERE_CHANNEL`].
 //!
+//! # Telegram for user accounts
+//! A data centre at [`RunningSandbox::mtproto_address`] speaks MTProto (transport Full) about the same world. It agrees on no
+//! keys: a client is given one beforehand ([`RunningSandbox::new_auth_key`]). Sign-in by phone (code, password by SRP) and by
+//! QR code, contacts, chats with members and rights, invitations, messages with views; anything else is answered with the
+//! error `METHOD_NOT_IN_SANDBOX`. The default world's people sign in as [`world::WorldSeed::default`] says.
+//!
 //! # The model
 //! `{openai_url}/chat/completions`, `{openai_url}/models`. The model ([`DEFAULT_MODEL`]) is an extractive summariser
 //! ([`summary`]). It writes only sentences of the text that it is given, in the text's language, and follows this much of
@@ -34,7 +40,7 @@
 //! - "start with a title line", "начни с заголовка" ask for a title: one line, then an empty one.
 //!
 //! # Only here
-//! `{admin_url}/state`, `/channels/{id}/messages`, `/requests`, `/faults`: to look inside and to script misbehaviour
+//! `{admin_url}/state`, `/channels/{id}/messages`, `/requests`, `/faults`, `/mtproto`: to look inside and to script misbehaviour
 //! ([`Fault`]). A fault by HTTP: `POST /sandbox/faults` with
 //! `{"target": "bot", "method": "sendMessage", "after": 1, "times": 1, "kind": "close_before_answer"}`.
 //! Only loopback is listened on, for whoever can connect may do everything.
@@ -44,6 +50,7 @@ mod ai;
 mod bot_api;
 mod connections;
 mod faults;
+mod mtproto;
 mod server;
 mod state;
 mod store;
@@ -52,4 +59,5 @@ pub mod text;
 pub mod world;
 
 pub use faults::{Fault, FaultKind, Target};
+pub use mtproto::DATA_CENTRES;
 pub use server::{DEFAULT_MODEL, RunningSandbox, Sandbox, SandboxConfig, SandboxError};

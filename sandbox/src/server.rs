@@ -14,6 +14,7 @@ use crate::ai;
 use crate::bot_api;
 use crate::connections::{Connections, Door};
 use crate::faults::Fault;
+use crate::mtproto;
 use crate::state::{Shared, now_ms};
 use crate::store::Store;
 use crate::world::{Message, RateLimits, World, WorldSeed};
@@ -29,6 +30,8 @@ pub const DEFAULT_MODEL: &str = "potok-extractive";
 pub struct SandboxConfig {
     /// An address of loopback, since whoever can connect may do everything; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where the data centre listens, as `listen` does; port 0 takes a free one.
+    pub mtproto: SocketAddr,
     /// The directory in which messages are kept; without it they are gone with the process.
     pub data_dir: Option<PathBuf>,
     /// People, bots and chats.
@@ -46,6 +49,7 @@ impl Default for SandboxConfig {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            mtproto: (Ipv4Addr::LOCALHOST, 0).into(),
             data_dir: None,
             world: WorldSeed::default(),
             limits: RateLimits::off(),
@@ -106,15 +110,8 @@ impl Sandbox {
     /// Binds the port, reads the state, and serves until [`RunningSandbox::shutdown`] or until the handle is dropped.
     /// Needs a tokio runtime.
     pub async fn start(config: SandboxConfig) -> Result<RunningSandbox, SandboxError> {
-        if !config.listen.ip().is_loopback() {
-            return Err(SandboxError::NotLoopback { address: config.listen });
-        }
-        let bind = |source| SandboxError::Bind {
-            address: config.listen,
-            source,
-        };
-        let listener = TcpListener::bind(config.listen).await.map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
+        let (listener, address) = bind(config.listen).await?;
+        let (centre, mtproto_address) = bind(config.mtproto).await?;
         let mut world = World::new(config.world, config.limits, now_ms());
         let store = match &config.data_dir {
             Some(directory) => Some(Store::open(directory, &mut world).await?),
@@ -128,6 +125,7 @@ impl Sandbox {
             config.models,
             config.api_key,
         ));
+        mtproto::serve(shared.clone(), centre, mtproto_address);
         let routes = Route::new()
             .nest("/v1", ai::routes())
             .nest("/sandbox", admin::routes())
@@ -141,18 +139,30 @@ impl Sandbox {
                 .run_with_graceful_shutdown(routes, stop, Some(STOP_WITHIN))
                 .await
         });
-        tracing::info!(%address, "sandbox started");
+        tracing::info!(%address, mtproto = %mtproto_address, "sandbox started");
         Ok(RunningSandbox {
             address,
+            mtproto_address,
             shared,
             serving: Some(serving),
         })
     }
 }
 
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), SandboxError> {
+    if !address.ip().is_loopback() {
+        return Err(SandboxError::NotLoopback { address });
+    }
+    let failed = |source| SandboxError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
 /// A running sandbox. Dropping it stops it without waiting.
 pub struct RunningSandbox {
     address: SocketAddr,
+    mtproto_address: SocketAddr,
     shared: Arc<Shared>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -176,6 +186,48 @@ impl RunningSandbox {
     /// The root of the endpoints that only the sandbox has.
     pub fn admin_url(&self) -> String {
         format!("http://{}/sandbox", self.address)
+    }
+
+    /// Where the data centre is.
+    pub fn mtproto_address(&self) -> SocketAddr {
+        self.mtproto_address
+    }
+
+    /// A new authorisation key that the data centre knows and nobody is signed in with: each session needs its own.
+    ///
+    /// # Errors
+    /// When the sandbox cannot keep it.
+    pub async fn new_auth_key(&self) -> std::io::Result<[u8; 256]> {
+        mtproto::new_key(&self.shared).await.map_err(std::io::Error::other)
+    }
+
+    /// A person scans a QR code, as `POST /sandbox/mtproto/scan` does.
+    ///
+    /// # Errors
+    /// When nobody waits for the token or has the phone number.
+    pub async fn scan(&self, token: &[u8], phone: &str) -> std::io::Result<()> {
+        let scanned = mtproto::scan(&self.shared, token.to_vec(), phone.to_owned()).await;
+        scanned.map_err(std::io::Error::other)?.map_err(std::io::Error::other)
+    }
+
+    /// Ends all sessions of a phone number's owner, as from another device of theirs; gives how many there were.
+    ///
+    /// # Errors
+    /// When the sandbox cannot keep it.
+    pub async fn revoke_sessions(&self, phone: &str) -> std::io::Result<usize> {
+        let phone = phone.to_owned();
+        let revoked = self.shared.change(move |world, _| {
+            let user = world.account_by_phone(&phone).map(|account| account.user);
+            user.map_or(0, |user| world.revoke(user))
+        });
+        revoked.await.map_err(std::io::Error::other)
+    }
+
+    /// How often a method of MTProto was called.
+    pub fn mtproto_calls(&self, method: &str) -> u64 {
+        let counts = self.shared.counts();
+        let count = counts.get("mtproto").and_then(|methods| methods.get(method));
+        count.map_or(0, |count| count.total)
     }
 
     /// Scripts a fault, as `POST /sandbox/faults` does; `false` when there are too many.

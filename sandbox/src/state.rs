@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::connections::Connections;
 use crate::faults::{FaultKind, Faults, Target};
+use crate::mtproto::Mtproto;
 use crate::store::Store;
 use crate::world::World;
 
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     changed: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
     pub(crate) faults: Faults,
+    pub(crate) mtproto: Mtproto,
     pub(crate) connections: Connections,
     counts: Mutex<BTreeMap<(&'static str, String), Count>>,
     /// By bot: which long poll is the latest.
@@ -64,6 +66,7 @@ impl Shared {
             changed: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
             faults: Faults::default(),
+            mtproto: Mtproto::default(),
             connections,
             counts: Mutex::default(),
             polls: Mutex::default(),
@@ -136,7 +139,7 @@ impl Shared {
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, BTreeMap<String, Count>> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_target: BTreeMap<&'static str, BTreeMap<String, Count>> =
-            BTreeMap::from([("bot", BTreeMap::new()), ("ai", BTreeMap::new())]);
+            ["bot", "ai", "mtproto"].map(|target| (target, BTreeMap::new())).into();
         for ((target, method), count) in counts.iter() {
             by_target.entry(target).or_default().insert(method.clone(), *count);
         }
@@ -175,11 +178,10 @@ impl Shared {
                 .body("<html><body>It works!</body></html>"),
             Some(FaultKind::Status { status, retry_after }) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                match target {
-                    Target::Bot => crate::bot_api::scripted_error(status, retry_after),
-                    Target::Ai => crate::ai::scripted_error(status, retry_after),
-                }
+                scripted_error(target, status, retry_after)
             }
+            // An error of another protocol: of this one it is merely an error.
+            Some(FaultKind::Rpc { .. }) => scripted_error(target, StatusCode::INTERNAL_SERVER_ERROR, None),
         }
     }
 
@@ -193,10 +195,12 @@ impl Shared {
         Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).finish()
     }
 
-    fn count(&self, target: Target, method: &str, faulted: bool) {
+    /// Counts a call.
+    pub(crate) fn count(&self, target: Target, method: &str, faulted: bool) {
         let target = match target {
             Target::Bot => "bot",
             Target::Ai => "ai",
+            Target::Mtproto => "mtproto",
         };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (target, method.to_owned());
@@ -206,6 +210,13 @@ impl Shared {
         let count = counts.entry(key).or_default();
         count.total += 1;
         count.faulted += u64::from(faulted);
+    }
+}
+
+fn scripted_error(target: Target, status: StatusCode, retry_after: Option<u64>) -> Response {
+    match target {
+        Target::Ai => crate::ai::scripted_error(status, retry_after),
+        Target::Bot | Target::Mtproto => crate::bot_api::scripted_error(status, retry_after),
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/mtproto.rs"]
+mod mtproto;
+
 use std::time::{Duration, Instant};
 
 use potok_sandbox::world::{DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL, ELSEWHERE_CHANNEL, READ_ONLY_CHANNEL, RateLimits};

@@ -1,4 +1,5 @@
-//! Telegram for plugins: the capability `potok:telegram/bot`, by bots through the Bot API.
+//! Telegram for plugins: the capability `potok:telegram/bot`, by bots through the Bot API; and an operator's user accounts,
+//! over MTProto ([`accounts`]).
 //!
 //! It promises one thing above all: **a post is sent at most once for one idempotency key**, whatever crashes when.
 //! The Bot
@@ -12,6 +13,7 @@
 //!
 //! This crate knows no workflow and no engine: its rows go through [`potok_wasm::Tables`], its answers are JSON.
 
+pub mod accounts;
 mod api;
 mod channel;
 mod config;
@@ -42,6 +44,9 @@ pub use settle::{SettleError, Settlement};
 use api::BotApi;
 use locks::KeyLocks;
 use pace::Pacer;
+
+/// The tables of bots' posts and of accounts.
+const MIGRATIONS: &[Migration] = &[rows::MIGRATION, accounts::MIGRATION];
 
 /// The WIT interface that this crate serves.
 const INTERFACE: &str = "potok:telegram/bot";
@@ -109,7 +114,7 @@ impl Provider for TelegramProvider {
     }
 
     fn migrations(&self) -> &[Migration] {
-        rows::MIGRATIONS
+        MIGRATIONS
     }
 
     async fn call(&self, cx: &CallContext, interface: &str, function: &str, args: Value) -> Result<Value, Problem> {

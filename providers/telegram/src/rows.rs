@@ -22,7 +22,7 @@ use crate::message::Format;
 /// The most posts that are listed at once.
 const LIST: i64 = 1000;
 
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
+pub(crate) const MIGRATION: Migration = Migration {
     owner: "telegram",
     version: 1,
     sql: "
@@ -47,7 +47,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
         );
         CREATE INDEX posts_by_state ON posts (state, updated_at);
     ",
-}];
+};
 
 /// What became of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,6 +1,9 @@
 //! A post is sent at most once for one key, whatever breaks when: against a scripted Bot API, with tables that can fail.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/accounts.rs"]
+mod accounts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -826,7 +829,7 @@ async fn whatever_the_server_does_there_is_never_a_second_message() {
             method: Some("sendMessage".into()),
             after: 0,
             times: 1,
-            kind
+            kind: kind.clone()
         }));
         for _ in 0..3 {
             let _ = telegram

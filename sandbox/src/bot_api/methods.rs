@@ -168,6 +168,7 @@ async fn send_message(shared: &Arc<Shared>, me: i64, params: &Params) -> Result<
         content,
         protected: params.flag("protect_content"),
         link_preview: params.link_preview()?,
+        random_id: None,
     };
     let chat = params.chat("chat_id")?;
     let sent = shared.change(move |world, now| {
@@ -186,6 +187,7 @@ async fn edit_message_text(shared: &Arc<Shared>, me: i64, params: &Params) -> Re
         content: params.formatted()?,
         protected: false,
         link_preview: params.link_preview()?,
+        random_id: None,
     };
     let (chat, message_id) = (params.chat("chat_id")?, params.message_id());
     let edited = shared.change(move |world, now| {

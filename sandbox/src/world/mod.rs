@@ -4,20 +4,26 @@
 //! keep it. Front ends speak their protocol and turn a [`Refusal`] into their own words, so that the same world can stand
 //! behind the Bot API and behind MTProto.
 
+mod accounts;
 mod limits;
 mod model;
+mod people;
 mod refusal;
 mod rules;
 mod seed;
 mod updates;
 
+pub use accounts::{Account, Audience, Device, KeyId, LoginToken, Password, Privacy, SignInRefusal};
 pub use limits::{Bucket, RateLimits};
 pub use model::{
     AdminRights, Bot, Chat, ChatId, ChatKind, ForwardOrigin, Membership, Message, MessageId, User, UserId,
 };
+pub use people::{InviteRefusal, Invited, MAX_ADDED_TO_CHANNEL};
 pub use refusal::Refusal;
 pub use rules::{Post, World};
-pub use seed::{ChatSeed, DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL, ELSEWHERE_CHANNEL, READ_ONLY_CHANNEL, WorldSeed};
+pub use seed::{
+    ChatSeed, DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL, DEFAULT_PHONE, ELSEWHERE_CHANNEL, READ_ONLY_CHANNEL, WorldSeed,
+};
 pub use updates::{Update, UpdateKind};
 
 /// A change that has to be kept so that the world survives a restart.
@@ -45,6 +51,24 @@ pub enum Change {
         /// The id.
         message_id: MessageId,
     },
+    /// Somebody is something else in a chat.
+    Member {
+        /// Where.
+        chat: ChatId,
+        /// Who.
+        user: UserId,
+        /// What.
+        membership: Membership,
+    },
+    /// Somebody has other contacts.
+    Contacts {
+        /// Whose.
+        user: UserId,
+        /// All of them.
+        contacts: std::collections::BTreeSet<UserId>,
+    },
+    /// A key is new, or someone else is signed in with it.
+    Device(Device),
 }
 
 #[cfg(test)]

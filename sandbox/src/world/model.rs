@@ -119,6 +119,12 @@ pub struct Message {
     /// How its link is shown, as the author asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_preview: Option<Value>,
+    /// How often it was looked at; counted in channels only.
+    #[serde(default)]
+    pub views: i32,
+    /// The number by which its author, when he sends it again, is told that he has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_id: Option<i64>,
 }
 
 /// Where a forwarded message was first.

@@ -1,10 +1,11 @@
 //! The world and its rules: who may do what, and what then is so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
 use super::Change;
+use super::accounts::Accounts;
 use super::limits::{Limiter, RateLimits};
 use super::model::{Bot, Chat, ChatId, ChatKind, ForwardOrigin, Message, MessageId, User, UserId};
 use super::refusal::Refusal;
@@ -27,6 +28,8 @@ pub struct Post {
     pub protected: bool,
     /// How its link is shown.
     pub link_preview: Option<Value>,
+    /// The author's own number for it.
+    pub random_id: Option<i64>,
 }
 
 /// Everything there is. Times are Unix milliseconds.
@@ -34,10 +37,17 @@ pub struct Post {
 pub struct World {
     people: BTreeMap<UserId, User>,
     bots: BTreeMap<UserId, Bot>,
-    chats: BTreeMap<ChatId, Chat>,
+    pub(super) chats: BTreeMap<ChatId, Chat>,
     queues: BTreeMap<UserId, Queue>,
     limiter: Limiter,
-    changes: Vec<Change>,
+    pub(super) accounts: Accounts,
+    /// Who is no longer what the seed says, and where.
+    pub(super) moved: BTreeSet<(ChatId, UserId)>,
+    /// The authors' own numbers of the messages that are here.
+    pub(super) sent: HashSet<(UserId, i64)>,
+    /// Makes names that are not yet taken.
+    pub(super) sequence: u64,
+    pub(super) changes: Vec<Change>,
 }
 
 impl World {
@@ -67,6 +77,10 @@ impl World {
             bots: seed.bots.into_iter().map(|bot| (bot.user.id, bot)).collect(),
             queues,
             limiter: Limiter::new(limits),
+            accounts: Accounts::new(seed.accounts),
+            moved: BTreeSet::new(),
+            sent: HashSet::new(),
+            sequence: 0,
             changes: Vec::new(),
         }
     }
@@ -84,6 +98,16 @@ impl World {
     /// All chats.
     pub fn chats(&self) -> impl Iterator<Item = &Chat> {
         self.chats.values()
+    }
+
+    /// All people and bots.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.people.values().chain(self.bots.values().map(|bot| &bot.user))
+    }
+
+    /// A chat by its id.
+    pub fn chat(&self, id: ChatId) -> Option<&Chat> {
+        self.chats.get(&id)
     }
 
     /// A person or a bot.
@@ -178,6 +202,7 @@ impl World {
             content: message.content.clone(),
             protected,
             link_preview,
+            random_id: None,
         };
         let (chat, kind) = self.writable_chat(asker, to)?;
         self.limiter.take(asker, chat, kind, now)?;
@@ -289,7 +314,16 @@ impl World {
             }));
             changes
         };
-        self.chats.values().flat_map(of_chat).collect()
+        let moved = self.moved.iter().filter_map(|(chat, user)| {
+            let membership = self.chats.get(chat)?.membership(*user).clone();
+            Some(Change::Member {
+                chat: *chat,
+                user: *user,
+                membership,
+            })
+        });
+        let chats = self.chats.values().flat_map(of_chat);
+        chats.chain(moved).chain(self.accounts.everything()).collect()
     }
 
     /// Does again what was kept.
@@ -311,6 +345,14 @@ impl World {
                     chat.next_message = chat.next_message.max(message_id);
                 }
             }
+            Change::Member { chat, user, membership } => self.set_membership(chat, user, membership),
+            Change::Contacts { user, contacts } => {
+                if let Some(account) = self.accounts.by_user.get_mut(&user) {
+                    account.contacts = contacts;
+                    self.accounts.changed.insert(user);
+                }
+            }
+            Change::Device(device) => self.accounts.put(device),
         }
         self.changes.clear();
     }
@@ -331,7 +373,8 @@ impl World {
         forwarded: Option<ForwardOrigin>,
         now: i64,
     ) -> Result<Message, Refusal> {
-        let id = self.chats.get(&chat).ok_or(Refusal::ChatNotFound)?.next_message;
+        let place = self.chats.get(&chat).ok_or(Refusal::ChatNotFound)?;
+        let (id, kind) = (place.next_message, place.kind);
         let message = Message {
             id,
             author,
@@ -341,20 +384,29 @@ impl World {
             forwarded,
             protected: post.protected,
             link_preview: post.link_preview,
+            // Its author is the first who sees it.
+            views: i32::from(kind == ChatKind::Channel),
+            random_id: post.random_id,
         };
         self.put(chat, message.clone());
         self.tell(author, chat, false, &message);
         Ok(message)
     }
 
-    fn put(&mut self, chat_id: ChatId, message: Message) {
+    pub(super) fn put(&mut self, chat_id: ChatId, message: Message) {
         let Some(chat) = self.chats.get_mut(&chat_id) else {
             return;
         };
         chat.next_message = chat.next_message.max(message.id.saturating_add(1));
         chat.messages.insert(message.id, message.clone());
+        self.sent
+            .extend(message.random_id.map(|number| (message.author, number)));
         if chat.messages.len() > MAX_MESSAGES {
-            chat.messages.pop_first();
+            let forgotten = chat.messages.pop_first().map(|(_, message)| message);
+            let number = forgotten.and_then(|message| Some((message.author, message.random_id?)));
+            if let Some(number) = number {
+                self.sent.remove(&number);
+            }
         }
         self.changes.push(Change::Message { chat: chat_id, message });
     }

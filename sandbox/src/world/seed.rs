@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{Account, Password, Privacy};
 use super::model::{AdminRights, Bot, ChatId, ChatKind, Membership, User, UserId};
 
 /// The token of the default world's bot.
@@ -15,6 +16,9 @@ pub const READ_ONLY_CHANNEL: &str = "@potok_readonly";
 /// A channel in which the bot is nobody.
 pub const ELSEWHERE_CHANNEL: &str = "@potok_elsewhere";
 
+/// The phone number of the default world's owner of everything, who signs in with the code `12345`.
+pub const DEFAULT_PHONE: &str = "+70000000011";
+
 /// People, bots and chats, without messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +29,9 @@ pub struct WorldSeed {
     pub bots: Vec<Bot>,
     /// Chats.
     pub chats: Vec<ChatSeed>,
+    /// Which of the people can sign in, and how.
+    #[serde(default)]
+    pub accounts: Vec<Account>,
 }
 
 /// A chat without messages.
@@ -46,12 +53,28 @@ pub struct ChatSeed {
 impl Default for WorldSeed {
     /// A person who owns everything and two who read, one bot ([`DEFAULT_BOT_TOKEN`]), the three channels named above, a
     /// private channel (`-1001000000004`) that the bot may post in, and a supergroup `@potok_group` with the bot in it.
+    /// The people sign in with `+70000000011` to `+70000000013` and the code `12345`; the second has the password
+    /// `sandbox`.
     fn default() -> Self {
         let person = |id, name: &str, username: &str| User {
             id,
             is_bot: false,
             first_name: name.to_owned(),
             username: Some(username.to_owned()),
+        };
+        let account = |user, password: Option<&str>| Account {
+            user,
+            phone: format!("700000000{user}"),
+            code: "12345".to_owned(),
+            code_seconds: 300,
+            password: password.map(|text| Password {
+                text: text.to_owned(),
+                hint: Some("what this is".to_owned()),
+            }),
+            privacy: Privacy::default(),
+            contacts: std::collections::BTreeSet::new(),
+            banned: false,
+            invites_until_flood: None,
         };
         let bot = User {
             id: 1_000_001,
@@ -91,6 +114,7 @@ impl Default for WorldSeed {
                 person(12, "Pavel", "pavel_sandbox"),
                 person(13, "Vera", "vera_sandbox"),
             ],
+            accounts: vec![account(11, None), account(12, Some("sandbox")), account(13, None)],
             bots: vec![Bot {
                 user: bot,
                 token: DEFAULT_BOT_TOKEN.to_owned(),

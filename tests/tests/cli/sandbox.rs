@@ -63,6 +63,34 @@ async fn what_it_prints_is_all_that_one_needs() {
 }
 
 #[tokio::test]
+async fn a_world_comes_from_a_file_and_gives_keys() {
+    let potok = Potok::new();
+    std::fs::write(
+        potok.path("world.yaml"),
+        "people: [{id: 21, is_bot: false, first_name: Anna}]\nbots: []\n\
+         accounts: [{user: 21, phone: '79990001122', password: {text: secret}}]\n\
+         chats: [{id: -1001000000021, kind: channel, title: News, username: news, members: {21: {status: creator}}}]\n",
+    )
+    .unwrap();
+    let (_running, said) = start(&potok, &["--world", "world.yaml"]).await;
+    assert!(said["MTProto"].starts_with("127.0.0.1:"), "{said:?}");
+    let state: Value = client()
+        .get(format!("{}/state", said["Admin"]))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(state["accounts"][0]["account"]["phone"], "79990001122");
+    let url = said["Auth keys"].strip_prefix("POST ").unwrap();
+    let key: Value = client().post(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(key["auth_key"].as_str().unwrap().len(), 344, "{key}");
+    let told = potok.run(&["sandbox", "--world", "nowhere.yaml"]).await.refused(3);
+    assert!(told.contains("--world nowhere.yaml"), "{told}");
+}
+
+#[tokio::test]
 async fn a_world_that_is_kept_is_there_again() {
     let potok = Potok::new();
     let (mut running, said) = start(&potok, &["--data-dir", "world"]).await;

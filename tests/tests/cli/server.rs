@@ -220,7 +220,7 @@ async fn a_model_that_misbehaves_leaves_the_server_well() {
             method: None,
             after: 0,
             times: 1,
-            kind
+            kind: kind.clone()
         }));
         let run = server.call("content.summarize", &chunk()).await;
         assert_eq!(

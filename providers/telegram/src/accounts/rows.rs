@@ -1,0 +1,378 @@
+//! The table `telegram_accounts`: a row for each account. What is secret is one sealed document in it.
+
+use potok_dsl::Timestamp;
+use potok_wasm::{Migration, Param, Row, Statement, TableError, Tables};
+
+use super::error::{AccountError, Noted};
+use super::model::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount, Person, limit, phone_number};
+use super::vault::Sealed;
+
+/// The most accounts of one page.
+const PAGE: i64 = 1_000;
+
+/// A quota's day, in milliseconds.
+const DAY: i64 = 86_400_000;
+
+pub(super) const MIGRATION: Migration = Migration {
+    owner: "telegram_accounts",
+    version: 1,
+    sql: "
+        CREATE TABLE telegram_accounts (
+            id BIGINT PRIMARY KEY NOT NULL,
+            name TEXT NOT NULL,
+            phone TEXT UNIQUE,
+            telegram_id BIGINT,
+            api_id BIGINT NOT NULL,
+            comment TEXT NOT NULL,
+            status TEXT NOT NULL,
+            problem TEXT,
+            daily_limit BIGINT NOT NULL,
+            used_today BIGINT NOT NULL,
+            messages_sent BIGINT NOT NULL,
+            warmup_count BIGINT NOT NULL,
+            ban_count BIGINT NOT NULL,
+            reset_date BIGINT,
+            last_used BIGINT,
+            flood_until BIGINT,
+            proxied BIGINT NOT NULL,
+            version BIGINT NOT NULL,
+            key_id TEXT NOT NULL,
+            sealed BYTEA NOT NULL,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL
+        );
+        CREATE INDEX telegram_accounts_by_status ON telegram_accounts (status, last_used);
+        CREATE TABLE telegram_account_ids (last BIGINT NOT NULL);
+        INSERT INTO telegram_account_ids (last) VALUES (0);
+    ",
+};
+
+/// A number that no account has or had.
+pub(super) async fn reserve(tables: &dyn Tables) -> Result<i64, AccountError> {
+    let sql = "UPDATE telegram_account_ids SET last = last + 1 RETURNING last";
+    match write(tables, sql, Vec::new())
+        .await?
+        .first()
+        .and_then(|row| row.first())
+    {
+        Some(Param::Integer(id)) => Ok(*id),
+        other => Err(unexpected("last", &other.cloned())),
+    }
+}
+
+pub(super) async fn insert(
+    tables: &dyn Tables,
+    id: i64,
+    new: &NewAccount,
+    sealed: Sealed,
+    now: Timestamp,
+) -> Result<Account, AccountError> {
+    let phone = new.phone.as_deref().map(phone_number).transpose()?;
+    let daily = limit(new.daily_limit)?;
+    let sql = "INSERT INTO telegram_accounts (id, name, phone, api_id, comment, status, daily_limit, used_today, messages_sent, \
+               warmup_count, ban_count, proxied, version, key_id, sealed, created_at, updated_at) \
+               VALUES ($1, $2, $3, $4, $5, 'new', $6, 0, 0, 0, 0, $7, 1, $8, $9, $10, $11) \
+               ON CONFLICT (phone) DO NOTHING RETURNING id";
+    let params = vec![
+        id.into(),
+        new.name.clone().into(),
+        phone.clone().into(),
+        i64::from(new.api_id).into(),
+        new.comment.clone().into(),
+        daily.into(),
+        i64::from(new.proxy.is_some()).into(),
+        sealed.key_id.into(),
+        Param::Blob(sealed.bytes),
+        now.0.into(),
+        now.0.into(),
+    ];
+    if write(tables, sql, params).await?.is_empty() {
+        return Err(AccountError::PhoneTaken(phone.unwrap_or_default()));
+    }
+    Ok(find(tables, id).await?.0)
+}
+
+pub(super) async fn find(tables: &dyn Tables, id: i64) -> Result<(Account, Sealed), AccountError> {
+    let sql = "SELECT id, name, phone, telegram_id, api_id, comment, status, problem, daily_limit, used_today, \
+                       messages_sent, warmup_count, ban_count, reset_date, last_used, flood_until, proxied, version, \
+                       created_at, updated_at, key_id, sealed FROM telegram_accounts WHERE id = $1";
+    let rows = read(tables, sql, vec![id.into()]).await?;
+    let row = rows.into_iter().next().ok_or(AccountError::NotFound(id))?;
+    account(row)
+}
+
+pub(super) async fn list(tables: &dyn Tables, filter: &AccountFilter) -> Result<Vec<Account>, AccountError> {
+    let sql = "SELECT id, name, phone, telegram_id, api_id, comment, status, problem, daily_limit, used_today, \
+                       messages_sent, warmup_count, ban_count, reset_date, last_used, flood_until, proxied, version, \
+                       created_at, updated_at, key_id, sealed FROM telegram_accounts \
+                       WHERE id > $1 AND ($2 = '' OR status = $3) ORDER BY id LIMIT $4";
+    let status = filter.status.map_or("", AccountStatus::name);
+    let limit = filter.limit.unwrap_or(PAGE).clamp(0, PAGE);
+    let params = vec![filter.after.into(), status.into(), status.into(), limit.into()];
+    let rows = read(tables, sql, params).await?;
+    rows.into_iter().map(|row| account(row).map(|found| found.0)).collect()
+}
+
+/// Changes what people may change.
+pub(super) async fn change(
+    tables: &dyn Tables,
+    account: &Account,
+    signed_in: bool,
+    change: &AccountChange,
+    now: Timestamp,
+) -> Result<(), AccountError> {
+    let (id, status) = (account.id, change.status.unwrap_or(account.status));
+    let turned = status != account.status;
+    if turned && !(status == AccountStatus::Disabled || status.works() && signed_in) {
+        return Err(AccountError::NotDue {
+            id,
+            status: account.status,
+        });
+    }
+    let phone = change.phone.as_deref().map(phone_number).transpose()?;
+    let phone = phone.or_else(|| account.phone.clone());
+    if let Some(phone) = &phone {
+        free(tables, id, phone).await?;
+    }
+    let proxied = change.proxy.as_ref().map_or(account.proxied, Option::is_some);
+    let problem = account.problem.clone().filter(|_| !turned);
+    let sql = "UPDATE telegram_accounts SET name = $1, phone = $2, comment = $3, daily_limit = $4, status = $5, problem = $6, \
+               proxied = $7, updated_at = $8 WHERE id = $9";
+    let params = vec![
+        change.name.clone().unwrap_or_else(|| account.name.clone()).into(),
+        phone.into(),
+        change.comment.clone().unwrap_or_else(|| account.comment.clone()).into(),
+        limit(change.daily_limit.unwrap_or(account.daily_limit))?.into(),
+        status.name().into(),
+        problem.into(),
+        i64::from(proxied).into(),
+        now.0.into(),
+        id.into(),
+    ];
+    write(tables, sql, params).await.map(drop)
+}
+
+pub(super) async fn delete(tables: &dyn Tables, id: i64) -> Result<(), AccountError> {
+    let sql = "DELETE FROM telegram_accounts WHERE id = $1";
+    write(tables, sql, vec![id.into()]).await.map(drop)
+}
+
+/// Puts the next version of the sealed document in the place of the one before.
+pub(super) async fn seal(
+    tables: &dyn Tables,
+    id: i64,
+    version: i64,
+    sealed: Sealed,
+    now: Timestamp,
+) -> Result<(), AccountError> {
+    let sql = "UPDATE telegram_accounts SET version = $1, key_id = $2, sealed = $3, updated_at = $4 \
+               WHERE id = $5 AND version = $6 RETURNING id";
+    let params = vec![
+        version.into(),
+        sealed.key_id.into(),
+        Param::Blob(sealed.bytes),
+        now.0.into(),
+        id.into(),
+        (version - 1).into(),
+    ];
+    if write(tables, sql, params).await?.is_empty() {
+        let why = format!("another node works with the account {id} at this moment");
+        return Err(TableError::Unavailable(why).into());
+    }
+    Ok(())
+}
+
+pub(super) async fn set_status(
+    tables: &dyn Tables,
+    id: i64,
+    status: AccountStatus,
+    problem: Option<&str>,
+    now: Timestamp,
+) -> Result<(), AccountError> {
+    let sql = "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3 WHERE id = $4";
+    let params = vec![status.name().into(), problem.into(), now.0.into(), id.into()];
+    write(tables, sql, params).await.map(drop)
+}
+
+/// Somebody has signed in.
+pub(super) async fn signed_in(
+    tables: &dyn Tables,
+    account: &Account,
+    person: &Person,
+    now: Timestamp,
+) -> Result<(), AccountError> {
+    let phone = person.phone.as_deref().map(phone_number).transpose()?;
+    let phone = phone.or_else(|| account.phone.clone());
+    if let Some(phone) = &phone {
+        free(tables, account.id, phone).await?;
+    }
+    let name = Some(account.name.clone()).filter(|name| !name.is_empty());
+    let name = name.or_else(|| person.name.clone()).unwrap_or_default();
+    let sql = "UPDATE telegram_accounts SET status = 'active', problem = NULL, phone = $1, telegram_id = $2, name = $3, \
+               updated_at = $4 WHERE id = $5";
+    let params = vec![
+        phone.into(),
+        person.telegram_id.into(),
+        name.into(),
+        now.0.into(),
+        account.id.into(),
+    ];
+    write(tables, sql, params).await.map(drop)
+}
+
+/// What Telegram has said of an account's health.
+pub(super) async fn note(
+    tables: &dyn Tables,
+    id: i64,
+    noted: Noted,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), AccountError> {
+    let (sql, first): (_, Param) = match noted {
+        Noted::Nothing => return Ok(()),
+        Noted::RestsUntil(until) => (
+            "UPDATE telegram_accounts SET flood_until = $1, problem = $2, updated_at = $3 WHERE id = $4",
+            until.0.into(),
+        ),
+        Noted::Reported => (
+            "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3, ban_count = ban_count + 1 WHERE id = $4",
+            AccountStatus::Disabled.name().into(),
+        ),
+        Noted::Banned => (
+            "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3, ban_count = ban_count + 1 WHERE id = $4",
+            AccountStatus::Blocked.name().into(),
+        ),
+        Noted::SessionLost => (
+            "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3 WHERE id = $4",
+            AccountStatus::New.name().into(),
+        ),
+    };
+    write(tables, sql, vec![first, why.into(), now.0.into(), id.into()])
+        .await
+        .map(drop)
+}
+
+/// It did something.
+pub(super) async fn used(tables: &dyn Tables, id: i64, now: Timestamp) -> Result<(), AccountError> {
+    let sql = "UPDATE telegram_accounts SET last_used = $1 WHERE id = $2";
+    write(tables, sql, vec![now.0.into(), id.into()]).await.map(drop)
+}
+
+/// It sent a message.
+pub(super) async fn sent(tables: &dyn Tables, id: i64, now: Timestamp) -> Result<(), AccountError> {
+    let sql = "UPDATE telegram_accounts SET last_used = $1, messages_sent = messages_sent + 1 WHERE id = $2";
+    write(tables, sql, vec![now.0.into(), id.into()]).await.map(drop)
+}
+
+/// Takes one contact out of the day's quota of the account that has been used longest ago. The day begins with its first
+/// contact.
+pub(super) async fn lease(tables: &dyn Tables, now: Timestamp) -> Result<Option<i64>, AccountError> {
+    let sql = "UPDATE telegram_accounts SET last_used = $1, \
+               used_today = CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN 1 ELSE used_today + 1 END, \
+               reset_date = CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN $1 ELSE reset_date END \
+               WHERE id = (SELECT id FROM telegram_accounts WHERE status IN ('active', 'warming') \
+               AND (flood_until IS NULL OR flood_until <= $1) AND daily_limit > \
+               CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN 0 ELSE used_today END \
+               ORDER BY last_used NULLS FIRST, id LIMIT 1) RETURNING id";
+    let params = vec![now.0.into(), (now.0 - DAY).into()];
+    match write(tables, sql, params).await?.first().and_then(|row| row.first()) {
+        None => Ok(None),
+        Some(Param::Integer(id)) => Ok(Some(*id)),
+        other => Err(unexpected("id", &other.cloned())),
+    }
+}
+
+/// Whether no other account has the number.
+async fn free(tables: &dyn Tables, id: i64, phone: &str) -> Result<(), AccountError> {
+    let sql = "SELECT id FROM telegram_accounts WHERE phone = $1 AND id <> $2";
+    let others = read(tables, sql, vec![phone.into(), id.into()]).await?;
+    if others.is_empty() {
+        Ok(())
+    } else {
+        Err(AccountError::PhoneTaken(phone.to_owned()))
+    }
+}
+
+async fn read(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Result<Vec<Row>, AccountError> {
+    Ok(tables.read(Statement { sql, params }).await?)
+}
+
+async fn write(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Result<Vec<Row>, AccountError> {
+    let rows = tables.write(vec![Statement { sql, params }]).await?;
+    Ok(rows.into_iter().next().unwrap_or_default())
+}
+
+fn account(row: Row) -> Result<(Account, Sealed), AccountError> {
+    let mut row = Reader(row.into_iter());
+    let account = Account {
+        id: row.integer("id")?,
+        name: row.text("name")?,
+        phone: row.optional_text("phone")?,
+        telegram_id: row.optional_integer("telegram_id")?,
+        api_id: i32::try_from(row.integer("api_id")?).unwrap_or(0),
+        comment: row.text("comment")?,
+        status: {
+            let word = row.text("status")?;
+            AccountStatus::parse(&word).ok_or_else(|| unexpected("status", &Some(Param::Text(word))))?
+        },
+        problem: row.optional_text("problem")?,
+        daily_limit: row.integer("daily_limit")?,
+        used_today: row.integer("used_today")?,
+        messages_sent: row.integer("messages_sent")?,
+        warmup_count: row.integer("warmup_count")?,
+        ban_count: row.integer("ban_count")?,
+        reset_date: row.optional_integer("reset_date")?.map(Timestamp),
+        last_used: row.optional_integer("last_used")?.map(Timestamp),
+        flood_until: row.optional_integer("flood_until")?.map(Timestamp),
+        proxied: row.integer("proxied")? != 0,
+        version: row.integer("version")?,
+        created_at: Timestamp(row.integer("created_at")?),
+        updated_at: Timestamp(row.integer("updated_at")?),
+    };
+    let sealed = Sealed {
+        key_id: row.text("key_id")?,
+        bytes: row.bytes("sealed")?,
+    };
+    Ok((account, sealed))
+}
+
+/// The columns of a row, one after the other.
+struct Reader(std::vec::IntoIter<Param>);
+
+impl Reader {
+    fn optional_text(&mut self, column: &str) -> Result<Option<String>, AccountError> {
+        match self.0.next() {
+            Some(Param::Text(text)) => Ok(Some(text)),
+            Some(Param::Null) => Ok(None),
+            other => Err(unexpected(column, &other)),
+        }
+    }
+
+    fn text(&mut self, column: &str) -> Result<String, AccountError> {
+        self.optional_text(column)?.ok_or_else(|| unexpected(column, &None))
+    }
+
+    fn optional_integer(&mut self, column: &str) -> Result<Option<i64>, AccountError> {
+        match self.0.next() {
+            Some(Param::Integer(integer)) => Ok(Some(integer)),
+            Some(Param::Null) => Ok(None),
+            other => Err(unexpected(column, &other)),
+        }
+    }
+
+    fn integer(&mut self, column: &str) -> Result<i64, AccountError> {
+        self.optional_integer(column)?.ok_or_else(|| unexpected(column, &None))
+    }
+
+    fn bytes(&mut self, column: &str) -> Result<Vec<u8>, AccountError> {
+        match self.0.next() {
+            Some(Param::Blob(bytes)) => Ok(bytes),
+            other => Err(unexpected(column, &other)),
+        }
+    }
+}
+
+fn unexpected(column: &str, value: &Option<Param>) -> AccountError {
+    let why = format!("telegram_accounts.{column} holds {value:?}, which no version of this provider writes");
+    TableError::Refused(why).into()
+}
