@@ -6,6 +6,7 @@
 //! | `GET /sandbox/state` | bots with tokens, chats with members and the number of messages |
 //! | `GET /sandbox/channels/{id or @name}/messages?after=N&limit=M` | the chat, and its messages as `Message` of the Bot API with `author` besides; oldest first, at most 1,000 |
 //! | `POST /sandbox/channels/{id or @name}/messages` `{text, parse_mode?, author?}` | a person (user 11 unless told) writes |
+//! | `PUT /sandbox/channels/{id or @name}/members/{user}` with a [`Membership`]: `{"status": "kicked"}` | the user is that now |
 //! | `POST /sandbox/faults` with a [`Fault`] or a list of them | what is still to come |
 //! | `GET`, `DELETE /sandbox/faults` | what is still to come; forget it |
 //! | `GET /sandbox/requests` | how often each method was called, and how often met with a fault |
@@ -14,14 +15,14 @@ use std::sync::Arc;
 
 use poem::http::StatusCode;
 use poem::web::{Data, Json, Path, Query};
-use poem::{Body, IntoResponse, Response, Route, get, handler};
+use poem::{Body, IntoResponse, Response, Route, get, handler, put};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::bot_api::{ApiError, parse_text, render_message};
 use crate::faults::Fault;
 use crate::state::Shared;
-use crate::world::{Post, Refusal, World};
+use crate::world::{Membership, Post, Refusal, World};
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 1 << 20;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Route {
         .at("/requests", get(requests))
         .at("/faults", get(faults).post(script).delete(forget))
         .at("/channels/:chat/messages", get(messages).post(write))
+        .at("/channels/:chat/members/:user", put(promote))
 }
 
 #[handler]
@@ -166,6 +168,24 @@ async fn write(Path(chat): Path<String>, body: Body, Data(shared): Data<&Arc<Sha
     match written.await {
         Ok(Ok(message)) => Json(message).into_response(),
         Ok(Err(refusal)) => refuse(StatusCode::BAD_REQUEST, &refusal.to_string()),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+#[handler]
+async fn promote(Path((chat, user)): Path<(String, i64)>, body: Body, Data(shared): Data<&Arc<Shared>>) -> Response {
+    let membership: Membership = match read(body).await {
+        Ok(membership) => membership,
+        Err(response) => return response,
+    };
+    let told = membership.clone();
+    let changed = shared.change(move |world: &mut World, _| {
+        let (id, known) = (world.find_chat(&chat)?.id, world.user(user).is_some());
+        known.then(|| world.set_membership(id, user, membership))
+    });
+    match changed.await {
+        Ok(Some(())) => Json(told).into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "there is no such chat, or nobody has this id"),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }

@@ -1,6 +1,9 @@
 //! A post is sent at most once for one key, whatever breaks when: against a scripted Bot API, with tables that can fail.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "it/registry.rs"]
+mod registry;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,6 +89,7 @@ fn config(url: &str) -> TelegramConfig {
         ]),
         timeout: Duration::from_secs(20),
         pacing: Pacing::OFF,
+        ..TelegramConfig::default()
     }
 }
 

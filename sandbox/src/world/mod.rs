@@ -38,6 +38,15 @@ pub enum Change {
         /// Which.
         message_id: MessageId,
     },
+    /// Somebody is something else in a chat.
+    Member {
+        /// Where.
+        chat: ChatId,
+        /// Who.
+        user: UserId,
+        /// What.
+        membership: Membership,
+    },
     /// The next message of the chat gets this id. Written when the world is compacted, since ids are never used again.
     NextMessage {
         /// Where.

@@ -1,12 +1,12 @@
 //! The world and its rules: who may do what, and what then is so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::Change;
 use super::limits::{Limiter, RateLimits};
-use super::model::{Bot, Chat, ChatId, ChatKind, ForwardOrigin, Message, MessageId, User, UserId};
+use super::model::{Bot, Chat, ChatId, ChatKind, ForwardOrigin, Membership, Message, MessageId, User, UserId};
 use super::refusal::Refusal;
 use super::seed::WorldSeed;
 use super::updates::{Queue, Update, UpdateKind};
@@ -37,6 +37,8 @@ pub struct World {
     chats: BTreeMap<ChatId, Chat>,
     queues: BTreeMap<UserId, Queue>,
     limiter: Limiter,
+    /// Who is no longer what the seed says, and where.
+    moved: BTreeSet<(ChatId, UserId)>,
     changes: Vec<Change>,
 }
 
@@ -67,6 +69,7 @@ impl World {
             bots: seed.bots.into_iter().map(|bot| (bot.user.id, bot)).collect(),
             queues,
             limiter: Limiter::new(limits),
+            moved: BTreeSet::new(),
             changes: Vec::new(),
         }
     }
@@ -107,7 +110,7 @@ impl World {
     pub fn visible_chat(&self, asker: UserId, reference: &str) -> Result<&Chat, Refusal> {
         let chat = self.find_chat(reference).ok_or(Refusal::ChatNotFound)?;
         match chat.membership(asker) {
-            super::Membership::Kicked => Err(Refusal::Kicked(chat.kind)),
+            Membership::Kicked => Err(Refusal::Kicked(chat.kind)),
             status if status.is_present() || chat.is_public() => Ok(chat),
             _ => Err(Refusal::NotMember(chat.kind)),
         }
@@ -289,7 +292,24 @@ impl World {
             }));
             changes
         };
-        self.chats.values().flat_map(of_chat).collect()
+        let moved = self.moved.iter().filter_map(|(chat, user)| {
+            let membership = self.chats.get(chat)?.membership(*user).clone();
+            Some(Change::Member {
+                chat: *chat,
+                user: *user,
+                membership,
+            })
+        });
+        self.chats.values().flat_map(of_chat).chain(moved).collect()
+    }
+
+    /// Makes somebody something in a chat.
+    pub fn set_membership(&mut self, chat: ChatId, user: UserId, membership: Membership) {
+        if let Some(found) = self.chats.get_mut(&chat) {
+            found.members.insert(user, membership.clone());
+            self.moved.insert((chat, user));
+            self.changes.push(Change::Member { chat, user, membership });
+        }
     }
 
     /// Does again what was kept.
@@ -306,6 +326,7 @@ impl World {
                     chat.next_message = chat.next_message.max(message_id.saturating_add(1));
                 }
             }
+            Change::Member { chat, user, membership } => self.set_membership(chat, user, membership),
             Change::NextMessage { chat, message_id } => {
                 if let Some(chat) = self.chats.get_mut(&chat) {
                     chat.next_message = chat.next_message.max(message_id);
