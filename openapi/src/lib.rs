@@ -186,7 +186,14 @@ fn app(node: Node, shipped: Vec<Shipped>, stopping: watch::Receiver<bool>) -> im
         .with(CatchPanic::new().with_handler(|_| failure::crashed()))
         .around(move |endpoint, request: Request| {
             let routes = Arc::clone(&routes);
-            async move { Ok::<Response, poem::Error>(frame::serve(endpoint, &routes, request).await) }
+            let classic = classic::has(request.uri().path());
+            async move {
+                let response = frame::serve(endpoint, &routes, request).await;
+                Ok::<Response, poem::Error>(match classic {
+                    true => classic::in_its_words(response).await,
+                    false => response,
+                })
+            }
         })
 }
 

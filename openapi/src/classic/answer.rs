@@ -1,28 +1,26 @@
 //! What goes wrong, in this API's words.
 
-use poem::{IntoResponse, Response, http::header};
+use poem::{
+    Response,
+    http::{HeaderValue, header},
+};
 use potok_dsl::Problem;
 use serde_json::json;
 
-use crate::failure::{self, PROBLEM_JSON};
+use crate::failure::PROBLEM_JSON;
 
-/// Any error as `{status: "error", message}`, under its HTTP status.
-pub(super) async fn from_error(error: poem::Error) -> Response {
-    let mut response = failure::from_error(error).await;
+/// An answer as it is, or, where it is a problem, as `{status: "error", message}` under the same HTTP status.
+pub(crate) async fn in_its_words(mut response: Response) -> Response {
     if response.content_type() != Some(PROBLEM_JSON) {
         return response;
     }
     let bytes = response.take_body().into_bytes().await.unwrap_or_default();
     let problem: Option<Problem> = serde_json::from_slice(&bytes).ok();
     let message = problem.map_or_else(|| "the request failed".to_owned(), |problem| message(&problem));
-    let mut answer = Response::builder()
-        .status(response.status())
-        .content_type("application/json")
-        .body(json!({ "status": "error", "message": message }).to_string());
-    if let Some(after) = response.headers().get(header::RETRY_AFTER) {
-        answer.headers_mut().insert(header::RETRY_AFTER, after.clone());
-    }
-    answer.into_response()
+    response.set_body(json!({ "status": "error", "message": message }).to_string());
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 /// A problem in words.

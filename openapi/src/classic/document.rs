@@ -12,6 +12,7 @@ pub(crate) fn merge(mut document: Value, mut classic: Value) -> Value {
     }
     extend(&mut document, "/components/responses", responses);
     let mut schemas = taken(&mut classic, "/components/schemas");
+    schemas.values_mut().for_each(may_be_null);
     schemas.insert("Refused".to_owned(), schema_of_refusals());
     extend(&mut document, "/components/schemas", schemas);
     let mut paths = Map::new();
@@ -22,6 +23,9 @@ pub(crate) fn merge(mut document: Value, mut classic: Value) -> Value {
                 if response.get("$ref").is_some() {
                     response["$ref"] = json!(format!("#/components/responses/{}", shared(status)));
                 }
+            }
+            if let Some(body) = operation.get_mut("requestBody") {
+                body["required"] = json!(true);
             }
             // Not below the address of the others.
             operation["servers"] = json!([{ "url": "/" }]);
@@ -34,6 +38,31 @@ pub(crate) fn merge(mut document: Value, mut classic: Value) -> Value {
         all.append(own);
     }
     document
+}
+
+/// What may be absent may be null, and is in answers.
+fn may_be_null(schema: &mut Value) {
+    let required = schema["required"].clone();
+    let needed = |name: &String| {
+        required
+            .as_array()
+            .is_some_and(|names| names.iter().any(|needed| needed == name))
+    };
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (_, property) in properties.into_iter().flatten().filter(|(name, _)| !needed(name)) {
+        if property["type"].is_string() {
+            property["type"] = json!([property["type"].take(), "null"]);
+        } else if let Some(alternatives) = property["anyOf"].as_array_mut() {
+            alternatives.push(json!({ "type": "null" }));
+        }
+        // Looking for what is not there leaves a null behind.
+        if let Some(members) = property.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+    }
+    if let Some(members) = schema.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
 }
 
 fn schema_of_refusals() -> Value {

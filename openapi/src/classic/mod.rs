@@ -27,6 +27,7 @@ use crate::{
     failure::{Failure, unavailable},
 };
 
+pub(crate) use answer::in_its_words;
 pub(crate) use document::{at_root, elsewhere, merge};
 use shelf::Shelf;
 pub use shelf::Shipped;
@@ -144,13 +145,18 @@ pub(crate) fn mount(route: Route, service: OpenApiService<impl OpenApi + 'static
         service
             .into_endpoint()
             .before(|request: Request| async move { Ok(without_slash(request)) })
-            .catch_all_error(answer::from_error)
             .map_to_response(),
     );
     ROOTS.iter().fold(route, |route, root| {
         let endpoint = Arc::clone(&endpoint);
         route.nest_no_strip(root, Shared(endpoint))
     })
+}
+
+/// Whether a path is one of this API.
+pub(crate) fn has(path: &str) -> bool {
+    let beneath = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    ROOTS.iter().any(|root| path.strip_prefix(root).is_some_and(beneath))
 }
 
 /// One endpoint at several places.

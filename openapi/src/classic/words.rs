@@ -96,7 +96,6 @@ pub(super) struct Channel {
     /// Its id, which is Telegram's.
     id: i64,
     /// The same.
-    #[oai(default)]
     pub tg_id: i64,
     title: Option<String>,
     /// Without `@`.

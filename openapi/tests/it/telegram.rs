@@ -469,7 +469,7 @@ async fn they_are_guarded_as_the_rest_and_say_what_they_take() {
         .client
         .post(url("/bots/"))
         .header("origin", "https://evil.example");
-    answer(foreign.json(&json!({ "token": "1:a" }))).await.problem(403);
+    refused(&answer(foreign.json(&json!({ "token": "1:a" }))).await, 403);
     let options = answer(desk.rig.client.request(Method::OPTIONS, url("/bots/"))).await;
     assert_eq!(
         (options.status, options.header("allow")),
