@@ -241,7 +241,14 @@ async fn who_is_what_in_a_chat_can_be_changed() {
     let sandbox = start().await;
     let put = async |user: i64, membership: Value| {
         let url = format!("{}/channels/{DEFAULT_CHANNEL}/members/{user}", sandbox.admin_url());
-        client().put(url).json(&membership).send().await.unwrap().status().as_u16()
+        client()
+            .put(url)
+            .json(&membership)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
     };
     let look = async || post(&sandbox, "getChat", json!({ "chat_id": DEFAULT_CHANNEL })).await;
     assert_eq!(put(1_000_001, json!({ "status": "kicked" })).await, 200);
