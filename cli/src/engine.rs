@@ -13,7 +13,7 @@ use potok_machine::LockedFunction;
 use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts, Retention, RunRetention};
 use potok_rehearse::Pure;
 use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
-use potok_secrets::{Environment, Files, Source, Vault};
+use potok_secrets::{Environment, Files, Keeper, Source, Vault};
 use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
 use potok_wasm::{CallContext, FunctionInfo, Grants, Host, HostConfig, InstallError, PluginInfo, Provider, Tables};
 use serde_json::Value;
@@ -49,7 +49,11 @@ impl Engine {
         };
         let store = store(directory)?;
         let host = host(config)?;
-        for provider in providers(config, sandbox.as_ref())? {
+        let key = match &scratch {
+            Some(scratch) => KeyPlace::File(scratch.path().join("potok.key")),
+            None => secrets_key(config),
+        };
+        for provider in providers(config, sandbox.as_ref(), key)? {
             store
                 .apply_migrations(&migrations(&*provider))
                 .await
@@ -180,7 +184,7 @@ pub fn secrets_key(config: &Config) -> KeyPlace {
 /// The host alone, for what needs no store: checking, drawing, listing.
 pub fn bare_host(config: &Config) -> Result<Host, Failure> {
     let host = host(config)?;
-    for provider in providers(config, None)? {
+    for provider in providers(config, None, KeyPlace::None)? {
         host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
     }
     install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
@@ -216,10 +220,15 @@ fn cache_dir() -> Option<std::path::PathBuf> {
 }
 
 /// One line a capability: this is where a provider is added.
-fn providers(config: &Config, sandbox: Option<&RunningSandbox>) -> Result<Vec<Arc<dyn Provider>>, Failure> {
+fn providers(
+    config: &Config,
+    sandbox: Option<&RunningSandbox>,
+    key: KeyPlace,
+) -> Result<Vec<Arc<dyn Provider>>, Failure> {
+    let keeper = Arc::new(Keeper::new(key));
     let wrong = |e: &dyn std::fmt::Display| Failure::Usage(e.to_string());
     let ai = AiProvider::new(ai_config(config, sandbox)).map_err(|e| wrong(&e))?;
-    let telegram = TelegramProvider::new(telegram_config(config, sandbox)).map_err(|e| wrong(&e))?;
+    let telegram = TelegramProvider::new(telegram_config(config, sandbox, keeper)).map_err(|e| wrong(&e))?;
     Ok(vec![
         Arc::new(ai),
         Arc::new(BlobProvider::default()),
@@ -247,7 +256,7 @@ fn ai_config(config: &Config, sandbox: Option<&RunningSandbox>) -> AiConfig {
 }
 
 /// The Bot API behind `telegram`: the sandbox's, when there is a sandbox, with its own bot as the default one.
-fn telegram_config(config: &Config, sandbox: Option<&RunningSandbox>) -> TelegramConfig {
+fn telegram_config(config: &Config, sandbox: Option<&RunningSandbox>, keeper: Arc<Keeper>) -> TelegramConfig {
     let section = &config.telegram;
     let bots = match sandbox {
         Some(_) => [("default".to_owned(), DEFAULT_BOT_TOKEN.to_owned())].into(),
@@ -262,6 +271,7 @@ fn telegram_config(config: &Config, sandbox: Option<&RunningSandbox>) -> Telegra
         } else {
             Pacing::default()
         },
+        keeper,
         ..TelegramConfig::default()
     }
 }
@@ -280,7 +290,7 @@ async fn start_sandbox(directory: &Path) -> Result<RunningSandbox, Failure> {
 /// The host with what a data directory has installed beside the shipped plugins; nothing is started, and a server may have the directory.
 pub fn host_with_stored(config: &Config) -> Result<Host, Failure> {
     let host = host(config)?;
-    for provider in providers(config, None)? {
+    for provider in providers(config, None, KeyPlace::None)? {
         host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
     }
     install_kept(&host, config);
@@ -329,7 +339,7 @@ impl Backstage {
         let store = SqliteStore::open(scratch.path().join("potok.db"), &potok_journal::Config::default());
         let store: Arc<dyn Store> = Arc::new(store.map_err(|e| Failure::Other(e.to_string()))?);
         let host = host(config)?;
-        for provider in providers(config, None)? {
+        for provider in providers(config, None, KeyPlace::None)? {
             store
                 .apply_migrations(&migrations(&*provider))
                 .await

@@ -17,6 +17,7 @@ mod engine;
 mod exit;
 mod input;
 mod progress;
+mod shipped;
 
 use std::process::ExitCode;
 

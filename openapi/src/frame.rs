@@ -24,11 +24,14 @@ struct Route {
 }
 
 impl Routes {
-    /// The routes of a document whose paths begin with `prefix`, and some that only read.
-    pub fn new(document: &Value, prefix: &str, read_only: &[&str]) -> Self {
-        let described = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    /// The routes of documents, each with what its paths begin with, and some that only read.
+    pub fn new(documents: &[(&Value, &str)], read_only: &[&str]) -> Self {
+        let described = documents.iter().flat_map(|(document, prefix)| {
+            let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+            paths.map(move |(path, item)| (prefix, path, item))
+        });
         let mut routes: Vec<Route> = described
-            .map(|(path, item)| {
+            .map(|(prefix, path, item)| {
                 let methods = item
                     .as_object()
                     .into_iter()
@@ -146,7 +149,7 @@ mod tests {
             "/w/{a}/{b}": { "get": {}, "delete": {} },
             "/w/{a}/runs": { "post": {} },
         } });
-        Routes::new(&document, "/api", &["/docs"])
+        Routes::new(&[(&document, "/api")], &["/docs"])
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! knows no store and no plugin but through the node.
 
 mod api;
+mod classic;
 mod cloudevents;
 mod difference;
 mod docs;
@@ -46,6 +47,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use api::State;
+pub use classic::Shipped;
 
 /// Where the API is.
 const BASE: &str = "/api/v1";
@@ -63,6 +65,8 @@ pub struct ServerConfig {
     pub listen: String,
     /// How long requests under way may take when the server stops.
     pub grace: Duration,
+    /// The workflows that operations start; each is deployed when it is first needed.
+    pub shipped: Vec<Shipped>,
 }
 
 /// A server that listens.
@@ -94,7 +98,7 @@ impl Server {
         let acceptor = listen::Acceptor::bind(&config.listen).await.map_err(failed)?;
         let address = acceptor.address();
         let (stop, stopping) = watch::channel(false);
-        let app = app(node, stopping.clone());
+        let app = app(node, config.shipped, stopping.clone());
         let mut signal = stopping;
         let server = poem::Server::new_with_acceptor(acceptor).idle_timeout(IDLE);
         let task = tokio::spawn(server.run_with_graceful_shutdown(
@@ -139,22 +143,24 @@ fn service(state: State) -> OpenApiService<impl OpenApi, ()> {
 }
 
 /// The document without what is deployed.
-fn describe(service: &OpenApiService<impl OpenApi, ()>) -> Value {
-    spec::complete(schema31::convert(
-        serde_json::from_str(&service.spec()).unwrap_or_default(),
-    ))
+fn describe(service: &OpenApiService<impl OpenApi, ()>, classic: &OpenApiService<impl OpenApi, ()>) -> Value {
+    let written = |spec: String| schema31::convert(serde_json::from_str(&spec).unwrap_or_default());
+    classic::merge(spec::complete(written(service.spec())), written(classic.spec()))
 }
 
 /// Everything under one roof.
-fn app(node: Node, stopping: watch::Receiver<bool>) -> impl Endpoint {
-    let service = service(State::new(node.clone(), stopping));
-    let base = describe(&service);
-    let routes = Arc::new(frame::Routes::new(&base, BASE, &READ_ONLY));
+fn app(node: Node, shipped: Vec<Shipped>, stopping: watch::Receiver<bool>) -> impl Endpoint {
+    let state = State::new(node.clone(), stopping);
+    let classic = classic::service(classic::Desk::new(state.clone(), shipped));
+    let service = service(state);
+    let base = describe(&service, &classic);
+    let (own, at_root) = (classic::elsewhere(&base), classic::at_root(&base));
+    let routes = Arc::new(frame::Routes::new(&[(&own, BASE), (&at_root, "")], &READ_ONLY));
     let page = bytes::Bytes::from(docs::page(&service.swagger_ui_html()).unwrap_or_default());
     let describer = Arc::new(spec::Describer::new(node.clone(), base));
     let since = Instant::now();
     let counted = node.clone();
-    Route::new()
+    classic::mount(Route::new(), classic)
         .at(
             "/",
             get(make(|_| {
@@ -180,7 +186,14 @@ fn app(node: Node, stopping: watch::Receiver<bool>) -> impl Endpoint {
         .with(CatchPanic::new().with_handler(|_| failure::crashed()))
         .around(move |endpoint, request: Request| {
             let routes = Arc::clone(&routes);
-            async move { Ok::<Response, poem::Error>(frame::serve(endpoint, &routes, request).await) }
+            let classic = classic::has(request.uri().path());
+            async move {
+                let response = frame::serve(endpoint, &routes, request).await;
+                Ok::<Response, poem::Error>(match classic {
+                    true => classic::in_its_words(response).await,
+                    false => response,
+                })
+            }
         })
 }
 

@@ -6,6 +6,7 @@
 //! | `GET /sandbox/state` | bots with tokens, chats with members and the number of messages |
 //! | `GET /sandbox/channels/{id or @name}/messages?after=N&limit=M` | the chat, and its messages as `Message` of the Bot API with `author` besides; oldest first, at most 1,000 |
 //! | `POST /sandbox/channels/{id or @name}/messages` `{text, parse_mode?, author?}` | a person (user 11 unless told) writes |
+//! | `PUT /sandbox/channels/{id or @name}/members/{user}` with a [`Membership`]: `{"status": "kicked"}` | the user is that now |
 //! | `POST /sandbox/faults` with a [`Fault`] or a list of them | what is still to come |
 //! | `GET`, `DELETE /sandbox/faults` | what is still to come; forget it |
 //! | `POST /sandbox/channels/{id or @name}/messages/{number}/views` `{views}` | says how often a post was looked at |
@@ -20,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use poem::http::StatusCode;
 use poem::web::{Data, Json, Path, Query};
-use poem::{Body, IntoResponse, Response, Route, get, handler, post};
+use poem::{Body, IntoResponse, Response, Route, get, handler, post, put};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ use crate::bot_api::{ApiError, parse_text, render_message};
 use crate::faults::Fault;
 use crate::mtproto;
 use crate::state::Shared;
-use crate::world::{Post, Refusal, World};
+use crate::world::{Membership, Post, Refusal, World};
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 1 << 20;
@@ -45,6 +46,7 @@ pub(crate) fn routes() -> Route {
         .at("/mtproto/keys", post(keys))
         .at("/mtproto/scan", post(scan))
         .at("/mtproto/revoke", post(revoke))
+        .at("/channels/:chat/members/:user", put(promote))
 }
 
 #[handler]
@@ -274,6 +276,24 @@ async fn revoke(body: Body, Data(shared): Data<&Arc<Shared>>) -> Response {
     match revoked.await {
         Ok(Some(count)) => Json(json!({ "sessions": count })).into_response(),
         Ok(None) => refuse(StatusCode::NOT_FOUND, "nobody has this phone number"),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+#[handler]
+async fn promote(Path((chat, user)): Path<(String, i64)>, body: Body, Data(shared): Data<&Arc<Shared>>) -> Response {
+    let membership: Membership = match read(body).await {
+        Ok(membership) => membership,
+        Err(response) => return response,
+    };
+    let told = membership.clone();
+    let changed = shared.change(move |world: &mut World, _| {
+        let (id, known) = (world.find_chat(&chat)?.id, world.user(user).is_some());
+        known.then(|| world.set_membership(id, user, membership))
+    });
+    match changed.await {
+        Ok(Some(())) => Json(told).into_response(),
+        Ok(None) => refuse(StatusCode::NOT_FOUND, "there is no such chat, or nobody has this id"),
         Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }

@@ -17,7 +17,7 @@ use crate::faults::Fault;
 use crate::mtproto;
 use crate::state::{Shared, now_ms};
 use crate::store::Store;
-use crate::world::{Message, RateLimits, World, WorldSeed};
+use crate::world::{Membership, Message, RateLimits, World, WorldSeed};
 
 /// Requests that are being answered get so long after the sign to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -242,6 +242,18 @@ impl RunningSandbox {
             .find_chat(chat)
             .map(|chat| chat.messages.values().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// Makes a person or a bot something else in a chat (its id or its `@name`), as its owner would; `false` when there is no
+    /// such chat, or the change could not be kept.
+    pub async fn set_member(&self, chat: &str, user: i64, membership: Membership) -> bool {
+        let chat = chat.to_owned();
+        let changed = self.shared.change(move |world: &mut World, _| {
+            let id = world.find_chat(&chat)?.id;
+            world.set_membership(id, user, membership);
+            Some(id)
+        });
+        matches!(changed.await, Ok(Some(_)))
     }
 
     /// Stops: no new connections, hanging requests are dropped, the others get three seconds.

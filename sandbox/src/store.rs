@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::text::Formatted;
-    use crate::world::{DEFAULT_CHANNEL, Post, RateLimits, WorldSeed};
+    use crate::world::{DEFAULT_CHANNEL, Membership, Post, RateLimits, WorldSeed};
 
     fn world() -> World {
         World::new(WorldSeed::default(), RateLimits::off(), 0)
@@ -198,6 +198,24 @@ mod tests {
                 .collect::<Vec<_>>(),
             [1, 3]
         );
+    }
+
+    #[tokio::test]
+    async fn who_is_what_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = world();
+        let mut store = Store::open(directory.path(), &mut first).await.unwrap();
+        let channel = first.find_chat(DEFAULT_CHANNEL).unwrap().id;
+        first.set_membership(channel, 1_000_001, Membership::Kicked);
+        store.append(&first.take_changes(), Vec::new).await.unwrap();
+        drop(store);
+        // Once as it was written, once as it was rewritten by the start.
+        for _ in 0..2 {
+            let mut again = world();
+            drop(Store::open(directory.path(), &mut again).await.unwrap());
+            let chat = again.find_chat(DEFAULT_CHANNEL).unwrap();
+            assert_eq!(chat.membership(1_000_001), &Membership::Kicked);
+        }
     }
 
     #[tokio::test]

@@ -240,6 +240,36 @@ async fn a_bot_can_learn_where_it_stands() {
 }
 
 #[tokio::test]
+async fn who_is_what_in_a_chat_can_be_changed() {
+    let sandbox = start().await;
+    let put = async |user: i64, membership: Value| {
+        let url = format!("{}/channels/{DEFAULT_CHANNEL}/members/{user}", sandbox.admin_url());
+        client()
+            .put(url)
+            .json(&membership)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    };
+    let look = async || post(&sandbox, "getChat", json!({ "chat_id": DEFAULT_CHANNEL })).await;
+    assert_eq!(put(1_000_001, json!({ "status": "kicked" })).await, 200);
+    let (status, refused) = look().await;
+    assert_eq!(
+        (status, &refused["description"]),
+        (403, &json!("Forbidden: bot was kicked from the channel chat"))
+    );
+    for (may_invite, link) in [(true, json!("https://t.me/+e9103fda01")), (false, Value::Null)] {
+        let rights = json!({ "status": "administrator", "can_post_messages": true, "can_invite_users": may_invite });
+        assert_eq!(put(1_000_001, rights).await, 200);
+        assert_eq!(look().await.1["result"]["invite_link"], link);
+    }
+    assert_eq!(put(5, json!({ "status": "member" })).await, 404);
+    assert_eq!(put(1_000_001, json!({ "status": "emperor" })).await, 400);
+}
+
+#[tokio::test]
 async fn messages_are_edited_forwarded_copied_and_deleted() {
     let sandbox = start().await;
     let here = |extra: Value| {

@@ -29,6 +29,7 @@ pub async fn serve(config: &Config, args: ServeArgs) -> Result<u8, Failure> {
     let settings = ServerConfig {
         listen: config.listen.clone(),
         grace: GRACE,
+        shipped: crate::shipped::workflows(),
     };
     let server = Server::start(engine.node.clone(), settings)
         .await

@@ -1,19 +1,15 @@
 //! Secrets that are kept in the store, sealed. The store sees names, versions and bytes that mean nothing without the key. The node's other
 //! tables keep theirs under the same key ([`StoredSecrets::seal`]).
 
-use std::{
-    collections::HashMap,
-    fmt,
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use potok_dsl::SecretName;
 use potok_journal::{
     ProviderMigration, SqlRow, SqlStatement, SqlValue, SqliteStore, Store, StoreError, Write, Written,
 };
-use potok_secrets::{LARGEST, SealError, SealKey, Secret, Source, SourceError};
+pub use potok_secrets::KeyPlace;
+use potok_secrets::{IN_FLIGHT, Keeper, LARGEST, SealError, Secret, Source, SourceError};
 use zeroize::Zeroizing;
 
 /// The table, kept up to date as providers' are.
@@ -32,51 +28,16 @@ pub const MIGRATIONS: &[ProviderMigration] = &[ProviderMigration {
 /// How often a change is tried again that someone else was faster with.
 const TRIES: usize = 8;
 
-/// Where the key comes from.
-pub enum KeyPlace {
-    /// Its text, with the name of where that was.
-    Text(Zeroizing<String>, String),
-    /// A file, which is made when a secret is first set.
-    File(PathBuf),
-    /// There is none: nothing can be kept.
-    None,
-}
-
-impl KeyPlace {
-    /// A key that is at hand; `whence` names it in messages.
-    #[must_use]
-    pub fn text(text: String, whence: &str) -> Self {
-        Self::Text(Zeroizing::new(text), whence.to_owned())
-    }
-}
-
-/// Nothing of the key.
-impl fmt::Debug for KeyPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(_, whence) => write!(f, "KeyPlace({whence})"),
-            Self::File(path) => write!(f, "KeyPlace({})", path.display()),
-            Self::None => f.write_str("KeyPlace(none)"),
-        }
-    }
-}
-
 /// The secrets in a store.
 pub struct StoredSecrets {
     store: Arc<dyn Store>,
-    key: Key,
+    key: Keeper,
 }
 
 /// The secrets of a database file as they were when it was looked into; for what keeps nothing and changes nothing.
 pub struct KeptSecrets {
     rows: HashMap<String, Sealed>,
-    key: Key,
-}
-
-/// A key that is read when it is first needed: who keeps no secrets needs none.
-struct Key {
-    place: KeyPlace,
-    key: OnceLock<SealKey>,
+    key: Keeper,
 }
 
 /// A secret, for a list.
@@ -94,9 +55,6 @@ pub struct SecretView {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretsError {
-    /// There is no key.
-    #[error("no secret can be kept here: there is no key; set POTOK_SECRETS_KEY or secrets.key_file")]
-    NoKey,
     /// It is too large.
     #[error("a secret of {size} bytes is over the ceiling of {LARGEST}")]
     TooLarge {
@@ -124,7 +82,7 @@ impl StoredSecrets {
     /// When they cannot be made.
     pub async fn open(store: Arc<dyn Store>, place: KeyPlace) -> Result<Self, StoreError> {
         store.apply_migrations(MIGRATIONS).await?;
-        let key = Key::new(place);
+        let key = Keeper::new(place);
         Ok(Self { store, key })
     }
 
@@ -139,7 +97,7 @@ impl StoredSecrets {
         if text.len() > LARGEST {
             return Err(SecretsError::TooLarge { size: text.len() });
         }
-        let key = self.key.get()?;
+        let key = self.key.key()?;
         for _ in 0..TRIES {
             let before = self.row(name).await?.map(|row| row.version);
             let version = before.unwrap_or(0) + 1;
@@ -200,9 +158,17 @@ impl StoredSecrets {
         Ok(rows.into_iter().filter_map(view).collect())
     }
 
+    /// Seals a secret that someone has sent into a text that an input may hold ([`IN_FLIGHT`]).
+    ///
+    /// # Errors
+    /// When there is no key.
+    pub fn in_flight(&self, secret: &str) -> Result<String, SecretsError> {
+        Ok(self.key.seal_text(IN_FLIGHT, secret)?)
+    }
+
     /// Seals what a table of the node's own keeps; `name` says whose it is, and is no name of a secret.
     pub(crate) fn seal(&self, name: &str, text: &str) -> Result<Sealed, SecretsError> {
-        let key = self.key.get()?;
+        let key = self.key.key()?;
         Ok(Sealed {
             version: ONLY,
             key: key.id().to_owned(),
@@ -212,7 +178,7 @@ impl StoredSecrets {
 
     /// Opens what was sealed under a name.
     pub(crate) fn unseal(&self, name: &str, sealed: &Sealed) -> Result<Zeroizing<String>, SecretsError> {
-        let text = self.key.get()?.open(name, sealed.version, &sealed.key, &sealed.bytes)?;
+        let text = self.key.key()?.open(name, sealed.version, &sealed.key, &sealed.bytes)?;
         Ok(Zeroizing::new(text))
     }
 
@@ -255,7 +221,7 @@ impl KeptSecrets {
         let rows = SqliteStore::rows_in(database, "secrets", &statement)?;
         Ok(Self {
             rows: rows.into_iter().filter_map(named).collect(),
-            key: Key::new(place),
+            key: Keeper::new(place),
         })
     }
 }
@@ -269,34 +235,17 @@ impl Source for KeptSecrets {
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SourceError> {
         self.rows
             .get(name.as_str())
-            .map(|row| self.key.open(name, row))
+            .map(|row| open(&self.key, name, row))
             .transpose()
     }
 }
 
-impl Key {
-    fn new(place: KeyPlace) -> Self {
-        let key = OnceLock::new();
-        Self { place, key }
-    }
-
-    fn get(&self) -> Result<&SealKey, SecretsError> {
-        if let Some(key) = self.key.get() {
-            return Ok(key);
-        }
-        let key = match &self.place {
-            KeyPlace::Text(text, whence) => SealKey::parse(text, whence)?,
-            KeyPlace::File(path) => SealKey::from_file(path)?,
-            KeyPlace::None => return Err(SecretsError::NoKey),
-        };
-        Ok(self.key.get_or_init(|| key))
-    }
-
-    fn open(&self, name: &SecretName, row: &Sealed) -> Result<Secret, SourceError> {
-        let key = self.get().map_err(|error| SourceError(error.to_string()))?;
-        let text = key.open(name.as_str(), row.version, &row.key, &row.bytes);
-        text.map(Secret::parse).map_err(|error| SourceError(error.to_string()))
-    }
+/// Opens what a row holds.
+fn open(key: &Keeper, name: &SecretName, row: &Sealed) -> Result<Secret, SourceError> {
+    let failed = |error: SealError| SourceError(error.to_string());
+    let text = key.key().map_err(failed)?;
+    let text = text.open(name.as_str(), row.version, &row.key, &row.bytes);
+    text.map(Secret::parse).map_err(failed)
 }
 
 /// What is sealed once has one version.
@@ -343,7 +292,7 @@ impl Source for StoredSecrets {
 
     async fn get(&self, name: &SecretName) -> Result<Option<Secret>, SourceError> {
         match self.row(name).await {
-            Ok(row) => row.map(|row| self.key.open(name, &row)).transpose(),
+            Ok(row) => row.map(|row| open(&self.key, name, &row)).transpose(),
             Err(error) => Err(SourceError(error.to_string())),
         }
     }
@@ -388,7 +337,7 @@ mod tests {
         assert_eq!(opened.text(&path.placeholder()).unwrap(), "second-value");
 
         let other = kept(&store, &dir.path().join("b.key")).await;
-        other.key.get().unwrap();
+        other.key.key().unwrap();
         let error = other.get(&name("api")).await.unwrap_err().to_string();
         assert!(error.contains("sealed with the key"), "{error}");
         assert!(secrets.remove(&name("api")).await.unwrap() && !secrets.remove(&name("api")).await.unwrap());

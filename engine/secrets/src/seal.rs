@@ -20,6 +20,9 @@ const FORM: u8 = 1;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
+    /// There is no key.
+    #[error("no secret can be kept here: there is no key; set POTOK_SECRETS_KEY or secrets.key_file")]
+    Nowhere,
     /// The text is no key.
     #[error("{0} is no key: 32 bytes in base64 are expected, such as 'openssl rand -base64 32' prints")]
     NoKey(String),

@@ -47,7 +47,7 @@ impl State {
     }
 
     /// Does something that compiles, on a thread that may be kept busy.
-    async fn heavy<T, F>(&self, work: impl FnOnce(Node) -> F + Send + 'static) -> Result<T, Failure>
+    pub async fn heavy<T, F>(&self, work: impl FnOnce(Node) -> F + Send + 'static) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Future<Output = T>,

@@ -18,5 +18,6 @@ mod rig;
 mod runs;
 mod secrets;
 mod stream;
+mod telegram;
 mod webhooks;
 mod workflows;

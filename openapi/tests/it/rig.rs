@@ -6,7 +6,7 @@ use potok_bus::InProcess;
 use potok_calls::{Egress, HttpCaller};
 use potok_journal::{SqliteStore, Store};
 use potok_node::{KeyPlace, Node, NodeConfig, NodeParts};
-use potok_openapi::{Server, ServerConfig};
+use potok_openapi::{Server, ServerConfig, Shipped};
 use potok_wasm::{Grants, Host, HostConfig};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -94,6 +94,17 @@ impl Rig {
 
     /// A server on a store, with a host of its own.
     pub async fn on_host(store: Arc<dyn Store>, key: &str, config: NodeConfig, host: Host) -> Self {
+        Self::shipping(store, key, config, host, Vec::new()).await
+    }
+
+    /// The same, with workflows that operations start.
+    pub async fn shipping(
+        store: Arc<dyn Store>,
+        key: &str,
+        config: NodeConfig,
+        host: Host,
+        shipped: Vec<Shipped>,
+    ) -> Self {
         // An error means that another test was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let parts = NodeParts {
@@ -109,6 +120,7 @@ impl Rig {
         let config = ServerConfig {
             listen: "127.0.0.1:0".to_owned(),
             grace: Duration::from_secs(5),
+            shipped,
         };
         let server = Server::start(node.clone(), config).await.unwrap();
         Self {

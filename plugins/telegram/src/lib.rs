@@ -1,12 +1,17 @@
 //! `telegram.post` and its like: the capability as functions that a workflow can call.
 //!
-//! There is nothing to decide here. That nothing is posted twice is the promise of the capability's provider.
+//! There is nothing to decide here. That nothing is posted twice, and what becomes of bots and channels, is the promise of the
+//! capabilities' provider.
 
 #![cfg(target_family = "wasm")]
 
 use exports::potok::telegram::telegram::Guest;
 use potok::host::fault::Fault;
 use potok::telegram::bot::{self, PostRequest, Posted, SettleRequest, UnknownPost, Verified, VerifyRequest};
+use potok::telegram::registry::{
+    self, AddBotRequest, AddChannelRequest, AddedBot, AddedChannel, ChannelsRequest, KeptBot, KeptChannel, Named,
+    UpdateBotRequest,
+};
 
 wit_bindgen::generate!({ path: "../wit", world: "potok:plugins/telegram", generate_all });
 potok_guest::describe!("../../wit/deps/telegram.wit", "../../wit/deps/host.wit");
@@ -29,5 +34,45 @@ impl Guest for Plugin {
 
     fn verify(request: VerifyRequest) -> Result<Verified, Fault> {
         bot::verify(&request)
+    }
+
+    fn add_bot(request: AddBotRequest) -> Result<AddedBot, Fault> {
+        registry::add_bot(&request)
+    }
+
+    fn update_bot(request: UpdateBotRequest) -> Result<KeptBot, Fault> {
+        registry::update_bot(&request)
+    }
+
+    fn remove_bot(request: Named) -> Result<Named, Fault> {
+        registry::remove_bot(request)
+    }
+
+    fn bots() -> Result<Vec<KeptBot>, Fault> {
+        registry::bots()
+    }
+
+    fn bot(request: Named) -> Result<KeptBot, Fault> {
+        registry::bot(request)
+    }
+
+    fn add_channel(request: AddChannelRequest) -> Result<AddedChannel, Fault> {
+        registry::add_channel(&request)
+    }
+
+    fn remove_channel(request: Named) -> Result<Named, Fault> {
+        registry::remove_channel(request)
+    }
+
+    fn channels(request: ChannelsRequest) -> Result<Vec<KeptChannel>, Fault> {
+        registry::channels(&request)
+    }
+
+    fn channel(request: Named) -> Result<KeptChannel, Fault> {
+        registry::channel(request)
+    }
+
+    fn check_channel(request: Named) -> Result<KeptChannel, Fault> {
+        registry::check_channel(request)
     }
 }

@@ -112,6 +112,8 @@ pub(crate) struct Chat {
     pub(crate) kind: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) username: Option<String>,
+    /// Of `getChat` alone, for administrators who may invite.
+    pub(crate) invite_link: Option<String>,
 }
 
 /// Every answer of the Bot API.

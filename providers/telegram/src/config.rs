@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use potok_secrets::{Keeper, KeyPlace};
 use reqwest::Url;
 
 use crate::api::BotApi;
@@ -19,16 +21,19 @@ pub struct TelegramConfig {
     pub timeout: Duration,
     /// How fast to post.
     pub pacing: Pacing,
+    /// What the tokens of kept bots are sealed with.
+    pub keeper: Arc<Keeper>,
 }
 
 impl Default for TelegramConfig {
-    /// Telegram's own server and no bot.
+    /// Telegram's own server, no bot, and no key to keep one with.
     fn default() -> Self {
         Self {
             base_url: "https://api.telegram.org".to_owned(),
             bots: BTreeMap::new(),
             timeout: Duration::from_secs(30),
             pacing: Pacing::default(),
+            keeper: Arc::new(Keeper::new(KeyPlace::None)),
         }
     }
 }
@@ -40,6 +45,7 @@ impl fmt::Debug for TelegramConfig {
             .field("bots", &self.bots.keys().collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("pacing", &self.pacing)
+            .field("keeper", &self.keeper)
             .finish()
     }
 }
@@ -89,22 +95,21 @@ pub enum ConfigError {
 }
 
 impl TelegramConfig {
-    pub(crate) fn into_bots(self) -> Result<BTreeMap<String, BotApi>, ConfigError> {
-        let base = self.base()?;
-        if self.bots.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let client = self.client(&base)?;
-        self.bots
-            .into_iter()
-            .map(|(name, token)| {
-                if !is_token(&token) {
-                    return Err(ConfigError::Token(name));
-                }
-                let api = BotApi::new(client.clone(), base.as_str(), &token, self.timeout);
-                Ok((name, api))
-            })
-            .collect()
+    /// The way to the Bot API, and the configured bots on it.
+    pub(crate) fn open(&self) -> Result<(Gate, BTreeMap<String, BotApi>), ConfigError> {
+        let gate = Gate {
+            base: self.base()?,
+            timeout: self.timeout,
+            client: OnceLock::new(),
+        };
+        let bot = |(name, token): (&String, &String)| {
+            if !is_token(token) {
+                return Err(ConfigError::Token(name.clone()));
+            }
+            Ok((name.clone(), gate.bot(token)?))
+        };
+        let bots = self.bots.iter().map(bot).collect::<Result<_, _>>()?;
+        Ok((gate, bots))
     }
 
     fn base(&self) -> Result<Url, ConfigError> {
@@ -113,26 +118,52 @@ impl TelegramConfig {
         let usable = matches!(base.scheme(), "http" | "https") && base.has_host() && base.query().is_none();
         if usable { Ok(base) } else { Err(wrong()) }
     }
+}
+
+/// The way to the Bot API for any bot. The client is made for the first one.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    base: Url,
+    timeout: Duration,
+    client: OnceLock<reqwest::Client>,
+}
+
+impl Gate {
+    /// The way of the bot with this token.
+    pub(crate) fn bot(&self, token: &str) -> Result<BotApi, ConfigError> {
+        let client = match self.client.get() {
+            Some(client) => client,
+            None => {
+                let made = self.client().map_err(ConfigError::Client)?;
+                self.client.get_or_init(|| made)
+            }
+        };
+        Ok(BotApi::new(client.clone(), self.base.as_str(), token, self.timeout))
+    }
 
     /// A client that does exactly what it is told: one request, no redirect, no second try, and a connection of its
     /// own for each
     /// request. A kept connection that the server closes just now would leave it open whether the message arrived, so
     /// that a post
     /// would become `unknown` without need; at a message a second a handshake each is cheap.
-    fn client(&self, base: &Url) -> Result<reqwest::Client, ConfigError> {
+    fn client(&self) -> reqwest::Result<reqwest::Client> {
         let builder = reqwest::Client::builder()
             .connect_timeout(self.timeout.min(Duration::from_secs(10)))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
             .pool_max_idle_per_host(0);
-        let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
-        builder.build().map_err(ConfigError::Client)
+        let builder = if is_loopback(&self.base) {
+            builder.no_proxy()
+        } else {
+            builder
+        };
+        builder.build()
     }
 }
 
 /// Whether a token has the form `digits:letters, digits, '-' and '_'`, so that it is one segment of a URL.
-fn is_token(token: &str) -> bool {
+pub(crate) fn is_token(token: &str) -> bool {
     let Some((id, secret)) = token.split_once(':') else {
         return false;
     };
@@ -170,16 +201,16 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_by_name() {
         potok_testing::install_tls();
-        assert!(config("http://127.0.0.1:8081", "1:a-b_C").into_bots().is_ok());
+        assert!(config("http://127.0.0.1:8081", "1:a-b_C").open().is_ok());
         for base in ["", "api.telegram.org", "ftp://x", "http://", "https://x/?a=b"] {
             assert!(
-                matches!(config(base, "1:a").into_bots(), Err(ConfigError::BaseUrl(_))),
+                matches!(config(base, "1:a").open(), Err(ConfigError::BaseUrl(_))),
                 "{base}"
             );
         }
         for token in ["", "1", "1:", ":a", "1:a/b", "1:a b", "x:a"] {
             assert!(
-                matches!(config("http://x", token).into_bots(), Err(ConfigError::Token(_))),
+                matches!(config("http://x", token).open(), Err(ConfigError::Token(_))),
                 "{token}"
             );
         }

@@ -1,5 +1,5 @@
-//! Telegram for plugins: the capability `potok:telegram/bot`, by bots through the Bot API; and an operator's user accounts,
-//! over MTProto ([`accounts`]).
+//! Telegram for plugins, by bots through the Bot API: the capabilities `potok:telegram/bot` (posting) and
+//! `potok:telegram/registry` (bots and channels that are kept as rows); and an operator's user accounts, over MTProto ([`accounts`]).
 //!
 //! It promises one thing above all: **a post is sent at most once for one idempotency key**, whatever crashes when.
 //! The Bot
@@ -22,6 +22,7 @@ mod markdown;
 mod message;
 mod pace;
 mod post;
+mod registry;
 mod rows;
 mod settle;
 mod settle_calls;
@@ -32,7 +33,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use potok_dsl::{ErrorType, Problem};
-use potok_wasm::{CallContext, Migration, Provider, TableError};
+use potok_secrets::Keeper;
+use potok_wasm::{CallContext, Migration, Provider, TableError, Tables};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -42,14 +44,18 @@ pub use rows::{Post, PostState};
 pub use settle::{SettleError, Settlement};
 
 use api::BotApi;
+use config::Gate;
 use locks::KeyLocks;
 use pace::Pacer;
 
-/// The tables of bots' posts and of accounts.
-const MIGRATIONS: &[Migration] = &[rows::MIGRATION, accounts::MIGRATION];
+/// The tables of bots' posts, of bots and channels, and of accounts.
+const MIGRATIONS: &[Migration] = &[rows::MIGRATION, registry::MIGRATION, accounts::MIGRATION];
 
-/// The WIT interface that this crate serves.
-const INTERFACE: &str = "potok:telegram/bot";
+/// The WIT interfaces that this crate serves.
+const INTERFACES: &[&str] = &["potok:telegram/bot", REGISTRY];
+
+/// The one of bots and channels that are kept.
+const REGISTRY: &str = "potok:telegram/registry";
 
 /// The name of the bot that is meant when none is named.
 const DEFAULT_BOT: &str = "default";
@@ -60,7 +66,10 @@ const MAX_SENDING: usize = 64;
 /// Posts through bots. Cheap to share behind an `Arc`; it keeps no connection open between posts.
 #[derive(Debug)]
 pub struct TelegramProvider {
+    /// Those of the configuration, by name.
     bots: BTreeMap<String, BotApi>,
+    gate: Gate,
+    keeper: Arc<Keeper>,
     pacer: Arc<Pacer>,
     locks: KeyLocks,
     /// Bounds the requests that outlive their callers.
@@ -79,10 +88,13 @@ impl TelegramProvider {
     /// When no TLS provider was installed (`rustls::crypto::CryptoProvider::install_default`), which the binary does
     /// first thing.
     pub fn new(config: TelegramConfig) -> Result<Self, ConfigError> {
-        let (timeout, pacing) = (config.timeout, config.pacing);
+        let (gate, bots) = config.open()?;
+        let timeout = config.timeout;
         Ok(Self {
-            bots: config.into_bots()?,
-            pacer: Arc::new(Pacer::new(pacing)),
+            bots,
+            gate,
+            keeper: config.keeper,
+            pacer: Arc::new(Pacer::new(config.pacing)),
             locks: KeyLocks::default(),
             sending: Arc::new(Semaphore::new(MAX_SENDING)),
             intent_lost_after_ms: i64::try_from(timeout.as_millis())
@@ -91,26 +103,33 @@ impl TelegramProvider {
         })
     }
 
-    /// A configured bot by its name.
-    fn bot(&self, name: &str) -> Result<&BotApi, Problem> {
-        self.bots.get(name).ok_or_else(|| {
-            let known: Vec<_> = self.bots.keys().map(String::as_str).collect();
-            let known = if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            };
-            let detail =
-                format!("there is no bot '{name}'; configured are: {known}. Add its token to the configuration");
-            Problem::new(ErrorType::Configuration, "unknown bot", detail)
-        })
+    /// A bot by its name in the configuration, or by the id of one that is kept.
+    async fn bot(&self, tables: &dyn Tables, name: &str) -> Result<BotApi, Problem> {
+        if let Some(configured) = self.bots.get(name) {
+            return Ok(configured.clone());
+        }
+        if let Ok(id) = name.parse()
+            && let Some(kept) = self.kept_bot(tables, id).await?
+        {
+            return self.api(&kept);
+        }
+        let known: Vec<_> = self.bots.keys().map(String::as_str).collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let detail = format!(
+            "there is no bot '{name}'; configured are: {known}. Add its token to the configuration, or add the bot and name it by its id"
+        );
+        Err(Problem::new(ErrorType::Configuration, "unknown bot", detail))
     }
 }
 
 #[async_trait]
 impl Provider for TelegramProvider {
     fn interfaces(&self) -> &[&'static str] {
-        &[INTERFACE]
+        INTERFACES
     }
 
     fn migrations(&self) -> &[Migration] {
@@ -118,20 +137,25 @@ impl Provider for TelegramProvider {
     }
 
     async fn call(&self, cx: &CallContext, interface: &str, function: &str, args: Value) -> Result<Value, Problem> {
+        if interface == REGISTRY {
+            return self.registry(cx, function, args).await;
+        }
         match function {
             "post" => self.post(cx, arguments(args)?).await,
             "verify" => self.verify(cx, arguments(args)?).await,
             "unknown-posts" => self.list_unknown(cx).await,
             "settle-post" => self.settle_one(cx, arguments(args)?).await,
-            _ => {
-                let detail = format!("{interface} has no function '{function}'");
-                Err(Problem::new(ErrorType::Runtime, "unknown function", detail))
-            }
+            _ => Err(unknown_function(interface, function)),
         }
     }
 }
 
-/// The one parameter that all functions here have.
+fn unknown_function(interface: &str, function: &str) -> Problem {
+    let detail = format!("{interface} has no function '{function}'");
+    Problem::new(ErrorType::Runtime, "unknown function", detail)
+}
+
+/// The one parameter that functions here have.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments<T> {
@@ -144,9 +168,14 @@ fn arguments<T: DeserializeOwned>(args: Value) -> Result<T, Problem> {
         .map_err(|e| Problem::new(ErrorType::Validation, "invalid request", e.to_string()))
 }
 
-/// What a store that does not serve means for a call.
+/// What a store that does not serve means for a post.
 fn store_problem(error: &TableError) -> Problem {
-    let problem = Problem::new(ErrorType::Runtime, "the post could not be recorded", error.to_string());
+    unrecorded("the post could not be recorded", error)
+}
+
+/// What a store that does not serve means for a call.
+fn unrecorded(title: &str, error: &TableError) -> Problem {
+    let problem = Problem::new(ErrorType::Runtime, title, error.to_string());
     match error {
         TableError::TooLarge { .. } => problem.with_status(413),
         TableError::Unavailable(_) => problem.with_status(503),

@@ -66,10 +66,35 @@ struct Source {
 
 impl TelegramProvider {
     pub(crate) async fn post(&self, cx: &CallContext, request: PostRequest) -> Result<Value, Problem> {
+        let key = cx.call_key();
+        let deadline = Instant::from_std(cx.deadline);
+        let guard = self.take(&key, deadline).await?;
+        let posted = match rows::find(&*cx.tables, &key).await.map_err(|e| store_problem(&e))? {
+            Some(post) if post.state == PostState::Intent => after_crash(&*cx.tables, &post, cx.now).await?,
+            Some(post) if post.state == PostState::Sent => Posted::from(post),
+            Some(post) if post.state == PostState::Unknown => Posted::Unknown,
+            _ => {
+                let draft = self.draft(&*cx.tables, key, request).await?;
+                let sending = Sending::new(self, draft, cx.tables.clone(), cx.now).await?;
+                self.send(sending, guard, deadline).await?
+            }
+        };
+        Ok(posted.to_json())
+    }
+
+    /// What is to be posted, by the bot that is asked for; else by the one that the channel is bound to, or the default one.
+    async fn draft(&self, tables: &dyn Tables, key: String, request: PostRequest) -> Result<Draft, Problem> {
         let source = request.source.unwrap_or_default();
-        let draft = Draft {
-            key: cx.call_key(),
-            bot: request.bot.unwrap_or_else(|| DEFAULT_BOT.to_owned()),
+        let bot = match request.bot {
+            Some(bot) => bot,
+            None => {
+                let bound = self.bound_bot(tables, &Channel::parse(&request.channel)?).await?;
+                bound.map_or_else(|| DEFAULT_BOT.to_owned(), |bot| bot.to_string())
+            }
+        };
+        Ok(Draft {
+            key,
+            bot,
             channel: request.channel,
             content: request.text,
             format: request.format.unwrap_or_default(),
@@ -77,20 +102,7 @@ impl TelegramProvider {
             chunk: source.chunk,
             prompt: source.prompt,
             model: source.model,
-        };
-        let sending = Sending::new(self, draft, cx.tables.clone(), cx.now)?;
-        let deadline = Instant::from_std(cx.deadline);
-        let guard = self.take(&sending.draft.key, deadline).await?;
-        let posted = match rows::find(&*cx.tables, &sending.draft.key)
-            .await
-            .map_err(|e| store_problem(&e))?
-        {
-            Some(post) if post.state == PostState::Intent => after_crash(&*cx.tables, &post, cx.now).await?,
-            Some(post) if post.state == PostState::Sent => Posted::from(post),
-            Some(post) if post.state == PostState::Unknown => Posted::Unknown,
-            _ => self.send(sending, guard, deadline).await?,
-        };
-        Ok(posted.to_json())
+        })
     }
 
     /// Sends what may be sent: there is no row, or it is `failed` or `to_send`.
@@ -219,15 +231,15 @@ pub(crate) struct Sending {
 
 impl Sending {
     /// Looks at all that could be wrong with a post before anything is recorded.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         provider: &TelegramProvider,
         draft: Draft,
         tables: Arc<dyn Tables>,
         now: Timestamp,
     ) -> Result<Self, Problem> {
-        let api = provider.bot(&draft.bot)?.clone();
         let channel = Channel::parse(&draft.channel)?;
         let message = Message::new(&draft.content, draft.format)?;
+        let api = provider.bot(&*tables, &draft.bot).await?;
         Ok(Self {
             api,
             pacer: provider.pacer.clone(),

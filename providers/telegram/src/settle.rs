@@ -129,7 +129,7 @@ impl TelegramProvider {
             PostState::Sent => Posted::from(post),
             PostState::Unknown | PostState::Intent => Posted::Unknown,
             PostState::Failed | PostState::ToSend => {
-                let sending = Sending::new(self, Draft::from(post), tables, now)?;
+                let sending = Sending::new(self, Draft::from(post), tables, now).await?;
                 self.send(sending, guard, deadline).await?
             }
         };

@@ -20,10 +20,10 @@ pub(crate) struct VerifyRequest {
 }
 
 #[derive(Deserialize)]
-struct Me {
-    id: u64,
-    username: Option<String>,
-    first_name: String,
+pub(crate) struct Me {
+    pub(crate) id: u64,
+    pub(crate) username: Option<String>,
+    pub(crate) first_name: String,
 }
 
 #[derive(Deserialize)]
@@ -35,53 +35,67 @@ struct Member {
 
 /// `membership` of the WIT.
 #[derive(Debug, PartialEq, Serialize)]
-struct Membership {
+pub(crate) struct Membership {
     id: i64,
     title: Option<String>,
-    status: String,
-    can_post: bool,
+    pub(crate) status: String,
+    pub(crate) can_post: bool,
 }
 
 impl TelegramProvider {
     pub(crate) async fn verify(&self, cx: &CallContext, request: VerifyRequest) -> Result<Value, Problem> {
-        let api = self.bot(request.bot.as_deref().unwrap_or(DEFAULT_BOT))?;
+        let api = self
+            .bot(&*cx.tables, request.bot.as_deref().unwrap_or(DEFAULT_BOT))
+            .await?;
         let channel = request.channel.as_deref().map(Channel::parse).transpose()?;
-        let deadline = tokio::time::Instant::from_std(cx.deadline);
-        let looking = async {
-            let me: Me = api.call("getMe", &json!({})).await.map_err(problem)?;
+        within(cx, async {
+            let me = me(&api).await.map_err(problem)?;
             let membership = match channel {
-                Some(channel) => Some(membership(api, &me, &channel).await?),
+                Some(channel) => Some(membership(&api, me.id, &channel).await.map_err(problem)?.1),
                 None => None,
             };
             Ok(json!({ "id": me.id, "username": me.username, "name": me.first_name, "membership": membership }))
-        };
-        tokio::time::timeout_at(deadline, looking).await.unwrap_or_else(|_| {
-            let detail = "Telegram did not answer within the time that the call has";
-            Err(Problem::new(ErrorType::Timeout, "no answer in time", detail))
         })
+        .await
     }
 }
 
-async fn membership(api: &BotApi, me: &Me, channel: &Channel) -> Result<Membership, Problem> {
-    let chat_id = channel.chat_id();
-    let chat: Chat = api
-        .call(
-            "getChat",
-            &GetChatParams {
-                chat_id: chat_id.clone(),
-            },
-        )
-        .await
-        .map_err(problem)?;
-    let params = GetChatMemberParams {
-        chat_id,
-        user_id: me.id,
-    };
-    let member: Member = api.call("getChatMember", &params).await.map_err(problem)?;
-    Ok(describe(chat, member))
+/// Looks as long as the call may take.
+pub(crate) async fn within<T>(
+    cx: &CallContext,
+    looking: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let deadline = tokio::time::Instant::from_std(cx.deadline);
+    tokio::time::timeout_at(deadline, looking).await.unwrap_or_else(|_| {
+        let detail = "Telegram did not answer within the time that the call has";
+        Err(Problem::new(ErrorType::Timeout, "no answer in time", detail))
+    })
 }
 
-fn describe(chat: Chat, member: Member) -> Membership {
+/// Who a bot is.
+pub(crate) async fn me(api: &BotApi) -> Result<Me, ApiError> {
+    api.call("getMe", &json!({})).await
+}
+
+/// A chat as a bot sees it, and what the bot is in it.
+pub(crate) async fn membership(api: &BotApi, bot: u64, channel: &Channel) -> Result<(Chat, Membership), ApiError> {
+    let chat = chat(api, channel).await?;
+    let params = GetChatMemberParams {
+        chat_id: channel.chat_id(),
+        user_id: bot,
+    };
+    let member: Member = api.call("getChatMember", &params).await?;
+    let membership = describe(&chat, member);
+    Ok((chat, membership))
+}
+
+/// A chat as a bot sees it.
+pub(crate) async fn chat(api: &BotApi, channel: &Channel) -> Result<Chat, ApiError> {
+    let chat_id = channel.chat_id();
+    api.call("getChat", &GetChatParams { chat_id }).await
+}
+
+fn describe(chat: &Chat, member: Member) -> Membership {
     let is_channel = chat.kind.as_deref() == Some("channel");
     let can_post = match member.status.as_str() {
         "creator" => true,
@@ -93,14 +107,14 @@ fn describe(chat: Chat, member: Member) -> Membership {
     };
     Membership {
         id: chat.id,
-        title: chat.title,
+        title: chat.title.clone(),
         status: member.status,
         can_post,
     }
 }
 
 /// Looking has no effect, so a lost answer is an error like any other.
-fn problem(error: ApiError) -> Problem {
+pub(crate) fn problem(error: ApiError) -> Problem {
     match error {
         ApiError::Refused {
             code,
@@ -127,8 +141,9 @@ mod tests {
             kind: Some(kind.to_owned()),
             title: None,
             username: None,
+            invite_link: None,
         };
-        describe(chat, serde_json::from_value(member).unwrap()).can_post
+        describe(&chat, serde_json::from_value(member).unwrap()).can_post
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 #[path = "it/accounts.rs"]
 mod accounts;
+#[path = "it/registry.rs"]
+mod registry;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +91,7 @@ fn config(url: &str) -> TelegramConfig {
         ]),
         timeout: Duration::from_secs(20),
         pacing: Pacing::OFF,
+        ..TelegramConfig::default()
     }
 }
 

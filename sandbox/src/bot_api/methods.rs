@@ -47,7 +47,8 @@ pub(super) async fn call(shared: &Arc<Shared>, bot: &Bot, method: &str, params: 
         "getChat" => {
             only(&["chat_id"])?;
             let world = shared.world();
-            Ok(render::full_chat(world.visible_chat(me, &params.chat("chat_id")?)?))
+            let chat = world.visible_chat(me, &params.chat("chat_id")?)?;
+            Ok(render::full_chat(chat, chat.membership(me).rights()))
         }
         "getChatMember" => {
             only(&["chat_id", "user_id"])?;

@@ -42,9 +42,12 @@ pub(super) fn chat(chat: &Chat) -> Value {
     value
 }
 
-/// `ChatFullInfo`.
-pub(super) fn full_chat(info: &Chat) -> Value {
+/// `ChatFullInfo`, as someone with these rights sees it.
+pub(super) fn full_chat(info: &Chat, seen_with: AdminRights) -> Value {
     let mut value = chat(info);
+    if seen_with.can_invite_users {
+        value["invite_link"] = json!(format!("https://t.me/+{:x}", info.id.unsigned_abs()));
+    }
     if let Some(username) = &info.username {
         value["active_usernames"] = json!([username]);
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Change;
 use super::accounts::Accounts;
 use super::limits::{Limiter, RateLimits};
-use super::model::{Bot, Chat, ChatId, ChatKind, ForwardOrigin, Message, MessageId, User, UserId};
+use super::model::{Bot, Chat, ChatId, ChatKind, ForwardOrigin, Membership, Message, MessageId, User, UserId};
 use super::refusal::Refusal;
 use super::seed::WorldSeed;
 use super::updates::{Queue, Update, UpdateKind};
@@ -131,7 +131,7 @@ impl World {
     pub fn visible_chat(&self, asker: UserId, reference: &str) -> Result<&Chat, Refusal> {
         let chat = self.find_chat(reference).ok_or(Refusal::ChatNotFound)?;
         match chat.membership(asker) {
-            super::Membership::Kicked => Err(Refusal::Kicked(chat.kind)),
+            Membership::Kicked => Err(Refusal::Kicked(chat.kind)),
             status if status.is_present() || chat.is_public() => Ok(chat),
             _ => Err(Refusal::NotMember(chat.kind)),
         }

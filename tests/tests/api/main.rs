@@ -4,4 +4,5 @@
 mod client;
 mod durable;
 mod secrets;
+mod telegram;
 mod use_it;

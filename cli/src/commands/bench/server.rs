@@ -37,6 +37,7 @@ pub async fn over_http(config: &Config) -> Result<Vec<Figure>, Failure> {
     let settings = ServerConfig {
         listen: "127.0.0.1:0".to_owned(),
         grace: Duration::from_secs(1),
+        shipped: Vec::new(),
     };
     let server = Server::start(bench.node().clone(), settings)
         .await

@@ -1,10 +1,15 @@
 //! Plugins, installed for good, and their functions, called as runs of one step.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use potok_dsl::{ErrorType, FunctionName, Problem};
+use potok_dsl::{ErrorType, FunctionName, Problem, TaskPath};
 use potok_journal::{PluginRow, Store, StoreError, Write};
-use potok_wasm::{Grants, Host, InstallError, PluginInfo};
+use potok_wasm::{CallContext, FunctionInfo, Grants, Host, InstallError, PluginInfo};
+use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Node, NodeError, StartRequest, Started};
 use crate::shell;
@@ -44,7 +49,37 @@ impl Node {
     /// # Errors
     /// When there is no such function or the store is not to be had.
     pub async fn call_function(&self, name: &FunctionName, request: StartRequest) -> Result<Started, NodeError> {
-        let function = self.0.host.resolve(name).map_err(|error| {
+        let function = self.resolve(name)?;
+        let prepared = self.0.deployments.step(&function, shell::now()).await;
+        let prepared = prepared.map_err(|error| NodeError::Unavailable(error.to_string()))?;
+        self.start_prepared(&prepared, request).await
+    }
+
+    /// Asks a function outside of any run, for those that only look: nothing of it is kept, and after a crash it is not asked again.
+    ///
+    /// # Errors
+    /// When there is no such function, and what it says.
+    pub async fn look(&self, name: &FunctionName, arguments: Value, limit: Duration) -> Result<Value, NodeError> {
+        let function = self.resolve(name)?;
+        let cx = CallContext {
+            run: None,
+            path: TaskPath("/look".into()),
+            idempotency_key: Uuid::now_v7().to_string().into(),
+            sequence: 0,
+            deadline: Instant::now() + limit,
+            now: shell::now(),
+            confidential: false,
+            tables: Arc::clone(&self.0.tables),
+        };
+        let called = self
+            .0
+            .host
+            .call(&function.component, &function.canonical, arguments, cx);
+        called.await.map_err(NodeError::Invalid)
+    }
+
+    fn resolve(&self, name: &FunctionName) -> Result<Arc<FunctionInfo>, NodeError> {
+        self.0.host.resolve(name).map_err(|error| {
             let text = error.to_string();
             let known = format!("there is no function '{}'", name.name);
             let hint = text
@@ -55,10 +90,7 @@ impl Node {
                 name: name.name.clone(),
                 hint,
             }
-        })?;
-        let prepared = self.0.deployments.step(&function, shell::now()).await;
-        let prepared = prepared.map_err(|error| NodeError::Unavailable(error.to_string()))?;
-        self.start_prepared(&prepared, request).await
+        })
     }
 }
 

@@ -1,0 +1,66 @@
+//! The workflows that operations start. The composition brings their texts; each is deployed when it is first needed, so that whoever needs
+//! none has none. Which version runs is then up to the operator: a newer one that he deploys is the active one.
+
+use potok_node::deploy::DeployError;
+use tokio::sync::OnceCell;
+
+use crate::{
+    api::State,
+    failure::{Failure, unavailable},
+};
+
+/// A workflow that comes with the binary.
+#[derive(Debug, Clone, Copy)]
+pub struct Shipped {
+    /// The namespace that its text has.
+    pub namespace: &'static str,
+    /// The name that its text has.
+    pub name: &'static str,
+    /// The definition.
+    pub text: &'static str,
+    /// What else is to be there once it is used: the name of another one in the same namespace.
+    pub with: Option<&'static str>,
+}
+
+/// All of them, and which are known to be deployed.
+pub(super) struct Shelf(Vec<(Shipped, OnceCell<()>)>);
+
+impl Shelf {
+    pub fn new(shipped: Vec<Shipped>) -> Self {
+        let entry = |shipped| (shipped, OnceCell::new());
+        Self(shipped.into_iter().map(entry).collect())
+    }
+
+    /// Sees to it that a workflow is deployed; gives its namespace and its name.
+    pub async fn ready(&self, state: &State, name: &str) -> Result<(&'static str, &'static str), Failure> {
+        let missing = || Failure(unavailable(format!("this server does not ship the workflow '{name}'")));
+        let shipped = self.deployed(state, name).await?.ok_or_else(missing)?;
+        if let Some(other) = shipped.with {
+            self.deployed(state, other).await?;
+        }
+        Ok((shipped.namespace, shipped.name))
+    }
+
+    async fn deployed(&self, state: &State, name: &str) -> Result<Option<Shipped>, Failure> {
+        let Some((shipped, done)) = self.0.iter().find(|(shipped, _)| shipped.name == name) else {
+            return Ok(None);
+        };
+        done.get_or_try_init(|| deploy(state, *shipped)).await?;
+        Ok(Some(*shipped))
+    }
+}
+
+async fn deploy(state: &State, shipped: Shipped) -> Result<(), Failure> {
+    let Shipped {
+        namespace, name, text, ..
+    } = shipped;
+    let file = format!("{namespace}/{name}.yaml");
+    let deployed = state
+        .heavy(move |node| async move { node.deploy(&file, text, false).await })
+        .await?;
+    match deployed {
+        // The operator's own text under this version is what he wants to run.
+        Ok(_) | Err(DeployError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
