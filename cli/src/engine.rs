@@ -2,23 +2,19 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use potok_ai::{AiConfig, AiProvider};
-use potok_blob::BlobProvider;
 use potok_bus::InProcess;
 use potok_calls::{Egress, EgressPolicy, HttpCaller, Shell};
-use potok_content::ContentProvider;
 use potok_dsl::{Problem, TaskPath, Timestamp};
 use potok_journal::{PluginRow, SqliteStore, Store, Write};
 use potok_machine::LockedFunction;
 use potok_node::{KeptSecrets, KeyPlace, Node, NodeConfig, NodeParts, Retention, RunRetention};
 use potok_rehearse::Pure;
-use potok_sandbox::{RunningSandbox, Sandbox, SandboxConfig, world::DEFAULT_BOT_TOKEN};
-use potok_secrets::{Environment, Files, Keeper, Source, Vault};
-use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
+use potok_sandbox::RunningSandbox;
+use potok_secrets::{Environment, Files, Source, Vault};
 use potok_wasm::{CallContext, FunctionInfo, Grants, Host, HostConfig, InstallError, PluginInfo, Provider, Tables};
 use serde_json::Value;
 
-use crate::{args::EngineArgs, config::Config, exit::Failure};
+use crate::{args::EngineArgs, config::Config, exit::Failure, providers};
 
 /// How often it is looked which runs may leave.
 const RETENTION_ROUND: Duration = Duration::from_secs(60);
@@ -43,7 +39,7 @@ impl Engine {
             .as_ref()
             .map_or(config.data_dir.as_path(), tempfile::TempDir::path);
         let sandbox = if args.sandbox {
-            Some(start_sandbox(directory).await?)
+            Some(providers::start_sandbox(directory).await?)
         } else {
             None
         };
@@ -53,7 +49,7 @@ impl Engine {
             Some(scratch) => KeyPlace::File(scratch.path().join("potok.key")),
             None => secrets_key(config),
         };
-        for provider in providers(config, sandbox.as_ref(), key)? {
+        for provider in providers::all(config, sandbox.as_ref(), key)? {
             store
                 .apply_migrations(&migrations(&*provider))
                 .await
@@ -184,7 +180,7 @@ pub fn secrets_key(config: &Config) -> KeyPlace {
 /// The host alone, for what needs no store: checking, drawing, listing.
 pub fn bare_host(config: &Config) -> Result<Host, Failure> {
     let host = host(config)?;
-    for provider in providers(config, None, KeyPlace::None)? {
+    for provider in providers::all(config, None, KeyPlace::None)? {
         host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
     }
     install_shipped(&host, &Grants(config.plugins.grants.clone()))?;
@@ -219,78 +215,10 @@ fn cache_dir() -> Option<std::path::PathBuf> {
     Some(base.join("potok").join("compiled"))
 }
 
-/// One line a capability: this is where a provider is added.
-fn providers(
-    config: &Config,
-    sandbox: Option<&RunningSandbox>,
-    key: KeyPlace,
-) -> Result<Vec<Arc<dyn Provider>>, Failure> {
-    let keeper = Arc::new(Keeper::new(key));
-    let wrong = |e: &dyn std::fmt::Display| Failure::Usage(e.to_string());
-    let ai = AiProvider::new(ai_config(config, sandbox)).map_err(|e| wrong(&e))?;
-    let telegram = TelegramProvider::new(telegram_config(config, sandbox, keeper)).map_err(|e| wrong(&e))?;
-    Ok(vec![
-        Arc::new(ai),
-        Arc::new(BlobProvider::default()),
-        Arc::new(ContentProvider),
-        Arc::new(telegram),
-    ])
-}
-
-/// The model behind `ai`: the sandbox's, when there is a sandbox.
-fn ai_config(config: &Config, sandbox: Option<&RunningSandbox>) -> AiConfig {
-    let section = &config.ai;
-    let key = Some(section.api_key.clone()).filter(|key| !key.is_empty());
-    AiConfig {
-        base_url: sandbox.map_or_else(|| section.base_url.clone(), RunningSandbox::openai_url),
-        api_key: if sandbox.is_some() { None } else { key },
-        default_model: if sandbox.is_some() {
-            potok_sandbox::DEFAULT_MODEL.to_owned()
-        } else {
-            section.model.clone()
-        },
-        timeout: Duration::from_secs(section.timeout),
-        concurrency: section.concurrency,
-        ..AiConfig::default()
-    }
-}
-
-/// The Bot API behind `telegram`: the sandbox's, when there is a sandbox, with its own bot as the default one.
-fn telegram_config(config: &Config, sandbox: Option<&RunningSandbox>, keeper: Arc<Keeper>) -> TelegramConfig {
-    let section = &config.telegram;
-    let bots = match sandbox {
-        Some(_) => [("default".to_owned(), DEFAULT_BOT_TOKEN.to_owned())].into(),
-        None => section.bots.clone(),
-    };
-    TelegramConfig {
-        base_url: sandbox.map_or_else(|| section.api_url.clone(), RunningSandbox::bot_api_url),
-        bots,
-        // The sandbox takes as much as it is sent.
-        pacing: if sandbox.is_some() {
-            Pacing::OFF
-        } else {
-            Pacing::default()
-        },
-        keeper,
-        ..TelegramConfig::default()
-    }
-}
-
-/// The local stand-ins, their world kept beside the data.
-async fn start_sandbox(directory: &Path) -> Result<RunningSandbox, Failure> {
-    let settings = SandboxConfig {
-        data_dir: Some(directory.join("sandbox")),
-        ..SandboxConfig::default()
-    };
-    Sandbox::start(settings)
-        .await
-        .map_err(|e| Failure::Other(format!("the sandbox cannot start: {e}")))
-}
-
 /// The host with what a data directory has installed beside the shipped plugins; nothing is started, and a server may have the directory.
 pub fn host_with_stored(config: &Config) -> Result<Host, Failure> {
     let host = host(config)?;
-    for provider in providers(config, None, KeyPlace::None)? {
+    for provider in providers::all(config, None, KeyPlace::None)? {
         host.add_provider(provider).map_err(|e| Failure::Other(e.to_string()))?;
     }
     install_kept(&host, config);
@@ -339,7 +267,7 @@ impl Backstage {
         let store = SqliteStore::open(scratch.path().join("potok.db"), &potok_journal::Config::default());
         let store: Arc<dyn Store> = Arc::new(store.map_err(|e| Failure::Other(e.to_string()))?);
         let host = host(config)?;
-        for provider in providers(config, None, KeyPlace::None)? {
+        for provider in providers::all(config, None, KeyPlace::None)? {
             store
                 .apply_migrations(&migrations(&*provider))
                 .await

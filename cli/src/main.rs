@@ -17,7 +17,7 @@ mod engine;
 mod exit;
 mod input;
 mod progress;
-mod shipped;
+mod providers;
 
 use std::process::ExitCode;
 

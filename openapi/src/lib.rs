@@ -47,7 +47,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use api::State;
-pub use classic::Shipped;
+pub use classic::{Shipped, shipped};
 
 /// Where the API is.
 const BASE: &str = "/api/v1";

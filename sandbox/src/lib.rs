@@ -60,4 +60,4 @@ pub mod world;
 
 pub use faults::{Fault, FaultKind, Target};
 pub use mtproto::DATA_CENTRES;
-pub use server::{DEFAULT_MODEL, RunningSandbox, Sandbox, SandboxConfig, SandboxError};
+pub use server::{AuthKeys, DEFAULT_MODEL, RunningSandbox, Sandbox, SandboxConfig, SandboxError};

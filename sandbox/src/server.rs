@@ -167,6 +167,26 @@ pub struct RunningSandbox {
     serving: Option<JoinHandle<std::io::Result<()>>>,
 }
 
+/// Makes authorisation keys that the data centre knows.
+#[derive(Clone)]
+pub struct AuthKeys(Arc<Shared>);
+
+impl std::fmt::Debug for AuthKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthKeys").finish_non_exhaustive()
+    }
+}
+
+impl AuthKeys {
+    /// As [`RunningSandbox::new_auth_key`].
+    ///
+    /// # Errors
+    /// When the sandbox cannot keep it.
+    pub async fn new_auth_key(&self) -> std::io::Result<[u8; 256]> {
+        mtproto::new_key(&self.0).await.map_err(std::io::Error::other)
+    }
+}
+
 impl RunningSandbox {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
@@ -198,7 +218,13 @@ impl RunningSandbox {
     /// # Errors
     /// When the sandbox cannot keep it.
     pub async fn new_auth_key(&self) -> std::io::Result<[u8; 256]> {
-        mtproto::new_key(&self.shared).await.map_err(std::io::Error::other)
+        self.auth_keys().new_auth_key().await
+    }
+
+    /// Whoever makes such keys, for those who outlive this handle.
+    #[must_use]
+    pub fn auth_keys(&self) -> AuthKeys {
+        AuthKeys(Arc::clone(&self.shared))
     }
 
     /// A person scans a QR code, as `POST /sandbox/mtproto/scan` does.

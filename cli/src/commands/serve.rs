@@ -29,7 +29,7 @@ pub async fn serve(config: &Config, args: ServeArgs) -> Result<u8, Failure> {
     let settings = ServerConfig {
         listen: config.listen.clone(),
         grace: GRACE,
-        shipped: crate::shipped::workflows(),
+        shipped: potok_openapi::shipped(),
     };
     let server = Server::start(engine.node.clone(), settings)
         .await

@@ -122,13 +122,14 @@ impl CodeCache {
     }
 }
 
-/// Maps the code of a file that was just found, or written, whole.
+/// The code of a file that was just found, or written, whole. It is mapped; where the file system lets nobody execute what lies there (`noexec`),
+/// it is copied, and takes its memory.
 #[allow(unsafe_code, reason = "what is mapped is executed")]
 fn map(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
     // SAFETY: the file has, byte by byte, what `Engine::precompile_component` gave: its name holds their hash, which was taken of it just before.
     // The engine compares version and settings itself. Nobody changes the file while it is mapped: it lies where only this user may go, came there
-    // by a rename and is never written again; removing it leaves the mapping as it is.
-    unsafe { Component::deserialize_file(engine, file) }
+    // by a rename and is never written again; removing it leaves the mapping as it is. All of this holds for the copy too.
+    unsafe { Component::deserialize_file(engine, file).or_else(|_| Component::deserialize(engine, fs::read(file)?)) }
 }
 
 /// What names the code of a component: the component, the compiler's version and its settings.
@@ -288,6 +289,35 @@ mod tests {
         cache.component(&engine, &component(3)).unwrap();
         let there = |number| cache.find(&engine, &key(&engine, &component(number))).is_some();
         assert_eq!([0, 1, 2, 3].map(there), [true, false, true, true]);
+    }
+
+    /// A file system that lets nobody execute what lies there; `None` where this user may mount nothing.
+    #[cfg(target_os = "linux")]
+    fn without_execution(directory: &Path) -> Option<impl Drop> {
+        struct Mounted(PathBuf);
+        impl Drop for Mounted {
+            fn drop(&mut self) {
+                let _ = std::process::Command::new("umount").arg(&self.0).status();
+            }
+        }
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "noexec,size=4m", "potok-test"]);
+        let mounted = mount.arg(directory).status().is_ok_and(|status| status.success());
+        mounted.then(|| Mounted(directory.to_owned()))
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn code_on_a_disk_without_execution_is_copied_and_stays() {
+        let (directory, engine) = (tempfile::tempdir().unwrap(), Engine::default());
+        let Some(_mounted) = without_execution(directory.path()) else {
+            return eprintln!("no file system can be mounted here: not tried");
+        };
+        let cache = CodeCache::open(directory.path()).unwrap();
+        cache.component(&engine, &component(1)).unwrap();
+        let kept = names(&cache);
+        assert!(cache.find(&engine, &key(&engine, &component(1))).is_some());
+        assert_eq!((kept.len(), names(&cache)), (1, kept));
     }
 
     #[test]

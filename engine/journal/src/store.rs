@@ -73,6 +73,9 @@ pub trait Store: Send + Sync + 'static {
     /// values are large.
     async fn timeline(&self, run: RunId, after: Option<u64>, limit: usize) -> Result<Vec<TimelineRow>, StoreError>;
 
+    /// The last row of a run's timeline.
+    async fn last_of_timeline(&self, run: RunId) -> Result<Option<TimelineRow>, StoreError>;
+
     /// Up to `limit` calls that were made inside a call of a run, in order, after the one numbered `after`. A page may be shorter than asked,
     /// not empty, when its values are large.
     async fn inner_calls(&self, run: RunId, call: u64, after: u64, limit: usize) -> Result<Vec<InnerCall>, StoreError>;

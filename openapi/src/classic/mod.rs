@@ -30,7 +30,7 @@ use crate::{
 pub(crate) use answer::in_its_words;
 pub(crate) use document::{at_root, elsewhere, merge};
 use shelf::Shelf;
-pub use shelf::Shipped;
+pub use shelf::{Shipped, shipped};
 
 /// Where its operations begin.
 const ROOTS: [&str; 4] = ["/bots", "/channels", "/messages", "/tasks"];

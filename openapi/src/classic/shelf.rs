@@ -1,5 +1,5 @@
-//! The workflows that operations start. The composition brings their texts; each is deployed when it is first needed, so that whoever needs
-//! none has none. Which version runs is then up to the operator: a newer one that he deploys is the active one.
+//! The workflows that operations start. Their texts are in the binary; each is deployed when it is first needed, so that whoever needs none
+//! has none. Which version runs is then up to the operator: a newer one that he deploys is the active one.
 
 use potok_node::deploy::DeployError;
 use tokio::sync::OnceCell;
@@ -20,6 +20,25 @@ pub struct Shipped {
     pub text: &'static str,
     /// What else is to be there once it is used: the name of another one in the same namespace.
     pub with: Option<&'static str>,
+}
+
+/// All of them.
+#[must_use]
+pub fn shipped() -> Vec<Shipped> {
+    let shipped = |name, text, with| Shipped {
+        namespace: "telegram",
+        name,
+        text,
+        with,
+    };
+    let text = include_str!("../../../workflows/telegram/post.yaml");
+    let post = shipped("post", text, None);
+    let text = include_str!("../../../workflows/telegram/bot-admin-check.yaml");
+    let check = shipped("bot-admin-check", text, None);
+    let text = include_str!("../../../workflows/telegram/add-channel.yaml");
+    // Whoever has channels wants to know when their bots may not post there any more.
+    let add_channel = shipped("add-channel", text, Some(check.name));
+    vec![post, add_channel, check]
 }
 
 /// All of them, and which are known to be deployed.

@@ -14,9 +14,6 @@ use super::{
 };
 use crate::failure::{Failure, MALFORMED, MISSING};
 
-/// So many events of a run are looked at for whether it is being tried again.
-const EVENTS: usize = 500;
-
 #[derive(Clone)]
 pub(super) struct Tasks(pub Desk);
 
@@ -52,6 +49,6 @@ pub(super) async fn task<const KINDS: u16>(desk: &Desk, run: RunView) -> Result<
 
 /// Whether the last thing that a run did was to decide to try again.
 async fn tries_again<const KINDS: u16>(desk: &Desk, run: RunId) -> Result<bool, Failure<KINDS>> {
-    let events = desk.state.node.history(run, 0, EVENTS).await?;
-    Ok(events.last().is_some_and(|event| event.event == "retrying"))
+    let last = desk.state.node.last_event(run).await?;
+    Ok(last.is_some_and(|event| event.event == "retrying"))
 }

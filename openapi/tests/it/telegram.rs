@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use potok_journal::{ProviderMigration, SqliteStore, Store};
 use potok_node::{KeyPlace, NodeConfig};
-use potok_openapi::Shipped;
+use potok_openapi::shipped;
 use potok_sandbox::{
     Fault, FaultKind, RunningSandbox, Sandbox, SandboxConfig, Target,
     world::{AdminRights, DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL, ELSEWHERE_CHANNEL, Membership},
@@ -28,28 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Desk {
     rig: Rig,
     sandbox: RunningSandbox,
-}
-
-fn shipped() -> Vec<Shipped> {
-    let shipped = |name, text, with| Shipped {
-        namespace: "telegram",
-        name,
-        text,
-        with,
-    };
-    vec![
-        shipped("post", include_str!("../../../workflows/telegram/post.yaml"), None),
-        shipped(
-            "add-channel",
-            include_str!("../../../workflows/telegram/add-channel.yaml"),
-            Some("bot-admin-check"),
-        ),
-        shipped(
-            "bot-admin-check",
-            include_str!("../../../workflows/telegram/bot-admin-check.yaml"),
-            None,
-        ),
-    ]
 }
 
 impl Desk {
@@ -146,6 +124,15 @@ impl Desk {
             assert!(["PENDING", "STARTED", "RETRY"].contains(&status.as_str()), "{status}");
             assert!(begun.elapsed() < PATIENCE, "{task}");
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Polls a task until it has a status.
+    async fn becomes(&self, task: &str, status: &str) {
+        let begun = std::time::Instant::now();
+        while self.get(task).await.ok(200)["task_status"] != status {
+            assert!(begun.elapsed() < PATIENCE, "{task} never is {status}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -381,13 +368,29 @@ async fn a_lost_answer_is_unknown_and_a_flood_is_tried_again() {
     desk.sandbox.inject(fault(flood));
     let started = desk.post("/messages", &post).await.ok(200);
     let task = format!("/tasks/{}", started["task_id"].as_str().unwrap());
-    let begun = std::time::Instant::now();
-    while desk.get(&task).await.ok(200)["task_status"] != "RETRY" {
-        assert!(begun.elapsed() < PATIENCE);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    desk.becomes(&task, "RETRY").await;
     assert_eq!(desk.end_of(&started).await.0, "SUCCESS");
     assert_eq!(desk.sandbox.messages(DEFAULT_CHANNEL).len(), 2);
+}
+
+/// A run that has done much already is told by what it did last.
+#[tokio::test]
+async fn a_task_with_a_long_history_is_tried_again_too() {
+    let desk = Desk::new().await;
+    let long = "document: { dsl: '1.0.3', namespace: test, name: long, version: '1.0.0' }
+do:
+  - much: { for: { in: '${ [range(0; 600)] }' }, do: [{ little: { set: { a: 1 } } }] }
+  - again:
+      try: [{ fails: { raise: { error: { type: 'https://example.com/busy', status: 503 } } } }]
+      catch: { retry: { delay: { hours: 1 }, limit: { attempt: { count: 2 } } } }
+";
+    desk.rig.deploy(long).await.ok(201);
+    let run = desk.rig.post("/workflows/test/long/runs", &json!({})).await.ok(201);
+    let task = format!("/tasks/{}", run["id"].as_str().unwrap());
+    desk.becomes(&task, "RETRY").await;
+    let cancel = format!("/runs/{}/cancel", run["id"].as_str().unwrap());
+    desk.rig.post(&cancel, &json!({})).await.ok(200);
+    desk.becomes(&task, "REVOKED").await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use potok_secrets::{Keeper, KeyPlace};
 use reqwest::Url;
 
+use crate::accounts::AccountsConfig;
 use crate::api::BotApi;
 
 /// How the provider reaches Telegram. Its `Debug` shows no token.
@@ -21,8 +22,10 @@ pub struct TelegramConfig {
     pub timeout: Duration,
     /// How fast to post.
     pub pacing: Pacing,
-    /// What the tokens of kept bots are sealed with.
+    /// What the tokens of kept bots and the sessions of accounts are sealed with.
     pub keeper: Arc<Keeper>,
+    /// How user accounts reach Telegram.
+    pub accounts: AccountsConfig,
 }
 
 impl Default for TelegramConfig {
@@ -34,6 +37,7 @@ impl Default for TelegramConfig {
             timeout: Duration::from_secs(30),
             pacing: Pacing::default(),
             keeper: Arc::new(Keeper::new(KeyPlace::None)),
+            accounts: AccountsConfig::default(),
         }
     }
 }
@@ -46,6 +50,7 @@ impl fmt::Debug for TelegramConfig {
             .field("timeout", &self.timeout)
             .field("pacing", &self.pacing)
             .field("keeper", &self.keeper)
+            .field("accounts", &self.accounts)
             .finish()
     }
 }

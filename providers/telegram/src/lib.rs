@@ -22,6 +22,7 @@ mod markdown;
 mod message;
 mod pace;
 mod post;
+mod reader;
 mod registry;
 mod rows;
 mod settle;
@@ -43,6 +44,7 @@ pub use config::{ConfigError, Pacing, TelegramConfig};
 pub use rows::{Post, PostState};
 pub use settle::{SettleError, Settlement};
 
+use accounts::Accounts;
 use api::BotApi;
 use config::Gate;
 use locks::KeyLocks;
@@ -70,6 +72,7 @@ pub struct TelegramProvider {
     bots: BTreeMap<String, BotApi>,
     gate: Gate,
     keeper: Arc<Keeper>,
+    accounts: Accounts,
     pacer: Arc<Pacer>,
     locks: KeyLocks,
     /// Bounds the requests that outlive their callers.
@@ -93,6 +96,7 @@ impl TelegramProvider {
         Ok(Self {
             bots,
             gate,
+            accounts: Accounts::new(config.accounts, Arc::clone(&config.keeper)),
             keeper: config.keeper,
             pacer: Arc::new(Pacer::new(config.pacing)),
             locks: KeyLocks::default(),

@@ -18,6 +18,7 @@ use potok_wasm::{Migration, Param, Row, Statement, TableError, Tables};
 use serde::Serialize;
 
 use crate::message::Format;
+use crate::reader::Reader;
 
 /// The most posts that are listed at once.
 const LIST: i64 = 1000;
@@ -314,55 +315,4 @@ fn post(row: Row) -> Result<Post, TableError> {
         created_at: Timestamp(row.integer("created_at")?),
         updated_at: Timestamp(row.integer("updated_at")?),
     })
-}
-
-/// The columns of a row, one after the other.
-pub(crate) struct Reader {
-    table: &'static str,
-    columns: std::vec::IntoIter<Param>,
-}
-
-impl Reader {
-    pub(crate) fn new(table: &'static str, row: Row) -> Self {
-        let columns = row.into_iter();
-        Self { table, columns }
-    }
-
-    pub(crate) fn optional_text(&mut self, column: &str) -> Result<Option<String>, TableError> {
-        match self.columns.next() {
-            Some(Param::Text(text)) => Ok(Some(text)),
-            Some(Param::Null) => Ok(None),
-            other => Err(self.unexpected(column, &other)),
-        }
-    }
-
-    pub(crate) fn text(&mut self, column: &str) -> Result<String, TableError> {
-        self.optional_text(column)?
-            .ok_or_else(|| self.unexpected(column, &None))
-    }
-
-    pub(crate) fn word<T>(&mut self, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, TableError> {
-        let word = self.text(column)?;
-        parse(&word).ok_or_else(|| self.unexpected(column, &Some(Param::Text(word))))
-    }
-
-    pub(crate) fn optional_integer(&mut self, column: &str) -> Result<Option<i64>, TableError> {
-        match self.columns.next() {
-            Some(Param::Integer(integer)) => Ok(Some(integer)),
-            Some(Param::Null) => Ok(None),
-            other => Err(self.unexpected(column, &other)),
-        }
-    }
-
-    pub(crate) fn integer(&mut self, column: &str) -> Result<i64, TableError> {
-        self.optional_integer(column)?
-            .ok_or_else(|| self.unexpected(column, &None))
-    }
-
-    fn unexpected(&self, column: &str, value: &Option<Param>) -> TableError {
-        let table = self.table;
-        TableError::Refused(format!(
-            "{table}.{column} holds {value:?}, which no version of this provider writes"
-        ))
-    }
 }

@@ -356,6 +356,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn last_of_timeline(&self, run: RunId) -> Result<Option<TimelineRow>, StoreError> {
+        self.read(move |connection| read_runs::last_of_timeline(connection, run))
+            .await
+    }
+
     async fn inner_calls(&self, run: RunId, call: u64, after: u64, limit: usize) -> Result<Vec<InnerCall>, StoreError> {
         self.read(move |connection| inner::page(connection, run, call, after, limit))
             .await

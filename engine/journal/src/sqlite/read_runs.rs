@@ -93,19 +93,14 @@ pub(crate) fn load_run(connection: &Connection, run: RunId) -> Result<Option<Loa
     let last_seq = entries_after(&mut joiner, after, usize::MAX, usize::MAX, |_, entry| {
         entries.push(entry);
     })?;
-    let last_ordinal = query_one(
-        connection,
-        "SELECT MAX(ordinal) FROM timelines WHERE run = $1",
-        &[&id],
-        |row| row.get::<_, Option<i64>>(0),
-    )?;
+    let last_ordinal = last_ordinal(connection, run)?;
     Ok(Some(LoadedRun {
         row,
         finished,
         snapshot,
         entries_after_snapshot: entries,
         last_seq,
-        last_ordinal: last_ordinal.flatten().map(uint),
+        last_ordinal,
         messages: outbox::messages(connection, run)?,
         subscriptions: read_events::subscriptions(connection, run)?,
     }))
@@ -152,6 +147,19 @@ pub(crate) fn timeline(
         page.push(TimelineRow { ordinal, entry });
     })?;
     Ok(page)
+}
+
+pub(crate) fn last_of_timeline(connection: &Connection, run: RunId) -> Result<Option<TimelineRow>, StoreError> {
+    let Some(last) = last_ordinal(connection, run)? else {
+        return Ok(None);
+    };
+    Ok(timeline(connection, run, last.checked_sub(1), 1)?.pop())
+}
+
+fn last_ordinal(connection: &Connection, run: RunId) -> Result<Option<u64>, StoreError> {
+    let last = "SELECT MAX(ordinal) FROM timelines WHERE run = $1";
+    let last = query_one(connection, last, &[&run.bytes()], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(last.flatten().map(uint))
 }
 
 /// Gives entries after a number and returns the number of the last one, or `after` when there is none.

@@ -547,6 +547,9 @@ pub(crate) async fn timelines_come_in_pages(store: Arc<dyn Store>) {
     }
     assert_eq!(seen, (0..8).collect::<Vec<_>>());
     assert_eq!(store.timeline(run_id(2), None, 3).await.unwrap(), []);
+    assert_eq!(store.last_of_timeline(run_id(2)).await.unwrap(), None);
+    let last = store.last_of_timeline(run_id(1)).await.unwrap().unwrap();
+    assert_eq!((last.ordinal, last.entry), (7, json!(7)));
     let mut gap = RunWrite::new(run_id(1), 1);
     gap.timeline = vec![timeline_row(8, json!(8)), timeline_row(10, json!(10))];
     assert!(matches!(commit_run(&store, gap).await, Err(StoreError::Refused(_))));

@@ -134,11 +134,13 @@ proptest! {
         let mut new = crate::origins::made_from(origin, &definition, Some(slice));
         let first = |driver: &Driver| driver.traces.iter().any(|trace| Some(&trace.path) == path.as_ref());
         live(&mut new, &mut random, &mut |_, _, _, _| {});
-        // A time that is up for what is around it, or someone who cancels, may come before it.
+        // A time that is up for what is around it or for the whole run, or someone who cancels, may come before it.
         let around = |trace: &Trace| path.as_ref().is_some_and(|path| path.0.starts_with(&*trace.path.0));
         let ends = |trace: &Trace| matches!(trace.kind, TraceKind::Cancelled | TraceKind::Faulted { .. });
         let cut_short = new.traces.iter().any(|trace| around(trace) && ends(trace));
-        let begins = path.is_none() || definition.is_held() || cut_short || first(&new);
+        let error = new.machine.outcome().and_then(|outcome| outcome.error.as_ref());
+        let out_of_time = error.is_some_and(|error| error.instance.as_deref() == Some("/timeout"));
+        let begins = path.is_none() || definition.is_held() || cut_short || out_of_time || first(&new);
         prop_assert!(begins, "{:?} does not begin", path);
         assert_tidy(&new);
         let mut replayed = new.replayed();

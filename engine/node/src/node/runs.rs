@@ -193,6 +193,15 @@ impl Node {
             .collect())
     }
 
+    /// The last thing that a run's tasks did.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn last_event(&self, run: RunId) -> Result<Option<TaskEvent>, NodeError> {
+        let row = self.0.store.last_of_timeline(run).await?;
+        Ok(row.and_then(|row| serde_json::from_value(row.entry).ok()))
+    }
+
     /// The newest capability calls, up to `limit`, inside the calls of a run that are under way; in order. A call is among them once it is
     /// answered and that is durable.
     ///

@@ -16,7 +16,7 @@ use potok_journal::{EventFilter, EventRow, Store, StoreError, TriggerRow, Write}
 use serde_json::Value;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::{RETRY, Shell, Stream, store::fire};
+use super::{RETRY, Shell, Stream, triggers::fire};
 use crate::{
     deploy::{Deployments, Prepared},
     lifecycle,

@@ -13,6 +13,7 @@ mod inbox;
 mod ledger;
 mod rates;
 mod store;
+mod triggers;
 
 use std::{
     collections::HashMap,
@@ -38,7 +39,8 @@ pub(crate) use arrive::{Watch, Watchers};
 pub(crate) use events::{Incoming, Stream};
 pub(crate) use exec::Executor;
 use inbox::{Heard, Inbox};
-pub(crate) use store::{trigger_state, word};
+pub(crate) use store::word;
+pub(crate) use triggers::trigger_state;
 
 /// What is sent to the core's thread.
 pub(crate) enum Message {

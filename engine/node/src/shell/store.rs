@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{
     Message, RETRY, Shell,
     events::{self, Stream},
+    triggers::{self, fire_at},
 };
 use crate::{
     OriginView, RunView, TaskEvent,
@@ -26,9 +27,6 @@ use crate::{
     news::{RunNews, subject},
     schedule::{TriggerKey, TriggerState},
 };
-
-/// How many states of triggers may wait for their write.
-const TRIGGER_WRITES: usize = 1_024;
 
 /// How many runs are read with one read of the store.
 const LOADED_TOGETHER: usize = 32;
@@ -54,8 +52,8 @@ impl Io {
         metrics: Arc<Metrics>,
         shell: Shell,
     ) -> Self {
-        let (triggers, states) = mpsc::channel(TRIGGER_WRITES);
-        tokio::spawn(write_triggers(Arc::clone(&store), states));
+        let (triggers, states) = mpsc::channel(triggers::WAITING);
+        tokio::spawn(triggers::write(Arc::clone(&store), states));
         Self {
             store,
             stream,
@@ -165,20 +163,7 @@ impl Io {
     pub fn fire(&self, key: TriggerKey, at: Timestamp) {
         let (deployments, shell) = (Arc::clone(&self.deployments), self.shell.clone());
         tokio::spawn(async move {
-            let nothing = Arc::new(Value::Object(serde_json::Map::new()));
-            let run = loop {
-                match fire(&deployments, &shell, &key, &at.0.to_string(), Arc::clone(&nothing)).await {
-                    Ok(run) => break run,
-                    Err(Misfire::Later(error)) => {
-                        tracing::warn!(trigger = %key, %error, "a trigger's run could not be started; trying again");
-                        tokio::time::sleep(RETRY).await;
-                    }
-                    Err(Misfire::Never(error)) => {
-                        tracing::error!(trigger = %key, %error, "a trigger's run could not be started");
-                        break None;
-                    }
-                }
-            };
+            let run = fire_at(&deployments, &shell, &key, at).await;
             // The shell is gone only when the node stops; the time is found due again at the next start.
             let _ = shell.send(Message::Triggered(key, run)).await;
         });
@@ -189,98 +174,6 @@ impl Io {
             // A lost state is caught up with: its times are found due again, and their runs are there already.
             tracing::warn!(%error, "too many states of triggers wait to be written");
         }
-    }
-}
-
-async fn write_triggers(store: Arc<dyn Store>, mut states: mpsc::Receiver<(TriggerKey, TriggerState)>) {
-    while let Some((key, state)) = states.recv().await {
-        let (definition, kind) = key.rsplit_once('/').unwrap_or((&key, ""));
-        let row = TriggerRow {
-            definition: definition.to_owned(),
-            key: kind.to_owned(),
-            next_at: state.next_at.map(|at| at.0),
-            state: serde_json::to_value(&state).unwrap_or_default(),
-        };
-        if let Err(error) = store.commit(Write::Trigger(row)).await {
-            tracing::warn!(trigger = %key, %error, "a trigger's state was not written");
-        }
-    }
-}
-
-/// The state that the store has of a trigger, its active run taken out when that has ended.
-pub(crate) async fn trigger_state(
-    store: &dyn Store,
-    definition: &str,
-    kind: &str,
-) -> Result<Option<TriggerState>, StoreError> {
-    let rows = store.triggers().await?;
-    let row = rows
-        .into_iter()
-        .find(|row| row.definition == definition && row.key == kind);
-    let Some(mut state) = row.and_then(|row| serde_json::from_value::<TriggerState>(row.state).ok()) else {
-        return Ok(None);
-    };
-    if let Some(run) = state.active {
-        let row = store.run_row(run).await?;
-        if row.is_none_or(|row| status(&row.status).is_final()) {
-            state.active = None;
-        }
-    }
-    Ok(Some(state))
-}
-
-/// Why a trigger's run was not started.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Misfire {
-    /// The store is not to be had.
-    #[error("{0}")]
-    Later(String),
-    /// There is nothing to start, or nobody to start it.
-    #[error("{0}")]
-    Never(&'static str),
-}
-
-/// Starts the run of a trigger; `mark` names the occasion, for which there is one run. `None` when it may not start: then the occasion is skipped.
-pub(super) async fn fire(
-    deployments: &Deployments,
-    shell: &Shell,
-    key: &TriggerKey,
-    mark: &str,
-    input: Arc<Value>,
-) -> Result<Option<RunId>, Misfire> {
-    let (hash, _) = key
-        .rsplit_once('/')
-        .ok_or(Misfire::Never("a trigger's key has no kind"))?;
-    let prepared = deployments
-        .by_hash(hash)
-        .await
-        .map_err(|error| Misfire::Later(error.to_string()))?
-        .ok_or(Misfire::Never("its definition is gone"))?;
-    let start = |client| {
-        Input::Start(StartRun {
-            run: RunId(Uuid::now_v7()),
-            deployed: prepared.deployed.clone(),
-            input: Arc::clone(&input),
-            parent: None,
-            origin: None,
-            trigger: Some(Arc::clone(key)),
-            idempotency_key: Some(format!("{key}/{mark}")),
-            labels: Value::Object(serde_json::Map::new()),
-            client: Some(client),
-        })
-    };
-    let stopped = Misfire::Never("the node has stopped");
-    let Ok((_, answer)) = shell.ask(start).await else {
-        return Err(stopped);
-    };
-    match answer.await.map_err(|_| stopped)? {
-        Answer::Started(run) | Answer::Exists(run) => Ok(Some(run)),
-        Answer::Rejected(problem) => {
-            tracing::warn!(trigger = %key, %problem, "a trigger's run may not start; it is skipped");
-            Ok(None)
-        }
-        Answer::Failed(why) => Err(Misfire::Later(why)),
-        other => Err(Misfire::Later(format!("{other:?}"))),
     }
 }
 
@@ -498,7 +391,7 @@ pub(crate) fn word(word: impl serde::Serialize) -> String {
     }
 }
 
-fn status(word: &str) -> Status {
+pub(super) fn status(word: &str) -> Status {
     serde_json::from_value(Value::String(word.to_owned())).unwrap_or(Status::Running)
 }
 

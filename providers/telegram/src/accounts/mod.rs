@@ -27,7 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use grammers_tl_types::RemoteCall;
 use potok_dsl::Timestamp;
-use potok_secrets::SealKey;
+use potok_secrets::Keeper;
 use potok_wasm::{Migration, Tables};
 use tokio::sync::OwnedMutexGuard;
 
@@ -116,13 +116,24 @@ struct Held<'a> {
     _alone: OwnedMutexGuard<()>,
 }
 
+impl Held<'_> {
+    /// Nothing is asked while Telegram has asked for a rest.
+    fn rested(&self) -> Result<(), AccountError> {
+        let (id, now) = (self.account.id, self.now);
+        match self.account.flood_until {
+            Some(until) if until > now => Err(AccountError::Rests { id, until, now }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Accounts {
-    /// Accounts whose secrets are sealed with this key. Nothing is asked of Telegram yet.
+    /// Accounts whose secrets are sealed with this key, once there are any. Nothing is asked of Telegram yet.
     #[must_use]
-    pub fn new(config: AccountsConfig, key: Arc<SealKey>) -> Self {
+    pub fn new(config: AccountsConfig, keeper: Arc<Keeper>) -> Self {
         Self {
             pool: Pool::new(config),
-            vault: Vault::new(key),
+            vault: Vault::new(keeper),
             locks: KeyLocks::default(),
         }
     }
@@ -296,9 +307,7 @@ impl Accounts {
                 problem: held.account.problem.clone(),
             });
         }
-        match held.account.flood_until {
-            Some(until) if until > now => Err(AccountError::Rests { id, until, now }),
-            _ => Ok(held),
-        }
+        held.rested()?;
+        Ok(held)
     }
 }

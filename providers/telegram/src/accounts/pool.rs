@@ -127,8 +127,19 @@ impl Pool {
         Ok(connection)
     }
 
+    /// Keys with the data centres where they are today: those of the configuration may have moved.
+    fn today(&self, keys: &Keys) -> Keys {
+        let mut keys = keys.clone();
+        for kept in &mut keys.centres {
+            if let Some(today) = self.config.centres.iter().find(|centre| centre.id == kept.id) {
+                kept.address = today.address;
+            }
+        }
+        keys
+    }
+
     fn connect(&self, account: &Account, document: &Document, keys: &Keys) -> Connection {
-        let session = Arc::new(AccountSession::new(keys));
+        let session = Arc::new(AccountSession::new(&self.today(keys)));
         // Every member is named: the default asks the operating system about itself, slowly.
         let params = ConnectionParams {
             device_model: self.config.device.clone(),

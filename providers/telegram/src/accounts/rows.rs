@@ -6,6 +6,7 @@ use potok_wasm::{Migration, Param, Row, Statement, TableError, Tables};
 use super::error::{AccountError, Noted};
 use super::model::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount, Person, limit, phone_number};
 use super::vault::Sealed;
+use crate::reader::Reader;
 
 /// The most accounts of one page.
 const PAGE: i64 = 1_000;
@@ -46,6 +47,18 @@ pub(super) const MIGRATION: Migration = Migration {
         INSERT INTO telegram_account_ids (last) VALUES (0);
     ",
 };
+
+/// Reads the columns of [`account`].
+macro_rules! accounts {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, name, phone, telegram_id, api_id, comment, status, problem, daily_limit, used_today, messages_sent, \
+             warmup_count, ban_count, reset_date, last_used, flood_until, proxied, version, created_at, updated_at, key_id, \
+             sealed FROM telegram_accounts ",
+            $which
+        )
+    };
+}
 
 /// A number that no account has or had.
 pub(super) async fn reserve(tables: &dyn Tables) -> Result<i64, AccountError> {
@@ -93,19 +106,14 @@ pub(super) async fn insert(
 }
 
 pub(super) async fn find(tables: &dyn Tables, id: i64) -> Result<(Account, Sealed), AccountError> {
-    let sql = "SELECT id, name, phone, telegram_id, api_id, comment, status, problem, daily_limit, used_today, \
-                       messages_sent, warmup_count, ban_count, reset_date, last_used, flood_until, proxied, version, \
-                       created_at, updated_at, key_id, sealed FROM telegram_accounts WHERE id = $1";
+    let sql = accounts!("WHERE id = $1");
     let rows = read(tables, sql, vec![id.into()]).await?;
     let row = rows.into_iter().next().ok_or(AccountError::NotFound(id))?;
     account(row)
 }
 
 pub(super) async fn list(tables: &dyn Tables, filter: &AccountFilter) -> Result<Vec<Account>, AccountError> {
-    let sql = "SELECT id, name, phone, telegram_id, api_id, comment, status, problem, daily_limit, used_today, \
-                       messages_sent, warmup_count, ban_count, reset_date, last_used, flood_until, proxied, version, \
-                       created_at, updated_at, key_id, sealed FROM telegram_accounts \
-                       WHERE id > $1 AND ($2 = '' OR status = $3) ORDER BY id LIMIT $4";
+    let sql = accounts!("WHERE id > $1 AND ($2 = '' OR status = $3) ORDER BY id LIMIT $4");
     let status = filter.status.map_or("", AccountStatus::name);
     let limit = filter.limit.unwrap_or(PAGE).clamp(0, PAGE);
     let params = vec![filter.after.into(), status.into(), status.into(), limit.into()];
@@ -303,7 +311,7 @@ async fn write(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Re
 }
 
 fn account(row: Row) -> Result<(Account, Sealed), AccountError> {
-    let mut row = Reader(row.into_iter());
+    let mut row = Reader::new("telegram_accounts", row);
     let account = Account {
         id: row.integer("id")?,
         name: row.text("name")?,
@@ -311,10 +319,7 @@ fn account(row: Row) -> Result<(Account, Sealed), AccountError> {
         telegram_id: row.optional_integer("telegram_id")?,
         api_id: i32::try_from(row.integer("api_id")?).unwrap_or(0),
         comment: row.text("comment")?,
-        status: {
-            let word = row.text("status")?;
-            AccountStatus::parse(&word).ok_or_else(|| unexpected("status", &Some(Param::Text(word))))?
-        },
+        status: row.word("status", AccountStatus::parse)?,
         problem: row.optional_text("problem")?,
         daily_limit: row.integer("daily_limit")?,
         used_today: row.integer("used_today")?,
@@ -334,42 +339,6 @@ fn account(row: Row) -> Result<(Account, Sealed), AccountError> {
         bytes: row.bytes("sealed")?,
     };
     Ok((account, sealed))
-}
-
-/// The columns of a row, one after the other.
-struct Reader(std::vec::IntoIter<Param>);
-
-impl Reader {
-    fn optional_text(&mut self, column: &str) -> Result<Option<String>, AccountError> {
-        match self.0.next() {
-            Some(Param::Text(text)) => Ok(Some(text)),
-            Some(Param::Null) => Ok(None),
-            other => Err(unexpected(column, &other)),
-        }
-    }
-
-    fn text(&mut self, column: &str) -> Result<String, AccountError> {
-        self.optional_text(column)?.ok_or_else(|| unexpected(column, &None))
-    }
-
-    fn optional_integer(&mut self, column: &str) -> Result<Option<i64>, AccountError> {
-        match self.0.next() {
-            Some(Param::Integer(integer)) => Ok(Some(integer)),
-            Some(Param::Null) => Ok(None),
-            other => Err(unexpected(column, &other)),
-        }
-    }
-
-    fn integer(&mut self, column: &str) -> Result<i64, AccountError> {
-        self.optional_integer(column)?.ok_or_else(|| unexpected(column, &None))
-    }
-
-    fn bytes(&mut self, column: &str) -> Result<Vec<u8>, AccountError> {
-        match self.0.next() {
-            Some(Param::Blob(bytes)) => Ok(bytes),
-            other => Err(unexpected(column, &other)),
-        }
-    }
 }
 
 fn unexpected(column: &str, value: &Option<Param>) -> AccountError {

@@ -183,10 +183,7 @@ impl Accounts {
         if !status.signs_in() {
             return Err(AccountError::NotDue { id, status });
         }
-        match held.account.flood_until {
-            Some(until) if until > now => return Err(AccountError::Rests { id, until, now }),
-            _ => {}
-        }
+        held.rested()?;
         if held.vault.session.is_none() {
             let keys = self.pool.fresh_keys().await?;
             self.keep(&mut held, |document| document.session = Some(keys)).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use potok_secrets::{SealError, SealKey};
+use potok_secrets::{Keeper, SealError};
 use serde::{Deserialize, Serialize};
 
 use super::error::AccountError;
@@ -14,7 +14,7 @@ use super::error::AccountError;
 /// Seals and opens documents.
 #[derive(Debug)]
 pub(super) struct Vault {
-    key: Arc<SealKey>,
+    keeper: Arc<Keeper>,
 }
 
 /// A sealed document as the row has it.
@@ -94,22 +94,22 @@ pub(super) fn key_text(key: &[u8; 256]) -> String {
 }
 
 impl Vault {
-    pub(super) fn new(key: Arc<SealKey>) -> Self {
-        Self { key }
+    pub(super) fn new(keeper: Arc<Keeper>) -> Self {
+        Self { keeper }
     }
 
     pub(super) fn seal(&self, id: i64, version: i64, document: &Document) -> Result<Sealed, AccountError> {
         let text = serde_json::to_string(document).map_err(|error| AccountError::Odd(error.to_string()))?;
-        let bytes = self.key.seal(&name(id), version, &text)?;
-        Ok(Sealed {
-            key_id: self.key.id().to_owned(),
-            bytes,
-        })
+        let key = self.keeper.key()?;
+        let bytes = key.seal(&name(id), version, &text)?;
+        let key_id = key.id().to_owned();
+        Ok(Sealed { key_id, bytes })
     }
 
     pub(super) fn open(&self, id: i64, version: i64, sealed: &Sealed) -> Result<Document, AccountError> {
         let name = name(id);
-        let text = self.key.open(&name, version, &sealed.key_id, &sealed.bytes)?;
+        let key = self.keeper.key()?;
+        let text = key.open(&name, version, &sealed.key_id, &sealed.bytes)?;
         serde_json::from_str(&text).map_err(|_| SealError::Damaged(name).into())
     }
 }

@@ -11,7 +11,7 @@ use super::{MOST, missing, refusal, sealing, unkept};
 use crate::TelegramProvider;
 use crate::api::BotApi;
 use crate::config::is_token;
-use crate::rows::Reader;
+use crate::reader::Reader;
 use crate::verify::{self, Me, within};
 
 /// Columns in the order in which [`bot`] reads them.

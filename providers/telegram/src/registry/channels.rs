@@ -9,7 +9,7 @@ use super::{MOST, missing, unkept};
 use crate::TelegramProvider;
 use crate::api::Chat;
 use crate::channel::Channel;
-use crate::rows::Reader;
+use crate::reader::Reader;
 
 /// Columns in the order in which [`channel`] reads them.
 macro_rules! select {

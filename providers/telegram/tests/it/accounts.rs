@@ -8,7 +8,7 @@ use grammers_tl_types::functions as f;
 use potok_dsl::{ErrorType, Problem, Timestamp};
 use potok_sandbox::world::{DEFAULT_CHANNEL, ELSEWHERE_CHANNEL, WorldSeed};
 use potok_sandbox::{DATA_CENTRES, Fault, FaultKind, RunningSandbox, Sandbox, SandboxConfig, Target};
-use potok_secrets::SealKey;
+use potok_secrets::{Keeper, KeyPlace};
 use potok_telegram::accounts::{
     Account, AccountChange, AccountError, AccountFilter, AccountStatus, Accounts, AccountsConfig, AuthKeys, Centre,
     NewAccount, Qr, Sent, SignedIn,
@@ -20,6 +20,10 @@ const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OLGA: &str = "+70000000011";
 const PAVEL: &str = "+7 (000) 000-00-12";
 const SECRET: &str = "the secret of the application";
+
+fn keeper() -> Arc<Keeper> {
+    Arc::new(Keeper::new(KeyPlace::text(KEY.to_owned(), "a test")))
+}
 
 /// A node with accounts, a store, and a sandbox at the other end.
 struct Node {
@@ -137,7 +141,7 @@ fn accounts(sandbox: &Arc<RunningSandbox>, change: impl FnOnce(&mut AccountsConf
         ..AccountsConfig::default()
     };
     change(&mut config);
-    Accounts::new(config, Arc::new(SealKey::parse(KEY, "a test").unwrap()))
+    Accounts::new(config, keeper())
 }
 
 #[tokio::test]
@@ -339,7 +343,7 @@ async fn silence_ends_in_time_and_holds_up_nobody() {
         timeout: Duration::from_millis(200),
         ..AccountsConfig::default()
     };
-    let accounts = Accounts::new(config, Arc::new(SealKey::parse(KEY, "a test").unwrap()));
+    let accounts = Accounts::new(config, keeper());
     let id = node.add(Some("+79990001122")).await;
     let silent = accounts.request_code(&*node.tables, id, NOW).await;
     assert!(matches!(silent, Err(AccountError::NoAnswer(_))), "{silent:?}");
