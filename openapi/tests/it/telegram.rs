@@ -385,7 +385,7 @@ do:
       catch: { retry: { delay: { hours: 1 }, limit: { attempt: { count: 2 } } } }
 ";
     desk.rig.deploy(long).await.ok(201);
-    let run = desk.rig.post("/workflows/test/long/runs", &json!({})).await.ok(201);
+    let run = desk.rig.post("/workflows/test/long/runs", &json!({})).await.ok(202);
     let task = format!("/tasks/{}", run["id"].as_str().unwrap());
     desk.becomes(&task, "RETRY").await;
     let cancel = format!("/runs/{}/cancel", run["id"].as_str().unwrap());

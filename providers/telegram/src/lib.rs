@@ -107,6 +107,12 @@ impl TelegramProvider {
         })
     }
 
+    /// The operator's user accounts.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
     /// A bot by its name in the configuration, or by the id of one that is kept.
     async fn bot(&self, tables: &dyn Tables, name: &str) -> Result<BotApi, Problem> {
         if let Some(configured) = self.bots.get(name) {

@@ -6,22 +6,20 @@ use futures::{FutureExt, future::BoxFuture};
 use potok_bus::Bus;
 use potok_dsl::{ErrorType, Problem, RunId, Timestamp, WorkflowId};
 use potok_journal::{
-    Conflict, Document, LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Slot, Store, StoreError, TimelineRow,
-    TriggerRow, Write,
+    Conflict, Document, LoadedRun, RowChange, RunRow, RunUpdate, RunWrite, Slot, Store, StoreError, TimelineRow, Write,
 };
 use potok_machine::{Admission, Entry, Event, OnConflict, Outcome, Status};
 use serde_json::Value;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::{
-    Message, RETRY, Shell,
+    Message, Shell,
     events::{self, Stream},
     triggers::{self, fire_at},
 };
 use crate::{
     OriginView, RunView, TaskEvent,
-    core::{Answer, DueRuns, Input, Kept, LoadFailure, Message as Told, Save, SaveFailure, StartRun, Stored, Update},
+    core::{DueRuns, Input, Kept, LoadFailure, Message as Told, Save, SaveFailure, Stored, Update},
     deploy::Deployments,
     metrics::Metrics,
     news::{RunNews, subject},
