@@ -21,7 +21,7 @@ const STATEMENTS: usize = 160;
 /// Holds a database for this process; given up when it is dropped, or when the process dies.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -60,7 +60,15 @@ impl Lock {
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(fail)?;
         writeln!(file, "{}", std::process::id()).map_err(fail)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a process that was forked and has yet to become another program has it open too.
+    fn drop(&mut self) {
+        // What cannot be given up here is given up with the process.
+        let _ = self.file.unlock();
     }
 }
 
@@ -218,5 +226,23 @@ fn named(database: &Path, failure: StoreError) -> StoreError {
         StoreError::Unavailable(why) => StoreError::Unavailable(format!("'{path}': {why}")),
         StoreError::Refused(why) => StoreError::Corrupt(format!("'{path}': {why}")),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_up_though_a_forked_process_has_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("potok.db");
+        let lock = Lock::take(&database).unwrap();
+        // As a fork has it.
+        let _inherited = lock.file.try_clone().unwrap();
+        assert!(matches!(Lock::take(&database), Err(StoreError::Locked { .. })));
+        drop(lock);
+        Lock::take(&database).unwrap();
     }
 }
