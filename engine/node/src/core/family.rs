@@ -81,15 +81,47 @@ impl Core {
     /// A child that was waited for has ended, durably.
     fn child_ended(&mut self, parent: RunId, child: RunId, outcome: &Outcome, out: &mut Vec<Output>) {
         let Some(live) = self.runs.get_mut(&parent) else {
-            // Loaded, it asks for the child again, and is told how it ended.
+            // Loaded, it asks for the child again, and is told how it ended. What is being read of it may not say yet that the child has ended.
             if !self.stopping {
+                if self.loading.contains_key(&parent) {
+                    self.ended.insert((parent, child));
+                }
                 self.load(parent, out);
             }
             return;
         };
         match live.call_of(child) {
             Some(call) => self.call_done(parent, call, handed_over(child, outcome), out),
-            None => live.heard.push(child),
+            None => self.unwanted(parent, child, out),
+        }
+    }
+
+    /// The end of a child that its parent does not wait for (any more) is heard, or the parent would be due for ever.
+    fn unwanted(&mut self, parent: RunId, child: RunId, out: &mut Vec<Output>) {
+        if let Some(live) = self.runs.get_mut(&parent) {
+            live.heard.push(child);
+            self.settle(parent, out);
+        }
+    }
+
+    /// The children that have ended while their parent was being read.
+    pub(super) fn ended_meanwhile(&mut self, parent: RunId) -> Vec<RunId> {
+        let last = (parent, RunId::from_bytes([0xff; 16]));
+        let first = (parent, RunId::from_bytes([0; 16]));
+        let ended: Vec<_> = self.ended.range(first..=last).copied().collect();
+        for pair in &ended {
+            self.ended.remove(pair);
+        }
+        ended.into_iter().map(|(_, child)| child).collect()
+    }
+
+    /// A parent was read while children of it ended. Those that it waits for are asked for again and say themselves how they ended.
+    pub(super) fn children_ended(&mut self, parent: RunId, children: Vec<RunId>, out: &mut Vec<Output>) {
+        for child in children {
+            let live = self.runs.get(&parent);
+            if live.is_some_and(|live| live.call_of(child).is_none() && !live.leaving && !live.heard.contains(&child)) {
+                self.unwanted(parent, child, out);
+            }
         }
     }
 

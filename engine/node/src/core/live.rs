@@ -95,6 +95,8 @@ pub(super) struct Live {
     pub failures: u32,
     /// Whether it leaves memory as soon as everything is durable.
     pub leaving: bool,
+    /// Those who have resumed it meanwhile: it goes on when it has left and is read anew.
+    pub resumers: Vec<Option<Client>>,
 }
 
 /// A call that is open.
@@ -236,6 +238,7 @@ impl Live {
             linger: None,
             failures: 0,
             leaving: false,
+            resumers: Vec::new(),
         }
     }
 

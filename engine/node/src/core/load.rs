@@ -93,9 +93,11 @@ impl Core {
             return;
         };
         let nudged = self.nudged.remove(&run);
+        let ended = self.ended_meanwhile(run);
         // One that was started while it was looked for is here, and further than what was read of it.
         if self.runs.contains_key(&run) {
-            return self.take_up(run, nudged, waiting, out);
+            self.take_up(run, nudged, waiting, out);
+            return self.children_ended(run, ended, out);
         }
         let mut stored = match result {
             Ok(stored) => stored,
@@ -140,6 +142,7 @@ impl Core {
             return;
         }
         self.take_up(run, nudged, waiting, out);
+        self.children_ended(run, ended, out);
     }
 
     /// Gives a run what has waited until it is here.

@@ -116,6 +116,8 @@ pub struct Core {
     /// Calls that want runs which could not be started, to be made again.
     again: BTreeSet<(Timestamp, RunId, CallId)>,
     asking: bool,
+    /// Children that have ended while their parents were being read, by parent and child.
+    ended: BTreeSet<(RunId, RunId)>,
     /// Runs that have got a place and are being read, with those whose word it is.
     admitted: HashMap<RunId, RunId>,
     /// Runs for which something came.
@@ -149,6 +151,7 @@ impl Core {
             reloads: BTreeSet::new(),
             again: BTreeSet::new(),
             asking: false,
+            ended: BTreeSet::new(),
             admitted: HashMap::new(),
             behind: Behind::default(),
             nudged: HashSet::new(),
@@ -330,6 +333,8 @@ impl Core {
             Command::Resume if status != Status::Suspended => {
                 return out.extend(client.map(|client| Output::Answer(client, Answer::Refused(status))));
             }
+            // What was outstanding when it was read was never asked for: it is when it is read anew.
+            Command::Resume if live.leaving => return live.resumers.push(client),
             Command::Cancel(reason) => Event::Cancel { reason },
             Command::Suspend(reason) => Event::Suspend { reason },
             Command::Resume => Event::Resume,
@@ -573,6 +578,14 @@ impl Core {
             self.idling.remove(&(at, run));
         }
         out.extend(live.open_calls().map(|call| Output::CancelCall { run, call }));
+        for client in live.resumers {
+            if self.stopping {
+                let refused = Answer::Failed("the node is stopping".to_owned());
+                out.extend(client.map(|client| Output::Answer(client, refused)));
+            } else {
+                self.command(run, Command::Resume, client, out);
+            }
+        }
     }
 
     /// Everything that time brings: timers, writes that lingered, runs that are idle, runs that go on.
@@ -661,6 +674,7 @@ impl Core {
         self.stopping = true;
         self.loading.clear();
         self.admitted.clear();
+        self.ended.clear();
         self.reloads.clear();
         self.looks.clear();
         self.nudged.clear();

@@ -79,6 +79,19 @@ fn nothing_is_lost_and_nothing_leaves_too_early() {
     );
 }
 
+/// Seeds that have found faults of the node, each a rare order of events.
+const FOUND: [u64; 1] = [
+    // A run that was held is resumed before it has left memory; and a child ends while its parent is being read.
+    4979,
+];
+
+#[test]
+fn what_was_found_stays_mended() {
+    for seed in FOUND {
+        World::new(seed).run();
+    }
+}
+
 /// How many seeds it may take to find out that a duty is neglected.
 const SUSPECTS: u64 = 200;
 
