@@ -5,6 +5,8 @@
 mod accounts;
 #[path = "it/registry.rs"]
 mod registry;
+#[path = "it/warming.rs"]
+mod warming;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -18,6 +18,7 @@ mod session;
 mod sign_in;
 mod srp;
 mod vault;
+mod warming;
 
 use std::fmt;
 use std::net::SocketAddr;

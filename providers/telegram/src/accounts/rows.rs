@@ -6,6 +6,7 @@ use potok_wasm::{Migration, Param, Row, Statement, TableError, Tables};
 use super::error::{AccountError, Noted};
 use super::model::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount, Person, limit, phone_number};
 use super::vault::Sealed;
+use super::warming::{self, PACE};
 use crate::reader::Reader;
 
 /// The most accounts of one page.
@@ -129,9 +130,9 @@ pub(super) async fn change(
     change: &AccountChange,
     now: Timestamp,
 ) -> Result<(), AccountError> {
-    let (id, status) = (account.id, change.status.unwrap_or(account.status));
-    let turned = status != account.status;
-    if turned && !(status == AccountStatus::Disabled || status.works() && signed_in) {
+    let (id, wanted) = (account.id, change.status.unwrap_or(account.status));
+    let turned = wanted != account.status;
+    if turned && !(wanted == AccountStatus::Disabled || wanted.works() && signed_in) {
         return Err(AccountError::NotDue {
             id,
             status: account.status,
@@ -144,17 +145,20 @@ pub(super) async fn change(
     }
     let proxied = change.proxy.as_ref().map_or(account.proxied, Option::is_some);
     let problem = account.problem.clone().filter(|_| !turned);
+    let daily_limit = limit(change.daily_limit.unwrap_or(account.daily_limit))?;
+    let turn = warming::turn(account, wanted, daily_limit);
     let sql = "UPDATE telegram_accounts SET name = $1, phone = $2, comment = $3, daily_limit = $4, status = $5, problem = $6, \
-               proxied = $7, updated_at = $8 WHERE id = $9";
+               proxied = $7, updated_at = $8, warmup_count = warmup_count * $9 WHERE id = $10";
     let params = vec![
         change.name.clone().unwrap_or_else(|| account.name.clone()).into(),
         phone.into(),
         change.comment.clone().unwrap_or_else(|| account.comment.clone()).into(),
-        limit(change.daily_limit.unwrap_or(account.daily_limit))?.into(),
-        status.name().into(),
+        daily_limit.into(),
+        turn.status.name().into(),
         problem.into(),
         i64::from(proxied).into(),
         now.0.into(),
+        i64::from(!turn.afresh).into(),
         id.into(),
     ];
     write(tables, sql, params).await.map(drop)
@@ -216,9 +220,10 @@ pub(super) async fn signed_in(
     }
     let name = Some(account.name.clone()).filter(|name| !name.is_empty());
     let name = name.or_else(|| person.name.clone()).unwrap_or_default();
-    let sql = "UPDATE telegram_accounts SET status = 'active', problem = NULL, phone = $1, telegram_id = $2, name = $3, \
-               updated_at = $4 WHERE id = $5";
+    let sql = "UPDATE telegram_accounts SET status = $1, problem = NULL, phone = $2, telegram_id = $3, name = $4, \
+               updated_at = $5 WHERE id = $6";
     let params = vec![
+        warming::signed_in(account).name().into(),
         phone.into(),
         person.telegram_id.into(),
         name.into(),
@@ -243,11 +248,13 @@ pub(super) async fn note(
             until.0.into(),
         ),
         Noted::Reported => (
-            "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3, ban_count = ban_count + 1 WHERE id = $4",
+            "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3, ban_count = ban_count + 1, \
+             warmup_count = 0 WHERE id = $4",
             AccountStatus::Disabled.name().into(),
         ),
         Noted::Banned => (
-            "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3, ban_count = ban_count + 1 WHERE id = $4",
+            "UPDATE telegram_accounts SET status = $1, problem = $2, updated_at = $3, ban_count = ban_count + 1, \
+             warmup_count = 0 WHERE id = $4",
             AccountStatus::Blocked.name().into(),
         ),
         Noted::SessionLost => (
@@ -272,17 +279,48 @@ pub(super) async fn sent(tables: &dyn Tables, id: i64, now: Timestamp) -> Result
     write(tables, sql, vec![now.0.into(), id.into()]).await.map(drop)
 }
 
+/// Whether an account's day is over, or has yet to begin.
+macro_rules! day_is_over {
+    () => {
+        "(reset_date IS NULL OR reset_date <= $2)"
+    };
+}
+
+/// What a warming account may do today. The days that were counted include this one once it has begun.
+macro_rules! warming_quota {
+    () => {
+        concat!(
+            "($3 * CASE WHEN ",
+            day_is_over!(),
+            " THEN warmup_count + 1 WHEN warmup_count = 0 THEN 1 ELSE warmup_count END)"
+        )
+    };
+}
+
 /// Takes one contact out of the day's quota of the account that has been used longest ago. The day begins with its first
-/// contact.
+/// contact. A warming account has a quota that grows with the days on which it contacted somebody; the day is counted, and
+/// the account becomes active when that quota reaches its limit, in the same statement.
 pub(super) async fn lease(tables: &dyn Tables, now: Timestamp) -> Result<Option<i64>, AccountError> {
-    let sql = "UPDATE telegram_accounts SET last_used = $1, \
-               used_today = CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN 1 ELSE used_today + 1 END, \
-               reset_date = CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN $1 ELSE reset_date END \
-               WHERE id = (SELECT id FROM telegram_accounts WHERE status IN ('active', 'warming') \
-               AND (flood_until IS NULL OR flood_until <= $1) AND daily_limit > \
-               CASE WHEN reset_date IS NULL OR reset_date <= $2 THEN 0 ELSE used_today END \
-               ORDER BY last_used NULLS FIRST, id LIMIT 1) RETURNING id";
-    let params = vec![now.0.into(), (now.0 - DAY).into()];
+    let sql = concat!(
+        "UPDATE telegram_accounts SET last_used = $1, used_today = CASE WHEN ",
+        day_is_over!(),
+        " THEN 1 ELSE used_today + 1 END, warmup_count = CASE WHEN status = 'warming' AND ",
+        day_is_over!(),
+        " THEN warmup_count + 1 ELSE warmup_count END, status = CASE WHEN status = 'warming' AND ",
+        warming_quota!(),
+        " >= daily_limit THEN 'active' ELSE status END, reset_date = CASE WHEN ",
+        day_is_over!(),
+        " THEN $1 ELSE reset_date END \
+         WHERE id = (SELECT id FROM telegram_accounts WHERE status IN ('active', 'warming') \
+         AND (flood_until IS NULL OR flood_until <= $1) AND CASE WHEN status = 'warming' AND ",
+        warming_quota!(),
+        " < daily_limit THEN ",
+        warming_quota!(),
+        " ELSE daily_limit END > CASE WHEN ",
+        day_is_over!(),
+        " THEN 0 ELSE used_today END ORDER BY last_used NULLS FIRST, id LIMIT 1) RETURNING id"
+    );
+    let params = vec![now.0.into(), (now.0 - DAY).into(), PACE.into()];
     match write(tables, sql, params).await?.first().and_then(|row| row.first()) {
         None => Ok(None),
         Some(Param::Integer(id)) => Ok(Some(*id)),

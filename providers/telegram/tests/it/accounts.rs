@@ -15,7 +15,7 @@ use potok_telegram::accounts::{
 };
 use potok_testing::MemoryTables;
 
-const NOW: Timestamp = Timestamp(1_769_846_400_000);
+pub(super) const NOW: Timestamp = Timestamp(1_769_846_400_000);
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OLGA: &str = "+70000000011";
 const PAVEL: &str = "+7 (000) 000-00-12";
@@ -26,10 +26,10 @@ fn keeper() -> Arc<Keeper> {
 }
 
 /// A node with accounts, a store, and a sandbox at the other end.
-struct Node {
-    sandbox: Arc<RunningSandbox>,
-    tables: Arc<MemoryTables>,
-    accounts: Accounts,
+pub(super) struct Node {
+    pub(super) sandbox: Arc<RunningSandbox>,
+    pub(super) tables: Arc<MemoryTables>,
+    pub(super) accounts: Accounts,
 }
 
 struct Keys(Arc<RunningSandbox>);
@@ -42,7 +42,7 @@ impl AuthKeys for Keys {
 }
 
 impl Node {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::in_world(|_| {}, |_| {}).await
     }
 
@@ -86,18 +86,18 @@ impl Node {
     }
 
     /// An account of the channels' owner that is signed in.
-    async fn olga(&self) -> i64 {
+    pub(super) async fn olga(&self) -> i64 {
         let id = self.add(Some(OLGA)).await;
         self.request_code(id).await.unwrap();
         self.sign_in(id, "12345").await.unwrap();
         id
     }
 
-    async fn request_code(&self, id: i64) -> Result<Account, AccountError> {
+    pub(super) async fn request_code(&self, id: i64) -> Result<Account, AccountError> {
         self.accounts.request_code(&*self.tables, id, NOW).await
     }
 
-    async fn sign_in(&self, id: i64, code: &str) -> Result<SignedIn, AccountError> {
+    pub(super) async fn sign_in(&self, id: i64, code: &str) -> Result<SignedIn, AccountError> {
         self.accounts.sign_in(&*self.tables, id, code, NOW).await
     }
 
@@ -105,12 +105,12 @@ impl Node {
         self.accounts.password(&*self.tables, id, password, NOW).await
     }
 
-    async fn state(&self, id: i64, now: Timestamp) -> Result<(), AccountError> {
+    pub(super) async fn state(&self, id: i64, now: Timestamp) -> Result<(), AccountError> {
         let state = f::updates::GetState {};
         self.accounts.call(&*self.tables, id, &state, now).await.map(drop)
     }
 
-    async fn get(&self, id: i64) -> Account {
+    pub(super) async fn get(&self, id: i64) -> Account {
         self.accounts.get(&*self.tables, id).await.unwrap()
     }
 
@@ -124,7 +124,7 @@ impl Node {
         }));
     }
 
-    fn refuse(&self, method: &str, code: u16, message: &str) {
+    pub(super) fn refuse(&self, method: &str, code: u16, message: &str) {
         let message = message.to_owned();
         self.script(method, FaultKind::Rpc { code, message });
     }
