@@ -1,15 +1,17 @@
-//! The API that people already call: bots, channels, messages and tasks, beside `/api/v1` and in its words.
+//! The API that people already call: bots, channels, messages, accounts and tasks, beside `/api/v1` and in its words.
 //!
 //! Every operation that changes something is a run: of a function, or of a workflow that is shipped ([`Shelf`]). Every other one asks
 //! a function that only looks. So this room knows names of functions and workflows, which anyone can look up, and no provider. It
 //! has no logic of its own but its words: answers are `{status, data}`, what goes wrong is `{status: "error", message}`, and a
 //! run is a task with the words that clients poll for.
 
+mod accounts;
 mod answer;
 mod bots;
 mod channels;
 mod document;
 mod messages;
+mod qr;
 mod shelf;
 mod tasks;
 mod words;
@@ -33,7 +35,14 @@ use shelf::Shelf;
 pub use shelf::{Shipped, shipped};
 
 /// Where its operations begin.
-const ROOTS: [&str; 4] = ["/bots", "/channels", "/messages", "/tasks"];
+const ROOTS: [&str; 6] = [
+    "/bots",
+    "/channels",
+    "/messages",
+    "/tasks",
+    "/accounts",
+    "/api/accounts",
+];
 
 /// How long a run is waited for whose end is the answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,7 +60,7 @@ pub(crate) struct Desk {
 /// What the document sorts these operations by.
 #[derive(Tags)]
 enum Room {
-    /// Telegram: bots, channels and posts, as existing clients ask for them.
+    /// Telegram: bots, channels, posts and user accounts, as existing clients ask for them.
     #[oai(rename = "telegram")]
     Telegram,
 }
@@ -78,6 +87,12 @@ impl Desk {
         };
         let called = self.state.node.call_function(&newest(function), request).await;
         outcome(called.map_err(unserved)?.run)
+    }
+
+    /// Sees to it that a shipped workflow is deployed, so that its schedule runs.
+    async fn ready<const KINDS: u16>(&self, workflow: &str) -> Result<(), Failure<KINDS>> {
+        let ready = self.shelf.ready(&self.state, workflow).await;
+        ready.map(drop).map_err(|failure| Failure(failure.0))
     }
 
     /// Starts a shipped workflow; a key that was used before gives the run that it started.
@@ -134,6 +149,7 @@ pub(crate) fn service(desk: Desk) -> OpenApiService<impl OpenApi, ()> {
         bots::Bots(desk.clone()),
         channels::Channels(desk.clone()),
         messages::Messages(desk.clone()),
+        accounts::Accounts(desk.clone()),
         tasks::Tasks(desk),
     );
     OpenApiService::new(all, "Potok", env!("CARGO_PKG_VERSION"))

@@ -38,7 +38,9 @@ pub fn shipped() -> Vec<Shipped> {
     let text = include_str!("../../../workflows/telegram/add-channel.yaml");
     // Whoever has channels wants to know when their bots may not post there any more.
     let add_channel = shipped("add-channel", text, Some(check.name));
-    vec![post, add_channel, check]
+    let text = include_str!("../../../workflows/telegram/account-health.yaml");
+    let health = shipped("account-health", text, None);
+    vec![post, add_channel, check, health]
 }
 
 /// All of them, and which are known to be deployed.

@@ -3,15 +3,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use potok_journal::{ProviderMigration, SqliteStore, Store};
 use potok_node::{KeyPlace, NodeConfig};
 use potok_openapi::shipped;
 use potok_sandbox::{
-    Fault, FaultKind, RunningSandbox, Sandbox, SandboxConfig, Target,
+    DATA_CENTRES, Fault, FaultKind, RunningSandbox, Sandbox, SandboxConfig, Target,
     world::{AdminRights, DEFAULT_BOT_TOKEN, DEFAULT_CHANNEL, ELSEWHERE_CHANNEL, Membership},
 };
 use potok_secrets::Keeper;
-use potok_telegram::{Pacing, TelegramConfig, TelegramProvider};
+use potok_telegram::{
+    Pacing, TelegramConfig, TelegramProvider,
+    accounts::{AccountsConfig, AuthKeys, Centre},
+};
 use potok_wasm::{Grants, Provider};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,13 +29,33 @@ const PRIVATE: i64 = -1_001_000_000_004;
 /// Nothing here takes longer, on a busy machine either.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Desk {
-    rig: Rig,
-    sandbox: RunningSandbox,
+/// Where accounts sign in: the sandbox's data centre, whose keys are its own.
+fn accounts(sandbox: &RunningSandbox) -> AccountsConfig {
+    let address = sandbox.mtproto_address();
+    AccountsConfig {
+        centres: DATA_CENTRES.map(|id| Centre { id, address }).to_vec(),
+        keys: Some(Arc::new(Keys(sandbox.auth_keys()))),
+        timeout: Duration::from_secs(5),
+        ..AccountsConfig::default()
+    }
+}
+
+struct Keys(potok_sandbox::AuthKeys);
+
+#[async_trait]
+impl AuthKeys for Keys {
+    async fn new_key(&self) -> std::io::Result<[u8; 256]> {
+        self.0.new_auth_key().await
+    }
+}
+
+pub(super) struct Desk {
+    pub(super) rig: Rig,
+    pub(super) sandbox: RunningSandbox,
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
         let url = sandbox.bot_api_url();
         Self::at(sandbox, &url).await
@@ -44,6 +68,7 @@ impl Desk {
             base_url: url.to_owned(),
             timeout: Duration::from_secs(5),
             pacing: Pacing::OFF,
+            accounts: accounts(&sandbox),
             keeper: Arc::new(Keeper::new(KeyPlace::text(KEY.to_owned(), "the test's key"))),
             ..TelegramConfig::default()
         };
@@ -81,7 +106,7 @@ impl Desk {
         desk
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let request = self
             .rig
             .client
@@ -93,20 +118,20 @@ impl Desk {
         .await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, None).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    async fn delete(&self, path: &str) -> Answer {
+    pub(super) async fn delete(&self, path: &str) -> Answer {
         self.ask(Method::DELETE, path, None).await
     }
 
     /// Starts a task and polls as clients do: how it ended, and its result.
-    async fn task(&self, path: &str, body: &Value) -> (String, Value) {
+    pub(super) async fn task(&self, path: &str, body: &Value) -> (String, Value) {
         let started = self.post(path, body).await.ok(200);
         self.end_of(&started).await
     }
@@ -148,7 +173,7 @@ impl Desk {
 
 /// The answer must be a refusal in this API's words; gives its message.
 #[track_caller]
-fn refused(answer: &Answer, status: u16) -> String {
+pub(super) fn refused(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.text);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.json["status"], "error", "{}", answer.text);

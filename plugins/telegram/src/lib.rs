@@ -1,12 +1,16 @@
 //! `telegram.post` and its like: the capability as functions that a workflow can call.
 //!
-//! There is nothing to decide here. That nothing is posted twice, and what becomes of bots and channels, is the promise of the
+//! There is nothing to decide here. That nothing is posted twice, and what becomes of bots, channels and accounts, is the promise of the
 //! capabilities' provider.
 
 #![cfg(target_family = "wasm")]
 
 use exports::potok::telegram::telegram::Guest;
 use potok::host::fault::Fault;
+use potok::telegram::accounts::{
+    self, AccountNamed, AccountsPage, AccountsRequest, AddAccountRequest, EnterPasswordRequest, KeptAccount,
+    SignInRequest, SignInState, UpdateAccountRequest,
+};
 use potok::telegram::bot::{self, PostRequest, Posted, SettleRequest, UnknownPost, Verified, VerifyRequest};
 use potok::telegram::registry::{
     self, AddBotRequest, AddChannelRequest, AddedBot, AddedChannel, ChannelsRequest, KeptBot, KeptChannel, Named,
@@ -74,5 +78,45 @@ impl Guest for Plugin {
 
     fn check_channel(request: Named) -> Result<KeptChannel, Fault> {
         registry::check_channel(request)
+    }
+
+    fn add_account(request: AddAccountRequest) -> Result<KeptAccount, Fault> {
+        accounts::add_account(&request)
+    }
+
+    fn update_account(request: UpdateAccountRequest) -> Result<KeptAccount, Fault> {
+        accounts::update_account(&request)
+    }
+
+    fn remove_account(request: AccountNamed) -> Result<AccountNamed, Fault> {
+        accounts::remove_account(request)
+    }
+
+    fn accounts(request: AccountsRequest) -> Result<AccountsPage, Fault> {
+        accounts::accounts(&request)
+    }
+
+    fn account(request: AccountNamed) -> Result<KeptAccount, Fault> {
+        accounts::account(request)
+    }
+
+    fn request_code(request: AccountNamed) -> Result<KeptAccount, Fault> {
+        accounts::request_code(request)
+    }
+
+    fn sign_in(request: SignInRequest) -> Result<SignInState, Fault> {
+        accounts::sign_in(&request)
+    }
+
+    fn enter_password(request: EnterPasswordRequest) -> Result<KeptAccount, Fault> {
+        accounts::enter_password(&request)
+    }
+
+    fn qr_code(request: AccountNamed) -> Result<SignInState, Fault> {
+        accounts::qr_code(request)
+    }
+
+    fn check_account(request: AccountNamed) -> Result<KeptAccount, Fault> {
+        accounts::check_account(request)
     }
 }

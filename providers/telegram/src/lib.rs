@@ -51,13 +51,21 @@ use locks::KeyLocks;
 use pace::Pacer;
 
 /// The tables of bots' posts, of bots and channels, and of accounts.
-const MIGRATIONS: &[Migration] = &[rows::MIGRATION, registry::MIGRATION, accounts::MIGRATION];
+const MIGRATIONS: &[Migration] = &[
+    rows::MIGRATION,
+    registry::MIGRATION,
+    accounts::MIGRATIONS[0],
+    accounts::MIGRATIONS[1],
+];
 
 /// The WIT interfaces that this crate serves.
-const INTERFACES: &[&str] = &["potok:telegram/bot", REGISTRY];
+const INTERFACES: &[&str] = &["potok:telegram/bot", REGISTRY, ACCOUNTS];
 
 /// The one of bots and channels that are kept.
 const REGISTRY: &str = "potok:telegram/registry";
+
+/// The one of user accounts.
+const ACCOUNTS: &str = "potok:telegram/accounts";
 
 /// The name of the bot that is meant when none is named.
 const DEFAULT_BOT: &str = "default";
@@ -113,6 +121,11 @@ impl TelegramProvider {
         &self.accounts
     }
 
+    /// What seals and opens secrets.
+    fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
     /// A bot by its name in the configuration, or by the id of one that is kept.
     async fn bot(&self, tables: &dyn Tables, name: &str) -> Result<BotApi, Problem> {
         if let Some(configured) = self.bots.get(name) {
@@ -147,8 +160,10 @@ impl Provider for TelegramProvider {
     }
 
     async fn call(&self, cx: &CallContext, interface: &str, function: &str, args: Value) -> Result<Value, Problem> {
-        if interface == REGISTRY {
-            return self.registry(cx, function, args).await;
+        match interface {
+            REGISTRY => return self.registry(cx, function, args).await,
+            ACCOUNTS => return self.account_calls(cx, function, args).await,
+            _ => {}
         }
         match function {
             "post" => self.post(cx, arguments(args)?).await,

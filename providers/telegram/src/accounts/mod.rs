@@ -8,6 +8,7 @@
 //! Nothing is tried again here. What Telegram says of an account's health is noted in its row by whoever hears it: a flood
 //! wait rests it until then, a report for spam disables it, a session that was ended has to be signed in anew.
 
+mod calls;
 mod chats;
 mod error;
 mod health;
@@ -42,8 +43,8 @@ use error::Noted;
 use pool::{Connection, Pool};
 use vault::Vault;
 
-/// The table of accounts.
-pub const MIGRATION: Migration = rows::MIGRATION;
+/// The table of accounts, step by step.
+pub const MIGRATIONS: [Migration; 2] = rows::MIGRATIONS;
 
 /// How accounts reach Telegram, and what they say they are. The same at sign-in and in use: a device that changes looks
 /// like theft of the session.
@@ -144,11 +145,27 @@ impl Accounts {
     /// # Errors
     /// When the phone number is none or is taken, or the store does not serve.
     pub async fn add(&self, tables: &dyn Tables, new: NewAccount, now: Timestamp) -> Result<Account, AccountError> {
+        self.add_once(tables, new, None, now).await
+    }
+
+    /// The same, once for one key: a second time gives the account that was added under it.
+    pub(super) async fn add_once(
+        &self,
+        tables: &dyn Tables,
+        new: NewAccount,
+        key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Account, AccountError> {
+        if let Some(key) = key
+            && let Some(id) = rows::added_by(tables, key).await?
+        {
+            return self.get(tables, id).await;
+        }
         model::proxy(new.proxy.as_deref())?;
         let id = rows::reserve(tables).await?;
         let document = vault::Document::new(&new.api_hash, new.proxy.clone());
         let sealed = self.vault.seal(id, 1, &document)?;
-        rows::insert(tables, id, &new, sealed, now).await
+        rows::insert(tables, id, &new, key, sealed, now).await
     }
 
     /// An account by its id.

@@ -48,6 +48,11 @@ impl AccountStatus {
             .map(|(status, _)| *status)
     }
 
+    /// The words for all of them.
+    pub(super) fn words() -> Vec<&'static str> {
+        Self::ALL.iter().map(|(_, word)| *word).collect()
+    }
+
     /// The word for it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -167,7 +172,7 @@ impl fmt::Debug for NewAccount {
     }
 }
 
-fn usual_limit() -> i64 {
+pub(super) fn usual_limit() -> i64 {
     40
 }
 
@@ -197,6 +202,12 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
 pub struct AccountFilter {
     /// Only these.
     pub status: Option<AccountStatus>,
+    /// Only the one with this number.
+    pub phone: Option<String>,
+    /// Only those whose name, comment or number has this in it; all when it is empty.
+    pub search: String,
+    /// After so many of those that fit.
+    pub offset: i64,
     /// After this id.
     pub after: i64,
     /// At most so many, of at most 1,000.

@@ -15,10 +15,23 @@ const PAGE: i64 = 1_000;
 /// A quota's day, in milliseconds.
 const DAY: i64 = 86_400_000;
 
-pub(super) const MIGRATION: Migration = Migration {
-    owner: "telegram_accounts",
-    version: 1,
-    sql: "
+pub(super) const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        owner: "telegram_accounts",
+        version: 1,
+        sql: FIRST,
+    },
+    Migration {
+        owner: "telegram_accounts",
+        version: 2,
+        sql: "
+        ALTER TABLE telegram_accounts ADD COLUMN added_by TEXT;
+        CREATE UNIQUE INDEX telegram_accounts_by_call ON telegram_accounts (added_by);
+    ",
+    },
+];
+
+const FIRST: &str = "
         CREATE TABLE telegram_accounts (
             id BIGINT PRIMARY KEY NOT NULL,
             name TEXT NOT NULL,
@@ -46,8 +59,7 @@ pub(super) const MIGRATION: Migration = Migration {
         CREATE INDEX telegram_accounts_by_status ON telegram_accounts (status, last_used);
         CREATE TABLE telegram_account_ids (last BIGINT NOT NULL);
         INSERT INTO telegram_account_ids (last) VALUES (0);
-    ",
-};
+    ";
 
 /// Reads the columns of [`account`].
 macro_rules! accounts {
@@ -78,14 +90,15 @@ pub(super) async fn insert(
     tables: &dyn Tables,
     id: i64,
     new: &NewAccount,
+    key: Option<&str>,
     sealed: Sealed,
     now: Timestamp,
 ) -> Result<Account, AccountError> {
     let phone = new.phone.as_deref().map(phone_number).transpose()?;
     let daily = limit(new.daily_limit)?;
     let sql = "INSERT INTO telegram_accounts (id, name, phone, api_id, comment, status, daily_limit, used_today, messages_sent, \
-               warmup_count, ban_count, proxied, version, key_id, sealed, created_at, updated_at) \
-               VALUES ($1, $2, $3, $4, $5, 'new', $6, 0, 0, 0, 0, $7, 1, $8, $9, $10, $11) \
+               warmup_count, ban_count, proxied, version, key_id, sealed, created_at, updated_at, added_by) \
+               VALUES ($1, $2, $3, $4, $5, 'new', $6, 0, 0, 0, 0, $7, 1, $8, $9, $10, $11, $12) \
                ON CONFLICT (phone) DO NOTHING RETURNING id";
     let params = vec![
         id.into(),
@@ -99,6 +112,7 @@ pub(super) async fn insert(
         Param::Blob(sealed.bytes),
         now.0.into(),
         now.0.into(),
+        key.into(),
     ];
     if write(tables, sql, params).await?.is_empty() {
         return Err(AccountError::PhoneTaken(phone.unwrap_or_default()));
@@ -113,13 +127,59 @@ pub(super) async fn find(tables: &dyn Tables, id: i64) -> Result<(Account, Seale
     account(row)
 }
 
+/// The account that was added under a key.
+pub(super) async fn added_by(tables: &dyn Tables, key: &str) -> Result<Option<i64>, AccountError> {
+    let sql = "SELECT id FROM telegram_accounts WHERE added_by = $1";
+    let rows = read(tables, sql, vec![key.into()]).await?;
+    match rows.first().and_then(|row| row.first()) {
+        None => Ok(None),
+        Some(Param::Integer(id)) => Ok(Some(*id)),
+        other => Err(unexpected("id", &other.cloned())),
+    }
+}
+
+/// Which rows a filter lets through; its parameters are those of [`wanted`].
+macro_rules! wanted {
+    () => {
+        "id > $1 AND ($2 = '' OR status = $2) AND ($3 = '' OR phone = $3) AND ($4 = '' OR \
+         LOWER(name || ' ' || comment || ' ' || COALESCE(phone, '')) LIKE $4 ESCAPE '!')"
+    };
+}
+
+fn wanted(filter: &AccountFilter) -> Result<Vec<Param>, AccountError> {
+    let phone = filter.phone.as_deref().map(phone_number).transpose()?;
+    let search = filter.search.to_lowercase();
+    let escaped = search.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    let like = if search.is_empty() {
+        String::new()
+    } else {
+        format!("%{escaped}%")
+    };
+    Ok(vec![
+        filter.after.into(),
+        filter.status.map_or("", AccountStatus::name).into(),
+        phone.unwrap_or_default().into(),
+        like.into(),
+    ])
+}
+
 pub(super) async fn list(tables: &dyn Tables, filter: &AccountFilter) -> Result<Vec<Account>, AccountError> {
-    let sql = accounts!("WHERE id > $1 AND ($2 = '' OR status = $3) ORDER BY id LIMIT $4");
-    let status = filter.status.map_or("", AccountStatus::name);
+    let sql = concat!(accounts!("WHERE "), wanted!(), " ORDER BY id LIMIT $5 OFFSET $6");
     let limit = filter.limit.unwrap_or(PAGE).clamp(0, PAGE);
-    let params = vec![filter.after.into(), status.into(), status.into(), limit.into()];
+    let mut params = wanted(filter)?;
+    params.extend([limit.into(), filter.offset.max(0).into()]);
     let rows = read(tables, sql, params).await?;
     rows.into_iter().map(|row| account(row).map(|found| found.0)).collect()
+}
+
+/// How many fit, on all pages.
+pub(super) async fn count(tables: &dyn Tables, filter: &AccountFilter) -> Result<i64, AccountError> {
+    let sql = concat!("SELECT COUNT(*) FROM telegram_accounts WHERE ", wanted!());
+    let rows = read(tables, sql, wanted(filter)?).await?;
+    match rows.first().and_then(|row| row.first()) {
+        Some(Param::Integer(count)) => Ok(*count),
+        other => Err(unexpected("count", &other.cloned())),
+    }
 }
 
 /// Changes what people may change.

@@ -54,7 +54,7 @@ impl Node {
             ..SandboxConfig::default()
         };
         let sandbox = Arc::new(Sandbox::start(settings).await.unwrap());
-        let tables = MemoryTables::new(&[potok_telegram::accounts::MIGRATION]);
+        let tables = MemoryTables::new(&potok_telegram::accounts::MIGRATIONS);
         let accounts = accounts(&sandbox, config);
         Self {
             sandbox,

@@ -1,0 +1,483 @@
+//! User accounts: keeping them, signing in by a code or by a QR code.
+
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use potok_dsl::Problem;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    Desk, Room,
+    qr::picture,
+    words::{IsRemoved, Word, read},
+};
+use crate::{
+    failure::{BODY, CHANGES, CONFLICT, CROWDED, Failure, MALFORMED, MISSING, TYPED, UNUSABLE, unavailable},
+    payload,
+};
+
+/// What an operation that changes an account may answer.
+const CHANGING: u16 = MALFORMED | CHANGES | MISSING | CONFLICT | UNUSABLE | CROWDED | BODY | TYPED;
+/// The same of one without a body.
+const TURNING: u16 = MALFORMED | CHANGES | MISSING | CONFLICT | UNUSABLE | CROWDED;
+
+/// A user account to keep.
+#[derive(Debug, Object)]
+pub(super) struct NewAccount {
+    /// What people call it; the person's own name without one.
+    name: Option<String>,
+    /// In international form. No two accounts have the same.
+    phone: Option<String>,
+    /// The application's number, from my.telegram.org.
+    api_id: i32,
+    /// The application's secret.
+    api_hash: String,
+    comment: Option<String>,
+    /// How many people it may contact a day: 0 to 200, 40 without one.
+    daily_limit: Option<i64>,
+    /// Its one proxy: `socks5://name:password@host:port`.
+    proxy: Option<String>,
+}
+
+/// What is to be otherwise with an account. What is not said stays.
+#[derive(Debug, Default, Object)]
+pub(super) struct AccountChange {
+    name: Option<String>,
+    phone: Option<String>,
+    comment: Option<String>,
+    daily_limit: Option<i64>,
+    /// `active` or `warming` for one that has signed in, or `disabled`.
+    status: Option<String>,
+    /// Another proxy; an empty text is none.
+    proxy: Option<String>,
+}
+
+/// An account as it is to be. What is not said is as in a new one; the phone number and the status stay.
+#[derive(Debug, Object)]
+pub(super) struct WholeAccount {
+    name: String,
+    phone: Option<String>,
+    comment: Option<String>,
+    daily_limit: Option<i64>,
+    status: Option<String>,
+    proxy: Option<String>,
+}
+
+/// The code that Telegram has sent.
+#[derive(Debug, Object)]
+pub(super) struct Code {
+    code: String,
+}
+
+/// The password of the second factor.
+#[derive(Debug, Object)]
+pub(super) struct Password {
+    password: String,
+}
+
+/// An account that signs in by QR code: a new one, or, with `account_id`, one whose code is shown already.
+#[derive(Debug, Object)]
+pub(super) struct ByQr {
+    /// Without one a new account is kept.
+    account_id: Option<i64>,
+    /// What people call it; the person's own name without one.
+    name: Option<String>,
+    /// The application's number; a new account needs it.
+    api_id: Option<i32>,
+    /// The application's secret; a new account needs it.
+    api_hash: Option<String>,
+    comment: Option<String>,
+    daily_limit: Option<i64>,
+    proxy: Option<String>,
+    /// The password of the second factor, when it is due.
+    password: Option<String>,
+}
+
+/// An account that is to be otherwise.
+#[derive(Debug, Object)]
+pub(super) struct Named {
+    account_id: i64,
+    #[oai(flatten)]
+    change: AccountChange,
+}
+
+/// A user account. None of its secrets is told.
+#[derive(Debug, Object)]
+pub(super) struct Account {
+    id: i64,
+    name: String,
+    /// Unknown until a QR code was scanned.
+    phone: Option<String>,
+    /// Its number at Telegram, once it has signed in.
+    telegram_id: Option<i64>,
+    api_id: i32,
+    comment: String,
+    /// `new`, `code_requested`, `password_requested`, `active`, `disabled`, `blocked` or `warming`.
+    status: String,
+    /// Why it is so, when that is no good news.
+    problem: Option<String>,
+    daily_limit: i64,
+    /// How many people it has contacted since `reset_date`.
+    used_today: i64,
+    messages_sent: i64,
+    warmup_count: i64,
+    ban_count: i64,
+    reset_date: Option<String>,
+    last_used: Option<String>,
+    /// Until when it rests, as Telegram has asked.
+    flood_until: Option<String>,
+    /// Whether it goes through a proxy of its own.
+    proxied: bool,
+    created_at: String,
+    updated_at: String,
+}
+
+/// An account.
+#[derive(Debug, Object)]
+pub(super) struct OneAccount {
+    /// `ok`.
+    status: Word,
+    data: Account,
+}
+
+/// A page of accounts.
+#[derive(Debug, Object)]
+pub(super) struct SomeAccounts {
+    /// `ok`.
+    status: Word,
+    data: Vec<Account>,
+    /// How many there are on all pages.
+    total: i64,
+}
+
+/// How far a sign-in has come.
+#[derive(Debug, Object)]
+pub(super) struct SignIn {
+    account_id: i64,
+    account: Account,
+    /// Whether the password of the second factor is due.
+    password_needed: bool,
+    /// What reminds its owner of it.
+    hint: Option<String>,
+    /// The picture of the QR code, as a `data:` URL, until it was scanned.
+    qr_code: Option<String>,
+    /// What the picture shows.
+    link: Option<String>,
+    /// When that is worth nothing; ask again with the `account_id`.
+    expires_at: Option<String>,
+}
+
+/// How far a sign-in has come.
+#[derive(Debug, Object)]
+pub(super) struct SignInState {
+    /// `ok`.
+    status: Word,
+    data: SignIn,
+}
+
+#[derive(Clone)]
+pub(super) struct Accounts(pub Desk);
+
+#[OpenApi(tag = "Room::Telegram")]
+impl Accounts {
+    /// Add an account.
+    ///
+    /// It has yet to sign in. Its secrets are kept sealed and never told.
+    #[oai(path = "/accounts", method = "post", operation_id = "addAccount")]
+    async fn add(&self, account: payload::Json<NewAccount>) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        let NewAccount {
+            name,
+            phone,
+            api_id,
+            api_hash,
+            comment,
+            daily_limit,
+            proxy,
+        } = account.0;
+        let request = json!({
+            "name": name,
+            "phone": phone,
+            "api_id": api_id,
+            "api_hash": self.seal(api_hash)?,
+            "comment": comment,
+            "daily_limit": daily_limit,
+            "proxy": self.sealed(proxy)?,
+        });
+        let added = self.step("telegram.add-account", request).await?;
+        self.0.ready(HEALTH).await?;
+        one(added)
+    }
+
+    /// List accounts.
+    #[oai(path = "/accounts", method = "get", operation_id = "listAccounts")]
+    async fn list(
+        &self,
+        /// Those with this status.
+        status: Query<Option<String>>,
+        /// The one with this number.
+        phone: Query<Option<String>>,
+        /// Those whose name, comment or number has this in it.
+        search: Query<Option<String>>,
+        /// At most so many.
+        #[oai(validator(minimum(value = "0"), maximum(value = "1000")), default = "page")]
+        limit: Query<i64>,
+        /// After so many.
+        #[oai(validator(minimum(value = "0")), default)]
+        offset: Query<i64>,
+    ) -> Result<Json<SomeAccounts>, Failure<MALFORMED>> {
+        self.some(status.0, phone.0, search.0, limit.0, offset.0).await
+    }
+
+    /// Look at an account.
+    #[oai(path = "/accounts/:account_id", method = "get", operation_id = "getAccount")]
+    async fn get(&self, account_id: Path<i64>) -> Result<Json<OneAccount>, Failure<{ MALFORMED | MISSING }>> {
+        one(self.0.look("telegram.account", json!({ "id": account_id.0 })).await?)
+    }
+
+    /// Replace what is said of an account.
+    #[oai(path = "/accounts/:account_id", method = "put", operation_id = "replaceAccount")]
+    async fn replace(
+        &self,
+        account_id: Path<i64>,
+        whole: payload::Json<WholeAccount>,
+    ) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        let whole = whole.0;
+        let change = AccountChange {
+            name: Some(whole.name),
+            phone: whole.phone,
+            comment: Some(whole.comment.unwrap_or_default()),
+            daily_limit: Some(whole.daily_limit.unwrap_or(40)),
+            status: whole.status,
+            proxy: Some(whole.proxy.unwrap_or_default()),
+        };
+        self.change_one(account_id.0, change).await
+    }
+
+    /// Change an account.
+    #[oai(path = "/accounts/:account_id", method = "patch", operation_id = "changeAccount")]
+    async fn change(
+        &self,
+        account_id: Path<i64>,
+        change: payload::Json<AccountChange>,
+    ) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        self.change_one(account_id.0, change.0).await
+    }
+
+    /// Remove an account.
+    ///
+    /// Its session at Telegram ends, when Telegram can be reached.
+    #[oai(path = "/accounts/:account_id", method = "delete", operation_id = "removeAccount")]
+    async fn remove(&self, account_id: Path<i64>) -> Result<Json<IsRemoved>, Failure<TURNING>> {
+        let removed = self
+            .step("telegram.remove-account", json!({ "id": account_id.0 }))
+            .await?;
+        Ok(Json(IsRemoved::new(read(removed)?)))
+    }
+
+    /// Request a code.
+    ///
+    /// Telegram sends it to the account's own app, or to its number.
+    #[oai(
+        path = "/accounts/:account_id/request_code",
+        method = "post",
+        operation_id = "requestCode"
+    )]
+    async fn request_code(&self, account_id: Path<i64>) -> Result<Json<OneAccount>, Failure<TURNING>> {
+        one(self
+            .step("telegram.request-code", json!({ "id": account_id.0 }))
+            .await?)
+    }
+
+    /// Sign in with the code.
+    ///
+    /// 422 says that the code is wrong or has expired.
+    #[oai(path = "/accounts/:account_id/sign_in", method = "post", operation_id = "signIn")]
+    async fn sign_in(
+        &self,
+        account_id: Path<i64>,
+        code: payload::Json<Code>,
+    ) -> Result<Json<SignInState>, Failure<CHANGING>> {
+        let request = json!({ "id": account_id.0, "code": self.seal(code.0.code)? });
+        state(self.step("telegram.sign-in", request).await?)
+    }
+
+    /// Give the password of the second factor.
+    #[oai(
+        path = "/accounts/:account_id/password",
+        method = "post",
+        operation_id = "enterPassword"
+    )]
+    async fn password(
+        &self,
+        account_id: Path<i64>,
+        password: payload::Json<Password>,
+    ) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        self.enter(account_id.0, password.0.password).await
+    }
+
+    /// Add an account by QR code.
+    ///
+    /// Without `account_id` a new account is kept, which needs `api_id` and `api_hash`; the answer has the picture to scan. With it the answer says whether
+    /// the code was scanned, and has a fresh picture until then. A password that is due goes with it.
+    #[oai(path = "/api/accounts/add", method = "post", operation_id = "addAccountByQr")]
+    async fn by_qr(&self, wanted: payload::Json<ByQr>) -> Result<Json<SignInState>, Failure<CHANGING>> {
+        let ByQr {
+            account_id,
+            name,
+            api_id,
+            api_hash,
+            comment,
+            daily_limit,
+            proxy,
+            password,
+        } = wanted.0;
+        let id = match (account_id, api_id, api_hash) {
+            (Some(id), ..) => id,
+            (None, Some(api_id), Some(api_hash)) => {
+                let request = json!({
+                    "name": name,
+                    "api_id": api_id,
+                    "api_hash": self.seal(api_hash)?,
+                    "comment": comment,
+                    "daily_limit": daily_limit,
+                    "proxy": self.sealed(proxy)?,
+                });
+                let added = self.step("telegram.add-account", request).await?;
+                self.0.ready(HEALTH).await?;
+                read::<Account, CHANGING>(added)?.id
+            }
+            _ => return Err(Failure::bad_request("a new account needs its api_id and api_hash")),
+        };
+        if let Some(password) = password {
+            let account = self.enter(id, password).await?.0.data;
+            return Ok(Json(SignInState {
+                status: Word::Ok,
+                data: SignIn {
+                    account_id: id,
+                    account,
+                    password_needed: false,
+                    hint: None,
+                    qr_code: None,
+                    link: None,
+                    expires_at: None,
+                },
+            }));
+        }
+        state(self.step("telegram.qr-code", json!({ "id": id })).await?)
+    }
+
+    /// List accounts, as `GET /accounts/` does.
+    #[oai(path = "/api/accounts", method = "get", operation_id = "listAllAccounts")]
+    async fn all(
+        &self,
+        /// At most so many.
+        #[oai(validator(minimum(value = "0"), maximum(value = "1000")), default = "page")]
+        limit: Query<i64>,
+        /// After so many.
+        #[oai(validator(minimum(value = "0")), default)]
+        offset: Query<i64>,
+    ) -> Result<Json<SomeAccounts>, Failure<MALFORMED>> {
+        self.some(None, None, None, limit.0, offset.0).await
+    }
+
+    /// Change an account that is named in the body.
+    #[oai(path = "/api/accounts/update", method = "post", operation_id = "updateAccount")]
+    async fn update(&self, named: payload::Json<Named>) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        let Named { account_id, change } = named.0;
+        self.change_one(account_id, change).await
+    }
+}
+
+/// Whoever has accounts wants to know when they fall ill.
+const HEALTH: &str = "account-health";
+
+/// How many accounts a page has when nobody says.
+fn page() -> i64 {
+    100
+}
+
+impl Accounts {
+    /// A step of one function, its refusals in statuses that clients of this API know.
+    async fn step<const KINDS: u16>(&self, function: &str, request: Value) -> Result<Value, Failure<KINDS>> {
+        let given = self.0.step(function, request).await;
+        given.map_err(|failure: Failure| Failure(known(failure.0)))
+    }
+
+    async fn change_one(&self, id: i64, change: AccountChange) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        let request = json!({
+            "id": id,
+            "name": change.name,
+            "phone": change.phone,
+            "comment": change.comment,
+            "daily_limit": change.daily_limit,
+            "status": change.status,
+            "proxy": self.sealed(change.proxy)?,
+        });
+        one(self.step("telegram.update-account", request).await?)
+    }
+
+    async fn enter(&self, id: i64, password: String) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        let request = json!({ "id": id, "password": self.seal(password)? });
+        one(self.step("telegram.enter-password", request).await?)
+    }
+
+    async fn some<const KINDS: u16>(
+        &self,
+        status: Option<String>,
+        phone: Option<String>,
+        search: Option<String>,
+        limit: i64,
+        offset: i64,
+    ) -> Result<Json<SomeAccounts>, Failure<KINDS>> {
+        let request = json!({ "status": status, "phone": phone, "search": search, "limit": limit, "offset": offset });
+        let mut page = self.0.look("telegram.accounts", request).await?;
+        Ok(Json(SomeAccounts {
+            status: Word::Ok,
+            data: read(page["accounts"].take())?,
+            total: read(page["total"].take())?,
+        }))
+    }
+
+    /// A secret as a run may hold it.
+    fn seal<const KINDS: u16>(&self, secret: String) -> Result<Value, Failure<KINDS>> {
+        let secret = Zeroizing::new(secret);
+        let sealed = self.0.state.node.secrets().in_flight(&secret);
+        sealed
+            .map(Value::String)
+            .map_err(|error| Failure(unavailable(error.to_string())))
+    }
+
+    fn sealed<const KINDS: u16>(&self, secret: Option<String>) -> Result<Value, Failure<KINDS>> {
+        secret.map_or(Ok(Value::Null), |secret| self.seal(secret))
+    }
+}
+
+fn one<const KINDS: u16>(account: Value) -> Result<Json<OneAccount>, Failure<KINDS>> {
+    Ok(Json(OneAccount {
+        status: Word::Ok,
+        data: read(account)?,
+    }))
+}
+
+fn state<const KINDS: u16>(mut state: Value) -> Result<Json<SignInState>, Failure<KINDS>> {
+    state["account_id"] = state["account"]["id"].clone();
+    state["qr_code"] = json!(state["link"].as_str().and_then(picture));
+    Ok(Json(SignInState {
+        status: Word::Ok,
+        data: read(state)?,
+    }))
+}
+
+/// What Telegram has against a request is 422; that it cannot be asked, 503.
+fn known(problem: Problem) -> Problem {
+    let status = match problem.status {
+        status @ (400 | 404 | 409 | 422 | 429 | 500) => status,
+        401 | 403 | 406 | 410 => 422,
+        420 => 429,
+        _ => 503,
+    };
+    problem.with_status(status)
+}
