@@ -224,6 +224,32 @@ pub(crate) struct Json<T>(
     #[expect(dead_code, reason = "held until the request is served")] Room,
 );
 
+/// Up to here every integer is a float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A body in which `5.0` is the integer that it is.
+fn integral(mut value: Value) -> Value {
+    match &mut value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
+            #[expect(clippy::cast_possible_truncation, reason = "it is an integer below 2^53")]
+            let integer = float.filter(|float| float.abs() < EXACT).map(|float| float as i64);
+            integer.map_or(value, Value::from)
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| *item = integral(item.take()));
+            value
+        }
+        Value::Object(members) => {
+            members
+                .values_mut()
+                .for_each(|member| *member = integral(member.take()));
+            value
+        }
+        _ => value,
+    }
+}
+
 impl<T: ParseFromJSON> Payload for Json<T> {
     const CONTENT_TYPE: &'static str = "application/json";
 
@@ -254,7 +280,7 @@ impl<T: ParseFromJSON> ParsePayload for Json<T> {
         let value =
             value.map_err(|e| Failure::<0>::bad_request(format!("the body is not JSON that can be taken: {e}")))?;
         drop(bytes);
-        let value = T::parse_from_json(Some(value));
+        let value = T::parse_from_json(Some(integral(value)));
         value
             .map(|value| Self(value, room))
             .map_err(|e| Failure::<0>::bad_request(format!("the body: {}", plain(e.message()))).into())

@@ -1,9 +1,10 @@
 //! User accounts: keeping them, signing in by a code or by a QR code.
 
 use poem_openapi::{
-    Object, OpenApi,
+    Enum, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
+    types::ToJSON,
 };
 use potok_dsl::Problem;
 use serde_json::{Value, json};
@@ -12,10 +13,10 @@ use zeroize::Zeroizing;
 use super::{
     Desk, Room,
     qr::picture,
-    words::{IsRemoved, Word, read},
+    words::{IsRemoved, Text, Word, read},
 };
 use crate::{
-    failure::{BODY, CHANGES, CONFLICT, CROWDED, Failure, MALFORMED, MISSING, TYPED, UNUSABLE, unavailable},
+    failure::{BODY, CHANGES, CONFLICT, CROWDED, Failure, MALFORMED, MISSING, TYPED, UNUSABLE, refusal, unavailable},
     payload,
 };
 
@@ -24,58 +25,98 @@ const CHANGING: u16 = MALFORMED | CHANGES | MISSING | CONFLICT | UNUSABLE | CROW
 /// The same of one without a body.
 const TURNING: u16 = MALFORMED | CHANGES | MISSING | CONFLICT | UNUSABLE | CROWDED;
 
+/// What an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum AccountStatus {
+    /// It has yet to sign in.
+    New,
+    /// A code is on its way.
+    CodeRequested,
+    /// The password of the second factor is due.
+    PasswordRequested,
+    /// It works.
+    Active,
+    /// It was turned off.
+    Disabled,
+    /// Telegram has banned it.
+    Blocked,
+    /// It works, carefully.
+    Warming,
+}
+
+/// What people make of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum Turned {
+    /// It works.
+    Active,
+    /// It works, carefully.
+    Warming,
+    /// It is turned off.
+    Disabled,
+}
+
 /// A user account to keep.
 #[derive(Debug, Object)]
 pub(super) struct NewAccount {
     /// What people call it; the person's own name without one.
-    name: Option<String>,
+    name: Option<Text>,
     /// In international form. No two accounts have the same.
-    phone: Option<String>,
+    #[oai(validator(max_length = "40", pattern = "^[+ ()-]*([0-9][+ ()-]*){7,15}$"))]
+    phone: Option<Text>,
     /// The application's number, from my.telegram.org.
+    #[oai(validator(minimum(value = "1")))]
     api_id: i32,
     /// The application's secret.
-    api_hash: String,
-    comment: Option<String>,
+    #[oai(validator(min_length = "1", max_length = "256"))]
+    api_hash: Text,
+    comment: Option<Text>,
     /// How many people it may contact a day: 0 to 200, 40 without one.
+    #[oai(validator(minimum(value = "0"), maximum(value = "200")))]
     daily_limit: Option<i64>,
     /// Its one proxy: `socks5://name:password@host:port`.
-    proxy: Option<String>,
+    proxy: Option<Text>,
 }
 
 /// What is to be otherwise with an account. What is not said stays.
 #[derive(Debug, Default, Object)]
 pub(super) struct AccountChange {
-    name: Option<String>,
-    phone: Option<String>,
-    comment: Option<String>,
+    name: Option<Text>,
+    #[oai(validator(max_length = "40", pattern = "^[+ ()-]*([0-9][+ ()-]*){7,15}$"))]
+    phone: Option<Text>,
+    comment: Option<Text>,
+    #[oai(validator(minimum(value = "0"), maximum(value = "200")))]
     daily_limit: Option<i64>,
-    /// `active` or `warming` for one that has signed in, or `disabled`.
-    status: Option<String>,
+    /// `active` and `warming` are for one that has signed in.
+    status: Option<Turned>,
     /// Another proxy; an empty text is none.
-    proxy: Option<String>,
+    proxy: Option<Text>,
 }
 
 /// An account as it is to be. What is not said is as in a new one; the phone number and the status stay.
 #[derive(Debug, Object)]
 pub(super) struct WholeAccount {
-    name: String,
-    phone: Option<String>,
-    comment: Option<String>,
+    name: Text,
+    #[oai(validator(max_length = "40", pattern = "^[+ ()-]*([0-9][+ ()-]*){7,15}$"))]
+    phone: Option<Text>,
+    comment: Option<Text>,
+    #[oai(validator(minimum(value = "0"), maximum(value = "200")))]
     daily_limit: Option<i64>,
-    status: Option<String>,
-    proxy: Option<String>,
+    status: Option<Turned>,
+    proxy: Option<Text>,
 }
 
 /// The code that Telegram has sent.
 #[derive(Debug, Object)]
 pub(super) struct Code {
-    code: String,
+    code: Text,
 }
 
 /// The password of the second factor.
 #[derive(Debug, Object)]
 pub(super) struct Password {
-    password: String,
+    password: Text,
 }
 
 /// An account that signs in by QR code: a new one, or, with `account_id`, one whose code is shown already.
@@ -84,16 +125,18 @@ pub(super) struct ByQr {
     /// Without one a new account is kept.
     account_id: Option<i64>,
     /// What people call it; the person's own name without one.
-    name: Option<String>,
+    name: Option<Text>,
     /// The application's number; a new account needs it.
+    #[oai(validator(minimum(value = "1")))]
     api_id: Option<i32>,
     /// The application's secret; a new account needs it.
-    api_hash: Option<String>,
-    comment: Option<String>,
+    api_hash: Option<Text>,
+    comment: Option<Text>,
+    #[oai(validator(minimum(value = "0"), maximum(value = "200")))]
     daily_limit: Option<i64>,
-    proxy: Option<String>,
+    proxy: Option<Text>,
     /// The password of the second factor, when it is due.
-    password: Option<String>,
+    password: Option<Text>,
 }
 
 /// An account that is to be otherwise.
@@ -115,8 +158,7 @@ pub(super) struct Account {
     telegram_id: Option<i64>,
     api_id: i32,
     comment: String,
-    /// `new`, `code_requested`, `password_requested`, `active`, `disabled`, `blocked` or `warming`.
-    status: String,
+    status: AccountStatus,
     /// Why it is so, when that is no good news.
     problem: Option<String>,
     daily_limit: i64,
@@ -198,11 +240,11 @@ impl Accounts {
             proxy,
         } = account.0;
         let request = json!({
-            "name": name,
-            "phone": phone,
+            "name": text(name),
+            "phone": text(phone),
             "api_id": api_id,
             "api_hash": self.seal(api_hash)?,
-            "comment": comment,
+            "comment": text(comment),
             "daily_limit": daily_limit,
             "proxy": self.sealed(proxy)?,
         });
@@ -216,10 +258,12 @@ impl Accounts {
     async fn list(
         &self,
         /// Those with this status.
-        status: Query<Option<String>>,
+        status: Query<Option<AccountStatus>>,
         /// The one with this number.
+        #[oai(validator(max_length = "40", pattern = "^[+ ()-]*([0-9][+ ()-]*){7,15}$"))]
         phone: Query<Option<String>>,
         /// Those whose name, comment or number has this in it.
+        #[oai(validator(max_length = "200"))]
         search: Query<Option<String>>,
         /// At most so many.
         #[oai(validator(minimum(value = "0"), maximum(value = "1000")), default = "page")]
@@ -338,10 +382,10 @@ impl Accounts {
             (Some(id), ..) => id,
             (None, Some(api_id), Some(api_hash)) => {
                 let request = json!({
-                    "name": name,
+                    "name": text(name),
                     "api_id": api_id,
                     "api_hash": self.seal(api_hash)?,
-                    "comment": comment,
+                    "comment": text(comment),
                     "daily_limit": daily_limit,
                     "proxy": self.sealed(proxy)?,
                 });
@@ -349,7 +393,10 @@ impl Accounts {
                 self.0.ready(HEALTH).await?;
                 read::<Account, CHANGING>(added)?.id
             }
-            _ => return Err(Failure::bad_request("a new account needs its api_id and api_hash")),
+            _ => {
+                let detail = "a new account needs its api_id and api_hash";
+                return Err(Failure(refusal(422, "Incomplete", detail)));
+            }
         };
         if let Some(password) = password {
             let account = self.enter(id, password).await?.0.data;
@@ -399,6 +446,13 @@ fn page() -> i64 {
     100
 }
 
+impl AccountChange {
+    fn is_empty(&self) -> bool {
+        let texts = [&self.name, &self.phone, &self.comment, &self.proxy];
+        texts.iter().all(|text| text.is_none()) && self.daily_limit.is_none() && self.status.is_none()
+    }
+}
+
 impl Accounts {
     /// A step of one function, its refusals in statuses that clients of this API know.
     async fn step<const KINDS: u16>(&self, function: &str, request: Value) -> Result<Value, Failure<KINDS>> {
@@ -407,32 +461,40 @@ impl Accounts {
     }
 
     async fn change_one(&self, id: i64, change: AccountChange) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+        if change.is_empty() {
+            return Err(Failure(refusal(
+                422,
+                "Nothing to change",
+                "say what is to be otherwise",
+            )));
+        }
         let request = json!({
             "id": id,
-            "name": change.name,
-            "phone": change.phone,
-            "comment": change.comment,
+            "name": text(change.name),
+            "phone": text(change.phone),
+            "comment": text(change.comment),
             "daily_limit": change.daily_limit,
-            "status": change.status,
+            "status": change.status.to_json(),
             "proxy": self.sealed(change.proxy)?,
         });
         one(self.step("telegram.update-account", request).await?)
     }
 
-    async fn enter(&self, id: i64, password: String) -> Result<Json<OneAccount>, Failure<CHANGING>> {
+    async fn enter(&self, id: i64, password: Text) -> Result<Json<OneAccount>, Failure<CHANGING>> {
         let request = json!({ "id": id, "password": self.seal(password)? });
         one(self.step("telegram.enter-password", request).await?)
     }
 
     async fn some<const KINDS: u16>(
         &self,
-        status: Option<String>,
+        status: Option<AccountStatus>,
         phone: Option<String>,
         search: Option<String>,
         limit: i64,
         offset: i64,
     ) -> Result<Json<SomeAccounts>, Failure<KINDS>> {
-        let request = json!({ "status": status, "phone": phone, "search": search, "limit": limit, "offset": offset });
+        let request =
+            json!({ "status": status.to_json(), "phone": phone, "search": search, "limit": limit, "offset": offset });
         let mut page = self.0.look("telegram.accounts", request).await?;
         Ok(Json(SomeAccounts {
             status: Word::Ok,
@@ -442,17 +504,21 @@ impl Accounts {
     }
 
     /// A secret as a run may hold it.
-    fn seal<const KINDS: u16>(&self, secret: String) -> Result<Value, Failure<KINDS>> {
-        let secret = Zeroizing::new(secret);
+    fn seal<const KINDS: u16>(&self, secret: Text) -> Result<Value, Failure<KINDS>> {
+        let secret = Zeroizing::new(secret.0);
         let sealed = self.0.state.node.secrets().in_flight(&secret);
         sealed
             .map(Value::String)
             .map_err(|error| Failure(unavailable(error.to_string())))
     }
 
-    fn sealed<const KINDS: u16>(&self, secret: Option<String>) -> Result<Value, Failure<KINDS>> {
+    fn sealed<const KINDS: u16>(&self, secret: Option<Text>) -> Result<Value, Failure<KINDS>> {
         secret.map_or(Ok(Value::Null), |secret| self.seal(secret))
     }
+}
+
+fn text(given: Option<Text>) -> Option<String> {
+    given.map(|text| text.0)
 }
 
 fn one<const KINDS: u16>(account: Value) -> Result<Json<OneAccount>, Failure<KINDS>> {
@@ -471,11 +537,11 @@ fn state<const KINDS: u16>(mut state: Value) -> Result<Json<SignInState>, Failur
     }))
 }
 
-/// What Telegram has against a request is 422; that it cannot be asked, 503.
+/// The request was well-formed: what the account or Telegram has against it is 422; that Telegram cannot be asked, 503.
 fn known(problem: Problem) -> Problem {
     let status = match problem.status {
-        status @ (400 | 404 | 409 | 422 | 429 | 500) => status,
-        401 | 403 | 406 | 410 => 422,
+        status @ (404 | 409 | 422 | 429 | 500) => status,
+        400 | 401 | 403 | 406 | 410 => 422,
         420 => 429,
         _ => 503,
     };

@@ -66,11 +66,13 @@ async fn accounts_are_kept_changed_and_removed_and_tell_no_secret() {
     for wrong in [
         json!({ "phone": "hello", "api_id": 7, "api_hash": SECRET }),
         json!({ "phone": "+70000000019", "api_id": 7, "api_hash": SECRET, "daily_limit": 201 }),
-        json!({ "phone": "+70000000019", "api_id": 7, "api_hash": SECRET, "proxy": "http://there" }),
         json!({ "phone": "+70000000019" }),
     ] {
         refused(&desk.post("/accounts/", &wrong).await, 400);
     }
+
+    let proxied = json!({ "api_id": 7, "api_hash": SECRET, "proxy": "http://there" });
+    assert!(refused(&desk.post("/accounts/", &proxied).await, 422).contains("socks5"));
 
     let page = desk.get("/accounts/?limit=1&offset=1").await.ok(200);
     assert_eq!((&page["total"], &page["data"][0]["id"]), (&json!(2), &second));
@@ -112,6 +114,7 @@ async fn accounts_are_kept_changed_and_removed_and_tell_no_secret() {
         (&updated["data"]["name"], &updated["data"]["comment"]),
         (&json!("Olga"), &json!("again"))
     );
+    refused(&desk.ask(Method::PATCH, &path, Some(&json!({}))).await, 422);
     // It never signed in, so nothing can be done in its name.
     let active = json!({ "status": "active" });
     refused(&desk.ask(Method::PATCH, &path, Some(&active)).await, 409);

@@ -20,6 +20,9 @@ pub enum AccountError {
     /// No phone number.
     #[error("'{0}' is not a phone number: write it in international form, such as +79990001122")]
     PhoneInvalid(String),
+    /// It has no number to send a code to.
+    #[error("the account {0} has no phone number: give it one, or sign in by QR code")]
+    NoPhone(i64),
     /// A limit that is none.
     #[error("{0} is no daily limit: it is 0 to {1}")]
     LimitInvalid(i64, i64),
@@ -187,6 +190,7 @@ impl From<AccountError> for Problem {
             E::NotFound(_) => (ErrorType::Validation, "no such account", 404),
             E::PhoneTaken(_) => (ErrorType::Validation, "phone number taken", 409),
             E::PhoneInvalid(_) => (ErrorType::Validation, "invalid phone number", 400),
+            E::NoPhone(_) => (ErrorType::Validation, "no phone number", 409),
             E::LimitInvalid(..) => (ErrorType::Validation, "invalid limit", 400),
             E::ProxyInvalid => (ErrorType::Validation, "invalid proxy", 400),
             E::NotActive { .. } => (ErrorType::Authorization, "account not active", 409),

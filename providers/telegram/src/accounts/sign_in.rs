@@ -56,7 +56,7 @@ impl Accounts {
     pub async fn request_code(&self, tables: &dyn Tables, id: i64, now: Timestamp) -> Result<Account, AccountError> {
         let mut held = self.hold_signing_in(tables, id, now).await?;
         let phone = held.account.phone.clone();
-        let phone = phone.ok_or_else(|| AccountError::PhoneInvalid(String::new()))?;
+        let phone = phone.ok_or(AccountError::NoPhone(id))?;
         let request = f::auth::SendCode {
             phone_number: phone,
             api_id: held.account.api_id,
