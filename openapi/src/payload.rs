@@ -322,6 +322,7 @@ extracts!([const REQUIRED: bool] Bytes<REQUIRED>);
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn bodies_share_one_room() {
@@ -348,5 +349,12 @@ mod tests {
             !Json::<Value>::check_content_type("text/html") && !Json::<Value>::check_content_type("application/jsonx")
         );
         assert!(Yaml::check_content_type("text/yaml") && !Yaml::check_content_type("image/png"));
+    }
+
+    #[test]
+    fn an_integer_is_one_however_it_is_written() {
+        let given = json!({ "a": [100.0, -3.0, 0.5, 1e300], "b": "5.0", "c": 9_007_199_254_740_993_i64 });
+        let kept = json!({ "a": [100, -3, 0.5, 1e300], "b": "5.0", "c": 9_007_199_254_740_993_i64 });
+        assert_eq!(integral(given).to_string(), kept.to_string());
     }
 }

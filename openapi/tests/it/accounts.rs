@@ -166,7 +166,7 @@ async fn an_account_is_added_by_a_scanned_qr_code() {
         &desk
             .post("/api/accounts/add", &json!({ "name": "no application" }))
             .await,
-        400,
+        422,
     );
     let body = json!({ "api_id": 7, "api_hash": SECRET });
     let shown = desk.post("/api/accounts/add", &body).await.ok(200)["data"].clone();
@@ -190,6 +190,8 @@ async fn an_account_is_added_by_a_scanned_qr_code() {
         (&json!("active"), &json!(OLGA))
     );
     assert_eq!(saved["qr_code"], Value::Null);
+    // Who asks once more hears the same.
+    assert_eq!(again().await["account"]["status"], "active");
 }
 
 #[tokio::test]

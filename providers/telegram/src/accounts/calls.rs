@@ -149,6 +149,10 @@ impl TelegramProvider {
     }
 
     async fn show_qr(&self, cx: &CallContext, id: i64) -> Result<Value, Problem> {
+        let account = self.accounts().get(&*cx.tables, id).await?;
+        if account.status.works() {
+            return Ok(step(&account, false, None, None));
+        }
         let (link, expires_at) = match self.accounts().qr(&*cx.tables, id, cx.now).await? {
             Qr::Waiting { link, expires_at } => (link, expires_at),
             Qr::Scanned(signed_in) => return self.signed(cx, id, signed_in).await,
