@@ -11,6 +11,7 @@ mod bots;
 mod channels;
 mod document;
 mod messages;
+mod parse;
 mod qr;
 mod shelf;
 mod tasks;
@@ -35,13 +36,14 @@ use shelf::Shelf;
 pub use shelf::{Shipped, shipped};
 
 /// Where its operations begin.
-const ROOTS: [&str; 6] = [
+const ROOTS: [&str; 7] = [
     "/bots",
     "/channels",
     "/messages",
     "/tasks",
     "/accounts",
     "/api/accounts",
+    "/api/parse",
 ];
 
 /// How long a run is waited for whose end is the answer.
@@ -150,6 +152,7 @@ pub(crate) fn service(desk: Desk) -> OpenApiService<impl OpenApi, ()> {
         channels::Channels(desk.clone()),
         messages::Messages(desk.clone()),
         accounts::Accounts(desk.clone()),
+        parse::Parse(desk.clone()),
         tasks::Tasks(desk),
     );
     OpenApiService::new(all, "Potok", env!("CARGO_PKG_VERSION"))

@@ -40,7 +40,9 @@ pub fn shipped() -> Vec<Shipped> {
     let add_channel = shipped("add-channel", text, Some(check.name));
     let text = include_str!("../../../workflows/telegram/account-health.yaml");
     let health = shipped("account-health", text, None);
-    vec![post, add_channel, check, health]
+    let text = include_str!("../../../workflows/telegram/parse-members.yaml");
+    let parse = shipped("parse-members", text, None);
+    vec![post, add_channel, check, health, parse]
 }
 
 /// All of them, and which are known to be deployed.

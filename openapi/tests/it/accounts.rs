@@ -1,7 +1,7 @@
 //! User accounts as existing clients ask for them, with MTProto between the provider and the sandbox.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use potok_sandbox::{Fault, FaultKind, Target};
+use potok_sandbox::{Fault, FaultKind, Target, world::DEFAULT_CHANNEL};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -253,4 +253,24 @@ async fn the_hourly_look_finds_an_account_whose_session_was_ended() {
         "{found}"
     );
     assert_eq!(desk.status_of(id).await, "new");
+}
+
+#[tokio::test]
+async fn members_are_listed_where_the_account_is_an_administrator_and_nowhere_else() {
+    let desk = Desk::new().await;
+    let olga = desk.signed_in(OLGA).await;
+    let ivan = desk.signed_in("+70000000013").await;
+    let wanted = |account: i64| json!({ "account_id": account, "chat": DEFAULT_CHANNEL });
+    let (status, found) = desk.task("/api/parse", &wanted(olga)).await;
+    assert_eq!(status, "SUCCESS", "{found}");
+    let people = found["people"].as_array().unwrap();
+    assert_eq!(found["count"], people.len());
+    assert!(people.iter().any(|person| person["administrator"] == true), "{found}");
+    assert_eq!(found["csv"].as_str().unwrap().lines().count(), people.len() + 1);
+
+    let (status, why) = desk.task("/api/parse", &wanted(ivan)).await;
+    assert_eq!(status, "FAILURE", "{why}");
+    assert!(why["message"].as_str().unwrap().contains("no administrator"), "{why}");
+    let too_many = json!({ "account_id": olga, "chat": "@a", "limit": 1001 });
+    refused(&desk.post("/api/parse", &too_many).await, 400);
 }

@@ -9,7 +9,7 @@ use exports::potok::telegram::telegram::Guest;
 use potok::host::fault::Fault;
 use potok::telegram::accounts::{
     self, AccountNamed, AccountsPage, AccountsRequest, AddAccountRequest, EnterPasswordRequest, KeptAccount,
-    SignInRequest, SignInState, UpdateAccountRequest,
+    Member, MembersRequest, SignInRequest, SignInState, UpdateAccountRequest,
 };
 use potok::telegram::bot::{self, PostRequest, Posted, SettleRequest, UnknownPost, Verified, VerifyRequest};
 use potok::telegram::registry::{
@@ -118,5 +118,9 @@ impl Guest for Plugin {
 
     fn check_account(request: AccountNamed) -> Result<KeptAccount, Fault> {
         accounts::check_account(request)
+    }
+
+    fn members(request: MembersRequest) -> Result<Vec<Member>, Fault> {
+        accounts::members(&request)
     }
 }

@@ -71,6 +71,15 @@ struct Password {
     password: String,
 }
 
+/// `members-request` of the WIT.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    account: i64,
+    chat: String,
+    limit: Option<i64>,
+}
+
 impl TelegramProvider {
     /// Serves a function of the accounts.
     pub(crate) async fn account_calls(&self, cx: &CallContext, function: &str, args: Value) -> Result<Value, Problem> {
@@ -102,6 +111,13 @@ impl TelegramProvider {
             }
             "qr-code" => self.show_qr(cx, arguments::<Named>(args)?.id).await,
             "check-account" => Ok(shown(&accounts.check(tables, arguments::<Named>(args)?.id, now).await?)),
+            "members" => {
+                let Members { account, chat, limit } = arguments(args)?;
+                let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(0));
+                let members = accounts.members(tables, account, &chat, limit, now).await?;
+                serde_json::to_value(members)
+                    .map_err(|error| Problem::new(ErrorType::Runtime, "members cannot be told", error.to_string()))
+            }
             _ => Err(unknown_function(ACCOUNTS, function)),
         }
     }
