@@ -8,7 +8,6 @@ use poem_openapi::{
 };
 use potok_dsl::Problem;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::{
     Desk, Room,
@@ -16,7 +15,7 @@ use super::{
     words::{IsRemoved, Text, Word, read},
 };
 use crate::{
-    failure::{BODY, CHANGES, CONFLICT, CROWDED, Failure, MALFORMED, MISSING, TYPED, UNUSABLE, refusal, unavailable},
+    failure::{BODY, CHANGES, CONFLICT, CROWDED, Failure, MALFORMED, MISSING, TYPED, UNUSABLE, refusal},
     payload,
 };
 
@@ -230,27 +229,7 @@ impl Accounts {
     /// It has yet to sign in. Its secrets are kept sealed and never told.
     #[oai(path = "/accounts", method = "post", operation_id = "addAccount")]
     async fn add(&self, account: payload::Json<NewAccount>) -> Result<Json<OneAccount>, Failure<CHANGING>> {
-        let NewAccount {
-            name,
-            phone,
-            api_id,
-            api_hash,
-            comment,
-            daily_limit,
-            proxy,
-        } = account.0;
-        let request = json!({
-            "name": text(name),
-            "phone": text(phone),
-            "api_id": api_id,
-            "api_hash": self.seal(api_hash)?,
-            "comment": text(comment),
-            "daily_limit": daily_limit,
-            "proxy": self.sealed(proxy)?,
-        });
-        let added = self.step("telegram.add-account", request).await?;
-        self.0.ready(HEALTH).await?;
-        one(added)
+        one(self.keep(account.0).await?)
     }
 
     /// List accounts.
@@ -344,7 +323,7 @@ impl Accounts {
         account_id: Path<i64>,
         code: payload::Json<Code>,
     ) -> Result<Json<SignInState>, Failure<CHANGING>> {
-        let request = json!({ "id": account_id.0, "code": self.seal(code.0.code)? });
+        let request = json!({ "id": account_id.0, "code": self.0.seal(code.0.code.0)? });
         state(self.step("telegram.sign-in", request).await?)
     }
 
@@ -381,16 +360,16 @@ impl Accounts {
         let id = match (account_id, api_id, api_hash) {
             (Some(id), ..) => id,
             (None, Some(api_id), Some(api_hash)) => {
-                let request = json!({
-                    "name": text(name),
-                    "api_id": api_id,
-                    "api_hash": self.seal(api_hash)?,
-                    "comment": text(comment),
-                    "daily_limit": daily_limit,
-                    "proxy": self.sealed(proxy)?,
-                });
-                let added = self.step("telegram.add-account", request).await?;
-                self.0.ready(HEALTH).await?;
+                let new = NewAccount {
+                    name,
+                    phone: None,
+                    api_id,
+                    api_hash,
+                    comment,
+                    daily_limit,
+                    proxy,
+                };
+                let added = self.keep(new).await?;
                 read::<Account, CHANGING>(added)?.id
             }
             _ => {
@@ -460,6 +439,21 @@ impl Accounts {
         given.map_err(|failure: Failure| Failure(known(failure.0)))
     }
 
+    async fn keep(&self, new: NewAccount) -> Result<Value, Failure<CHANGING>> {
+        // First, so that nothing fails once the account is kept.
+        self.0.ready(HEALTH).await?;
+        let request = json!({
+            "name": text(new.name),
+            "phone": text(new.phone),
+            "api_id": new.api_id,
+            "api_hash": self.0.seal(new.api_hash.0)?,
+            "comment": text(new.comment),
+            "daily_limit": new.daily_limit,
+            "proxy": self.sealed(new.proxy)?,
+        });
+        self.step("telegram.add-account", request).await
+    }
+
     async fn change_one(&self, id: i64, change: AccountChange) -> Result<Json<OneAccount>, Failure<CHANGING>> {
         if change.is_empty() {
             return Err(Failure(refusal(
@@ -481,7 +475,7 @@ impl Accounts {
     }
 
     async fn enter(&self, id: i64, password: Text) -> Result<Json<OneAccount>, Failure<CHANGING>> {
-        let request = json!({ "id": id, "password": self.seal(password)? });
+        let request = json!({ "id": id, "password": self.0.seal(password.0)? });
         one(self.step("telegram.enter-password", request).await?)
     }
 
@@ -503,17 +497,8 @@ impl Accounts {
         }))
     }
 
-    /// A secret as a run may hold it.
-    fn seal<const KINDS: u16>(&self, secret: Text) -> Result<Value, Failure<KINDS>> {
-        let secret = Zeroizing::new(secret.0);
-        let sealed = self.0.state.node.secrets().in_flight(&secret);
-        sealed
-            .map(Value::String)
-            .map_err(|error| Failure(unavailable(error.to_string())))
-    }
-
     fn sealed<const KINDS: u16>(&self, secret: Option<Text>) -> Result<Value, Failure<KINDS>> {
-        secret.map_or(Ok(Value::Null), |secret| self.seal(secret))
+        secret.map_or(Ok(Value::Null), |secret| self.0.seal(secret.0))
     }
 }
 

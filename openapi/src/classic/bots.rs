@@ -2,15 +2,14 @@
 
 use poem_openapi::{OpenApi, param::Path, payload::Json};
 use potok_dsl::Problem;
-use serde_json::{Value, json};
-use zeroize::Zeroizing;
+use serde_json::json;
 
 use super::{
     Desk, Room,
     words::{AllBots, BotChange, BotIsKept, IsRemoved, NewBot, OneBot, read},
 };
 use crate::{
-    failure::{BODY, CHANGES, CONFLICT, Failure, MALFORMED, MISSING, TYPED, unavailable},
+    failure::{BODY, CHANGES, CONFLICT, Failure, MALFORMED, MISSING, TYPED},
     payload,
 };
 
@@ -28,7 +27,7 @@ impl Bots {
         &self,
         bot: payload::Json<NewBot>,
     ) -> Result<Json<BotIsKept>, Failure<{ MALFORMED | CHANGES | BODY | TYPED }>> {
-        let token = self.seal(bot.0.token)?;
+        let token = self.0.seal(bot.0.token)?;
         let added = self.0.step("telegram.add-bot", json!({ "token": token })).await;
         let added = added.map_err(|failure: Failure| Failure(not_verified(failure.0)))?;
         Ok(Json(BotIsKept::new(read(added)?)))
@@ -58,7 +57,7 @@ impl Bots {
         change: payload::Json<BotChange>,
     ) -> Result<Json<OneBot>, Failure<{ MALFORMED | CHANGES | MISSING | CONFLICT | BODY | TYPED }>> {
         let BotChange { token, active } = change.0;
-        let token = token.map(|token| self.seal(token)).transpose()?;
+        let token = token.map(|token| self.0.seal(token)).transpose()?;
         let request = json!({ "id": id.0, "token": token, "active": active });
         let changed = self.0.step("telegram.update-bot", request).await;
         let changed = changed.map_err(|failure: Failure| match failure.0.status {
@@ -78,17 +77,6 @@ impl Bots {
     ) -> Result<Json<IsRemoved>, Failure<{ MALFORMED | CHANGES | MISSING | CONFLICT }>> {
         let removed = self.0.step("telegram.remove-bot", json!({ "id": id.0 })).await?;
         Ok(Json(IsRemoved::new(read(removed)?)))
-    }
-}
-
-impl Bots {
-    /// A token as a run may hold it.
-    fn seal<const KINDS: u16>(&self, token: String) -> Result<Value, Failure<KINDS>> {
-        let token = Zeroizing::new(token);
-        let sealed = self.0.state.node.secrets().in_flight(&token);
-        sealed
-            .map(Value::String)
-            .map_err(|error| Failure(unavailable(error.to_string())))
     }
 }
 

@@ -24,6 +24,7 @@ use poem_openapi::{OpenApi, OpenApiService, Tags};
 use potok_dsl::FunctionName;
 use potok_node::{NodeError, RunView, StartRequest};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::{
     api::State,
@@ -89,6 +90,14 @@ impl Desk {
         };
         let called = self.state.node.call_function(&newest(function), request).await;
         outcome(called.map_err(unserved)?.run)
+    }
+
+    /// A secret as a run may hold it.
+    fn seal<const KINDS: u16>(&self, secret: String) -> Result<Value, Failure<KINDS>> {
+        let sealed = self.state.node.secrets().in_flight(&Zeroizing::new(secret));
+        sealed
+            .map(Value::String)
+            .map_err(|error| Failure(unavailable(error.to_string())))
     }
 
     /// Sees to it that a shipped workflow is deployed, so that its schedule runs.

@@ -274,3 +274,17 @@ async fn members_are_listed_where_the_account_is_an_administrator_and_nowhere_el
     let too_many = json!({ "account_id": olga, "chat": "@a", "limit": 1001 });
     refused(&desk.post("/api/parse", &too_many).await, 400);
 }
+
+#[tokio::test]
+async fn an_account_that_cannot_reach_telegram_can_be_removed() {
+    let desk = Desk::new().await;
+    let id = desk.signed_in(OLGA).await;
+    let dead = potok_testing::nobody();
+    let proxy = format!("socks5://{}", dead.trim_start_matches("http://").trim_end_matches('/'));
+    let path = format!("/accounts/{id}");
+    desk.ask(Method::PATCH, &path, Some(&json!({ "proxy": proxy })))
+        .await
+        .ok(200);
+    desk.delete(&path).await.ok(200);
+    refused(&desk.get(&path).await, 404);
+}

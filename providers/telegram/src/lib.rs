@@ -121,11 +121,6 @@ impl TelegramProvider {
         &self.accounts
     }
 
-    /// What seals and opens secrets.
-    fn keeper(&self) -> &Keeper {
-        &self.keeper
-    }
-
     /// A bot by its name in the configuration, or by the id of one that is kept.
     async fn bot(&self, tables: &dyn Tables, name: &str) -> Result<BotApi, Problem> {
         if let Some(configured) = self.bots.get(name) {

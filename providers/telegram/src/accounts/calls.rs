@@ -188,7 +188,7 @@ impl TelegramProvider {
     /// A secret, unsealed when whoever took it in has sealed it.
     fn opened(&self, given: String) -> Result<Zeroizing<String>, Problem> {
         let given = Zeroizing::new(given);
-        let opened = self.keeper().open_text(IN_FLIGHT, &given);
+        let opened = self.keeper.open_text(IN_FLIGHT, &given);
         opened
             .map(|opened| opened.unwrap_or(given))
             .map_err(|error| AccountError::from(error).into())
