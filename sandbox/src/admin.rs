@@ -10,6 +10,8 @@
 //! | `POST /sandbox/faults` with a [`Fault`] or a list of them | what is still to come |
 //! | `GET`, `DELETE /sandbox/faults` | what is still to come; forget it |
 //! | `POST /sandbox/channels/{id or @name}/messages/{number}/views` `{views}` | says how often a post was looked at |
+//! | `GET /sandbox/users/{id}/messages` | the private messages that somebody has written or received, oldest first |
+//! | `POST /sandbox/users/{id}/messages` `{to, text}` | a person writes to another, or to a bot |
 //! | `POST /sandbox/mtproto/keys` | a new authorisation key in base64, and where the data centres are |
 //! | `POST /sandbox/mtproto/scan` `{token, phone}` | the owner of the number scans the QR code of the token (base64, as in the link) |
 //! | `POST /sandbox/mtproto/revoke` `{phone}` | ends all sessions of the owner of the number |
@@ -43,6 +45,7 @@ pub(crate) fn routes() -> Route {
         .at("/faults", get(faults).post(script).delete(forget))
         .at("/channels/:chat/messages", get(messages).post(write))
         .at("/channels/:chat/messages/:number/views", post(views))
+        .at("/users/:user/messages", get(private).post(write_private))
         .at("/mtproto/keys", post(keys))
         .at("/mtproto/scan", post(scan))
         .at("/mtproto/revoke", post(revoke))
@@ -79,6 +82,35 @@ fn state(Data(shared): Data<&Arc<Shared>>) -> Json<Value> {
         "accounts": accounts,
         "models": shared.models,
     }))
+}
+
+#[handler]
+fn private(Path(user): Path<i64>, Data(shared): Data<&Arc<Shared>>) -> Response {
+    let world = shared.world();
+    let mut found: Vec<_> = world.private_messages(user).collect();
+    let last = found.split_off(found.len().saturating_sub(MAX_MESSAGES));
+    Json(json!({ "messages": last })).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Private {
+    to: i64,
+    text: String,
+}
+
+#[handler]
+async fn write_private(Path(user): Path<i64>, body: Body, Data(shared): Data<&Arc<Shared>>) -> Response {
+    let Private { to, text } = match read(body).await {
+        Ok(message) => message,
+        Err(response) => return response,
+    };
+    let written = shared.change(move |world, now| world.write_private((user, to), text, None, now));
+    match written.await {
+        Ok(Ok(message)) => Json(json!({ "message": message })).into_response(),
+        Ok(Err(refusal)) => refuse(StatusCode::FORBIDDEN, &refusal.to_string()),
+        Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
 }
 
 #[handler]

@@ -17,7 +17,7 @@ use crate::faults::Fault;
 use crate::mtproto;
 use crate::state::{Shared, now_ms};
 use crate::store::Store;
-use crate::world::{Membership, Message, RateLimits, World, WorldSeed};
+use crate::world::{Membership, Message, PrivateMessage, RateLimits, World, WorldSeed};
 
 /// Requests that are being answered get so long after the sign to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -268,6 +268,30 @@ impl RunningSandbox {
             .find_chat(chat)
             .map(|chat| chat.messages.values().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// The private messages that a person or a bot has written or received, oldest first.
+    pub fn private_messages(&self, user: i64) -> Vec<PrivateMessage> {
+        self.shared.world().private_messages(user).cloned().collect()
+    }
+
+    /// A person writes to another, or to a bot; `false` when that is not allowed or could not be kept.
+    pub async fn write_private(&self, from: i64, to: i64, text: &str) -> bool {
+        let text = text.to_owned();
+        let written = self
+            .shared
+            .change(move |world: &mut World, now| world.write_private((from, to), text, None, now));
+        matches!(written.await, Ok(Ok(Some(_))))
+    }
+
+    /// Who is in a chat (its id or its `@name`).
+    pub fn members(&self, chat: &str) -> Vec<i64> {
+        let world = self.shared.world();
+        let members = world.find_chat(chat).into_iter().flat_map(|chat| &chat.members);
+        members
+            .filter(|(_, membership)| membership.is_present())
+            .map(|(user, _)| *user)
+            .collect()
     }
 
     /// Makes a person or a bot something else in a chat (its id or its `@name`), as its owner would; `false` when there is no

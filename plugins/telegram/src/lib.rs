@@ -1,6 +1,6 @@
 //! `telegram.post` and its like: the capability as functions that a workflow can call.
 //!
-//! There is nothing to decide here. That nothing is posted twice, and what becomes of bots, channels and accounts, is the promise of the
+//! There is nothing to decide here. That nothing is posted twice, and what becomes of bots, channels and accounts, and whom nobody contacts, is the promise of the
 //! capabilities' provider.
 
 #![cfg(target_family = "wasm")]
@@ -12,6 +12,10 @@ use potok::telegram::accounts::{
     Member, MembersRequest, SignInRequest, SignInState, UpdateAccountRequest,
 };
 use potok::telegram::bot::{self, PostRequest, Posted, SettleRequest, UnknownPost, Verified, VerifyRequest};
+use potok::telegram::outreach::{
+    self, AddPeopleRequest, CampaignNamed, CampaignStep, CampaignsRequest, InvitesPage, InvitesRequest, KeptCampaign,
+    KeptPerson, OptOutRequest, PeopleAdded, PeoplePage, PeopleRequest, StartCampaignRequest,
+};
 use potok::telegram::registry::{
     self, AddBotRequest, AddChannelRequest, AddedBot, AddedChannel, ChannelsRequest, KeptBot, KeptChannel, Named,
     UpdateBotRequest,
@@ -122,5 +126,45 @@ impl Guest for Plugin {
 
     fn members(request: MembersRequest) -> Result<Vec<Member>, Fault> {
         accounts::members(&request)
+    }
+
+    fn add_people(request: AddPeopleRequest) -> Result<PeopleAdded, Fault> {
+        outreach::add_people(&request)
+    }
+
+    fn opt_out(request: OptOutRequest) -> Result<KeptPerson, Fault> {
+        outreach::opt_out(&request)
+    }
+
+    fn people(request: PeopleRequest) -> Result<PeoplePage, Fault> {
+        outreach::people(&request)
+    }
+
+    fn start_campaign(request: StartCampaignRequest) -> Result<KeptCampaign, Fault> {
+        outreach::start_campaign(&request)
+    }
+
+    fn invite_next(request: CampaignNamed) -> Result<CampaignStep, Fault> {
+        outreach::invite_next(request)
+    }
+
+    fn campaign(request: CampaignNamed) -> Result<KeptCampaign, Fault> {
+        outreach::campaign(request)
+    }
+
+    fn campaigns(request: CampaignsRequest) -> Result<Vec<KeptCampaign>, Fault> {
+        outreach::campaigns(request)
+    }
+
+    fn pause_campaign(request: CampaignNamed) -> Result<KeptCampaign, Fault> {
+        outreach::pause_campaign(request)
+    }
+
+    fn resume_campaign(request: CampaignNamed) -> Result<KeptCampaign, Fault> {
+        outreach::resume_campaign(request)
+    }
+
+    fn invites(request: InvitesRequest) -> Result<InvitesPage, Fault> {
+        outreach::invites(&request)
     }
 }

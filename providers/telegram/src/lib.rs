@@ -20,6 +20,7 @@ mod config;
 mod locks;
 mod markdown;
 mod message;
+mod outreach;
 mod pace;
 mod post;
 mod reader;
@@ -50,22 +51,26 @@ use config::Gate;
 use locks::KeyLocks;
 use pace::Pacer;
 
-/// The tables of bots' posts, of bots and channels, and of accounts.
+/// The tables of bots' posts, of bots and channels, of accounts, and of people and campaigns.
 const MIGRATIONS: &[Migration] = &[
     rows::MIGRATION,
     registry::MIGRATION,
     accounts::MIGRATIONS[0],
     accounts::MIGRATIONS[1],
+    outreach::MIGRATION,
 ];
 
 /// The WIT interfaces that this crate serves.
-const INTERFACES: &[&str] = &["potok:telegram/bot", REGISTRY, ACCOUNTS];
+const INTERFACES: &[&str] = &["potok:telegram/bot", REGISTRY, ACCOUNTS, OUTREACH];
 
 /// The one of bots and channels that are kept.
 const REGISTRY: &str = "potok:telegram/registry";
 
 /// The one of user accounts.
 const ACCOUNTS: &str = "potok:telegram/accounts";
+
+/// The one of people and campaigns.
+const OUTREACH: &str = "potok:telegram/outreach";
 
 /// The name of the bot that is meant when none is named.
 const DEFAULT_BOT: &str = "default";
@@ -158,6 +163,7 @@ impl Provider for TelegramProvider {
         match interface {
             REGISTRY => return self.registry(cx, function, args).await,
             ACCOUNTS => return self.account_calls(cx, function, args).await,
+            OUTREACH => return self.outreach(cx, function, args).await,
             _ => {}
         }
         match function {

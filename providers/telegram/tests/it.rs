@@ -3,6 +3,8 @@
 
 #[path = "it/accounts.rs"]
 mod accounts;
+#[path = "it/outreach.rs"]
+mod outreach;
 #[path = "it/registry.rs"]
 mod registry;
 #[path = "it/warming.rs"]

@@ -4,7 +4,7 @@ use poem::http::StatusCode;
 
 use crate::state::NotKept;
 use crate::text::TextError;
-use crate::world::Refusal;
+use crate::world::{PrivateRefusal, Refusal};
 
 /// `{ok: false, error_code, description, parameters}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,15 @@ impl From<Refusal> for ApiError {
             Refusal::TooFast { seconds } => Self::too_fast(seconds),
             Refusal::NotMember(_) | Refusal::Kicked(_) => Self::new(403, format!("Forbidden: {refusal}")),
             other => Self::bad_request(other),
+        }
+    }
+}
+
+impl From<PrivateRefusal> for ApiError {
+    fn from(refusal: PrivateRefusal) -> Self {
+        match refusal {
+            PrivateRefusal::Nobody => Self::bad_request(refusal),
+            other => Self::new(403, format!("Forbidden: {other}")),
         }
     }
 }

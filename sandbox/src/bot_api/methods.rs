@@ -10,7 +10,7 @@ use super::error::ApiError;
 use super::params::Params;
 use super::render;
 use crate::state::Shared;
-use crate::world::{Bot, Post, Refusal};
+use crate::world::{Bot, Post, PrivateRefusal, Refusal};
 
 /// The longest long poll, in seconds.
 const MAX_POLL_SECONDS: i64 = 50;
@@ -172,6 +172,14 @@ async fn send_message(shared: &Arc<Shared>, me: i64, params: &Params) -> Result<
         random_id: None,
     };
     let chat = params.chat("chat_id")?;
+    if let Some(person) = chat.parse().ok().filter(|id: &i64| *id > 0) {
+        let text = post.content.text;
+        let sent = shared.change(move |world, now| {
+            let sent = world.write_private((me, person), text, None, now)?;
+            Ok::<_, PrivateRefusal>(sent.map(|message| render::private_message(world, &message)))
+        });
+        return Ok(sent.await??.unwrap_or_default());
+    }
     let sent = shared.change(move |world, now| {
         let message = world.send(me, &chat, post, now)?;
         Ok::<_, Refusal>(

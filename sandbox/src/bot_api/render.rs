@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::text::{Entity, EntityKind};
-use crate::world::{AdminRights, Bot, Chat, ChatKind, Membership, Message, Update, User, UserId, World};
+use crate::world::{
+    AdminRights, Bot, Chat, ChatKind, Membership, Message, PrivateMessage, Update, User, UserId, World,
+};
 
 /// `User`.
 pub(super) fn user(user: &User) -> Value {
@@ -40,6 +42,20 @@ pub(super) fn chat(chat: &Chat) -> Value {
         value["username"] = json!(username);
     }
     value
+}
+
+/// `Message` in a private chat, as its author sees it.
+pub(super) fn private_message(world: &World, message: &PrivateMessage) -> Value {
+    let other = world.user(message.to);
+    let mut chat = json!({ "id": message.to, "type": "private" });
+    chat["first_name"] = json!(other.map(|user| &user.first_name));
+    json!({
+        "message_id": message.id,
+        "date": message.sent_at / 1_000,
+        "from": world.user(message.from).map(user),
+        "chat": chat,
+        "text": message.text,
+    })
 }
 
 /// `ChatFullInfo`, as someone with these rights sees it.

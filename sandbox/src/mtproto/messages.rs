@@ -18,7 +18,7 @@ pub(super) fn send_message(
     request: f::messages::SendMessage,
 ) -> Result<tl::enums::Updates, RpcError> {
     let me = call.me()?;
-    let id = call.place(me, &request.peer)?;
+    let other = call.other(me, &request.peer)?;
     if request.message.trim().is_empty() {
         return Err(RpcError::bad_request("MESSAGE_EMPTY"));
     }
@@ -28,6 +28,10 @@ pub(super) fn send_message(
     if request.reply_markup.is_some() || request.schedule_date.is_some() || request.send_as.is_some() {
         return Err(RpcError::bad_request("PARAMETER_NOT_IN_SANDBOX"));
     }
+    if let Some(other) = other {
+        return send_private(call, me, other, request);
+    }
+    let id = call.place(me, &request.peer)?;
     let entities = request.entities.unwrap_or_default();
     let post = Post {
         content: Formatted {
@@ -59,6 +63,29 @@ pub(super) fn send_message(
         chats: vec![peers::chat(me, chat)?],
         date: seconds(call.now),
         seq: 0,
+    }
+    .into())
+}
+
+fn send_private(
+    call: &mut Call<'_>,
+    me: UserId,
+    other: UserId,
+    request: f::messages::SendMessage,
+) -> Result<tl::enums::Updates, RpcError> {
+    let sent = call
+        .world
+        .write_private((me, other), request.message, Some(request.random_id), call.now)?;
+    let message = sent.ok_or_else(|| RpcError::new(500, "RANDOM_ID_DUPLICATE"))?;
+    Ok(tl::types::UpdateShortSentMessage {
+        out: true,
+        id: message.id,
+        pts: message.id,
+        pts_count: 1,
+        date: seconds(message.sent_at),
+        media: None,
+        entities: None,
+        ttl_period: None,
     }
     .into())
 }

@@ -63,12 +63,20 @@ impl Call<'_> {
         }
     }
 
-    /// The chat that the client means by a peer. Private conversations are not in this world.
+    /// The person whom the client means by a peer; `None` for a chat.
+    pub(super) fn other(&self, me: UserId, input: &tl::enums::InputPeer) -> Result<Option<UserId>, RpcError> {
+        match input {
+            tl::enums::InputPeer::User(user) => self.known(me, user.user_id, user.access_hash).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The chat that the client means by a peer.
     pub(super) fn place(&self, me: UserId, input: &tl::enums::InputPeer) -> Result<ChatId, RpcError> {
         match input {
             tl::enums::InputPeer::Channel(channel) => self.chat(me, channel.channel_id, channel.access_hash),
             tl::enums::InputPeer::User(_) | tl::enums::InputPeer::PeerSelf => {
-                Err(RpcError::bad_request("PRIVATE_CHATS_NOT_IN_SANDBOX"))
+                Err(RpcError::bad_request("PRIVATE_CHAT_NOT_IN_SANDBOX"))
             }
             _ => Err(RpcError::bad_request("PEER_ID_INVALID")),
         }

@@ -6,7 +6,7 @@ use grammers_tl_types::{self as tl, Cursor, Deserializable, Identifiable, Remote
 
 use super::{auth, channels, contacts, messages};
 use crate::state::{NotKept, Shared};
-use crate::world::{InviteRefusal, KeyId, Refusal, SignInRefusal, UserId, World};
+use crate::world::{InviteRefusal, KeyId, PrivateRefusal, Refusal, SignInRefusal, UserId, World};
 
 /// More than this many wrappers around a call are no call.
 const MAX_WRAPPERS: usize = 8;
@@ -75,6 +75,18 @@ impl From<InviteRefusal> for RpcError {
             InviteRefusal::NotMutual => "USER_NOT_MUTUAL_CONTACT",
             InviteRefusal::Nobody => "USER_ID_INVALID",
         })
+    }
+}
+
+impl From<PrivateRefusal> for RpcError {
+    fn from(refusal: PrivateRefusal) -> Self {
+        match refusal {
+            PrivateRefusal::Restricted => Self::new(403, "USER_PRIVACY_RESTRICTED"),
+            PrivateRefusal::Flood => Self::bad_request("PEER_FLOOD"),
+            PrivateRefusal::Nobody | PrivateRefusal::NotStarted | PrivateRefusal::ToBot => {
+                Self::bad_request("PEER_ID_INVALID")
+            }
+        }
     }
 }
 

@@ -73,6 +73,8 @@ pub struct Privacy {
     pub invites: Audience,
     /// Who finds this person by the phone number.
     pub phone_search: Audience,
+    /// Who may write to this person; bots may once the person has written to them.
+    pub messages: Audience,
 }
 
 /// Who is allowed something.

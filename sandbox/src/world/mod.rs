@@ -8,6 +8,7 @@ mod accounts;
 mod limits;
 mod model;
 mod people;
+mod private;
 mod refusal;
 mod rules;
 mod seed;
@@ -19,6 +20,7 @@ pub use model::{
     AdminRights, Bot, Chat, ChatId, ChatKind, ForwardOrigin, Membership, Message, MessageId, User, UserId,
 };
 pub use people::{InviteRefusal, Invited, MAX_ADDED_TO_CHANNEL};
+pub use private::{PrivateMessage, PrivateRefusal};
 pub use refusal::Refusal;
 pub use rules::{Post, World};
 pub use seed::{
@@ -67,6 +69,8 @@ pub enum Change {
         /// All of them.
         contacts: std::collections::BTreeSet<UserId>,
     },
+    /// A private message is new.
+    Private(PrivateMessage),
     /// A key is new, or someone else is signed in with it.
     Device(Device),
 }

@@ -156,7 +156,7 @@ impl World {
     }
 
     /// Whether somebody's setting lets another person through.
-    fn allows(&self, audience: Audience, owner: UserId, other: UserId) -> bool {
+    pub(super) fn allows(&self, audience: Audience, owner: UserId, other: UserId) -> bool {
         match audience {
             Audience::Everybody => true,
             Audience::Contacts => self.has_contact(owner, other),
@@ -178,7 +178,7 @@ impl World {
         Ok(self.allows(setting.unwrap_or_default(), user, asker))
     }
 
-    fn flooded(&self, asker: UserId) -> bool {
+    pub(super) fn flooded(&self, asker: UserId) -> bool {
         let limit = self.account(asker).and_then(|account| account.invites_until_flood);
         let so_far = self.accounts.invited.get(&asker).copied().unwrap_or(0);
         limit.is_some_and(|limit| so_far >= limit)

@@ -1,6 +1,6 @@
 //! The world and its rules: who may do what, and what then is so.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use serde_json::Value;
 
@@ -8,6 +8,7 @@ use super::Change;
 use super::accounts::Accounts;
 use super::limits::{Limiter, RateLimits};
 use super::model::{Bot, Chat, ChatId, ChatKind, ForwardOrigin, Membership, Message, MessageId, User, UserId};
+use super::private::PrivateMessage;
 use super::refusal::Refusal;
 use super::seed::WorldSeed;
 use super::updates::{Queue, Update, UpdateKind};
@@ -43,6 +44,8 @@ pub struct World {
     pub(super) accounts: Accounts,
     /// Who is no longer what the seed says, and where.
     pub(super) moved: BTreeSet<(ChatId, UserId)>,
+    /// Oldest first.
+    pub(super) private: VecDeque<PrivateMessage>,
     /// The authors' own numbers of the messages that are here.
     pub(super) sent: HashSet<(UserId, i64)>,
     /// Makes names that are not yet taken.
@@ -79,6 +82,7 @@ impl World {
             limiter: Limiter::new(limits),
             accounts: Accounts::new(seed.accounts),
             moved: BTreeSet::new(),
+            private: VecDeque::new(),
             sent: HashSet::new(),
             sequence: 0,
             changes: Vec::new(),
@@ -323,7 +327,12 @@ impl World {
             })
         });
         let chats = self.chats.values().flat_map(of_chat);
-        chats.chain(moved).chain(self.accounts.everything()).collect()
+        let private = self.private.iter().cloned().map(Change::Private);
+        chats
+            .chain(moved)
+            .chain(private)
+            .chain(self.accounts.everything())
+            .collect()
     }
 
     /// Does again what was kept.
@@ -352,6 +361,7 @@ impl World {
                     self.accounts.changed.insert(user);
                 }
             }
+            Change::Private(message) => self.put_private(message),
             Change::Device(device) => self.accounts.put(device),
         }
         self.changes.clear();

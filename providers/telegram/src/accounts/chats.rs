@@ -59,7 +59,7 @@ impl Accounts {
         let mut held = self.hold_working(tables, id, now).await?;
         let channel = self.resolve(&mut held, chat).await?;
         let random_id = random_id(id, key);
-        let answer = self.ask(&mut held, &message(&channel, text, random_id)).await;
+        let answer = self.ask(&mut held, &message(peer(&channel), text, random_id)).await;
         let sent = match answer {
             Ok(updates) => Sent::Now {
                 message_id: number(&updates, random_id),
@@ -116,7 +116,7 @@ impl Accounts {
         Ok(members)
     }
 
-    async fn administers(
+    pub(super) async fn administers(
         &self,
         held: &mut Held<'_>,
         chat: &str,
@@ -150,7 +150,7 @@ impl Accounts {
         }
     }
 
-    async fn resolve(&self, held: &mut Held<'_>, chat: &str) -> Result<t::InputChannel, AccountError> {
+    pub(super) async fn resolve(&self, held: &mut Held<'_>, chat: &str) -> Result<t::InputChannel, AccountError> {
         let request = f::contacts::ResolveUsername {
             username: chat.trim_start_matches('@').to_owned(),
             referer: None,
@@ -170,14 +170,14 @@ impl Accounts {
 }
 
 /// The number by which Telegram knows a message again.
-fn random_id(account: i64, key: &str) -> i64 {
+pub(super) fn random_id(account: i64, key: &str) -> i64 {
     let hash = digest(&SHA256, format!("potok telegram message\n{account}\n{key}").as_bytes());
     hash.as_ref()
         .first_chunk()
         .map_or(0, |bytes| i64::from_le_bytes(*bytes))
 }
 
-fn message(channel: &t::InputChannel, text: &str, random_id: i64) -> f::messages::SendMessage {
+pub(super) fn message(peer: e::InputPeer, text: &str, random_id: i64) -> f::messages::SendMessage {
     f::messages::SendMessage {
         no_webpage: false,
         silent: false,
@@ -187,11 +187,7 @@ fn message(channel: &t::InputChannel, text: &str, random_id: i64) -> f::messages
         update_stickersets_order: false,
         invert_media: false,
         allow_paid_floodskip: false,
-        peer: t::InputPeerChannel {
-            channel_id: channel.channel_id,
-            access_hash: channel.access_hash,
-        }
-        .into(),
+        peer,
         reply_to: None,
         message: text.to_owned(),
         random_id,
@@ -206,6 +202,14 @@ fn message(channel: &t::InputChannel, text: &str, random_id: i64) -> f::messages
         suggested_post: None,
         rich_message: None,
     }
+}
+
+fn peer(channel: &t::InputChannel) -> e::InputPeer {
+    t::InputPeerChannel {
+        channel_id: channel.channel_id,
+        access_hash: channel.access_hash,
+    }
+    .into()
 }
 
 /// The number that a message got.

@@ -31,7 +31,7 @@ impl Accounts {
     /// # Errors
     /// When the store does not serve.
     pub async fn lease(&self, tables: &dyn Tables, now: Timestamp) -> Result<Option<Account>, AccountError> {
-        match rows::lease(tables, now).await? {
+        match rows::lease(tables, "", now).await? {
             Some(id) => self.get(tables, id).await.map(Some),
             None => Ok(None),
         }

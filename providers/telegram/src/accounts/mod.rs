@@ -13,6 +13,7 @@ mod chats;
 mod error;
 mod health;
 mod model;
+mod people;
 mod pool;
 mod rows;
 mod session;
@@ -35,7 +36,9 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use chats::{Member, Sent};
 pub use error::AccountError;
+pub(crate) use model::phone_number;
 pub use model::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount};
+pub(crate) use people::{Added, Person, Place, Whom, listed};
 pub use sign_in::{Qr, SignedIn};
 
 use crate::locks::KeyLocks;
@@ -110,7 +113,7 @@ pub struct Accounts {
 }
 
 /// An account that is being worked with: nobody else touches it meanwhile.
-struct Held<'a> {
+pub(crate) struct Held<'a> {
     tables: &'a dyn Tables,
     account: Account,
     vault: vault::Document,

@@ -223,7 +223,7 @@ pub(super) struct Person {
 }
 
 /// A phone number as it is kept: `+` and 7 to 15 digits.
-pub(super) fn phone_number(text: &str) -> Result<String, AccountError> {
+pub(crate) fn phone_number(text: &str) -> Result<String, AccountError> {
     let wrong = || AccountError::PhoneInvalid(text.to_owned());
     let allowed = |c: char| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')');
     if !text.chars().all(allowed) {

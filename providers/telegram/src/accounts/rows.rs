@@ -359,8 +359,9 @@ macro_rules! warming_quota {
 
 /// Takes one contact out of the day's quota of the account that has been used longest ago. The day begins with its first
 /// contact. A warming account has a quota that grows with the days on which it contacted somebody; the day is counted, and
-/// the account becomes active when that quota reaches its limit, in the same statement.
-pub(super) async fn lease(tables: &dyn Tables, now: Timestamp) -> Result<Option<i64>, AccountError> {
+/// the account becomes active when that quota reaches its limit, in the same statement. `among` are the accounts that may be
+/// taken, as [`listed`](super::listed) has them; empty: all.
+pub(super) async fn lease(tables: &dyn Tables, among: &str, now: Timestamp) -> Result<Option<i64>, AccountError> {
     let sql = concat!(
         "UPDATE telegram_accounts SET last_used = $1, used_today = CASE WHEN ",
         day_is_over!(),
@@ -372,7 +373,7 @@ pub(super) async fn lease(tables: &dyn Tables, now: Timestamp) -> Result<Option<
         day_is_over!(),
         " THEN $1 ELSE reset_date END \
          WHERE id = (SELECT id FROM telegram_accounts WHERE status IN ('active', 'warming') \
-         AND (flood_until IS NULL OR flood_until <= $1) AND CASE WHEN status = 'warming' AND ",
+         AND ($4 = '' OR $4 LIKE '%,' || id || ',%') AND (flood_until IS NULL OR flood_until <= $1) AND CASE WHEN status = 'warming' AND ",
         warming_quota!(),
         " < daily_limit THEN ",
         warming_quota!(),
@@ -380,11 +381,41 @@ pub(super) async fn lease(tables: &dyn Tables, now: Timestamp) -> Result<Option<
         day_is_over!(),
         " THEN 0 ELSE used_today END ORDER BY last_used NULLS FIRST, id LIMIT 1) RETURNING id"
     );
-    let params = vec![now.0.into(), (now.0 - DAY).into(), PACE.into()];
+    let params = vec![now.0.into(), (now.0 - DAY).into(), PACE.into(), among.into()];
     match write(tables, sql, params).await?.first().and_then(|row| row.first()) {
         None => Ok(None),
         Some(Param::Integer(id)) => Ok(Some(*id)),
         other => Err(unexpected("id", &other.cloned())),
+    }
+}
+
+/// An account that works and does not rest.
+pub(super) async fn any_working(tables: &dyn Tables, among: &str, now: Timestamp) -> Result<Option<i64>, AccountError> {
+    let sql = "SELECT id FROM telegram_accounts WHERE status IN ('active', 'warming') \
+               AND (flood_until IS NULL OR flood_until <= $1) AND ($2 = '' OR $2 LIKE '%,' || id || ',%') \
+               ORDER BY last_used NULLS FIRST, id LIMIT 1";
+    let rows = read(tables, sql, vec![now.0.into(), among.into()]).await?;
+    match rows.first().and_then(|row| row.first()) {
+        None => Ok(None),
+        Some(Param::Integer(id)) => Ok(Some(*id)),
+        other => Err(unexpected("id", &other.cloned())),
+    }
+}
+
+/// When the first of the accounts that work ends its rest or its day.
+pub(super) async fn next_free(
+    tables: &dyn Tables,
+    among: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, AccountError> {
+    let sql = "SELECT MIN(CASE WHEN flood_until IS NOT NULL AND flood_until > $1 THEN flood_until \
+               ELSE COALESCE(reset_date, $1) + $2 END) FROM telegram_accounts \
+               WHERE status IN ('active', 'warming') AND daily_limit > 0 AND ($3 = '' OR $3 LIKE '%,' || id || ',%')";
+    let params = vec![now.0.into(), DAY.into(), among.into()];
+    match read(tables, sql, params).await?.first().and_then(|row| row.first()) {
+        Some(Param::Integer(at)) => Ok(Some(Timestamp(*at))),
+        None | Some(Param::Null) => Ok(None),
+        other => Err(unexpected("flood_until", &other.cloned())),
     }
 }
 

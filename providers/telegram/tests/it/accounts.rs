@@ -16,7 +16,7 @@ use potok_telegram::accounts::{
 use potok_testing::MemoryTables;
 
 pub(super) const NOW: Timestamp = Timestamp(1_769_846_400_000);
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(super) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OLGA: &str = "+70000000011";
 const PAVEL: &str = "+7 (000) 000-00-12";
 const SECRET: &str = "the secret of the application";
@@ -32,7 +32,7 @@ pub(super) struct Node {
     pub(super) accounts: Accounts,
 }
 
-struct Keys(Arc<RunningSandbox>);
+pub(super) struct Keys(pub(super) Arc<RunningSandbox>);
 
 #[async_trait]
 impl AuthKeys for Keys {
