@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use poem::{Request, RequestBody, Result};
+use poem::{Body, Request, RequestBody, Result};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     payload::{ParsePayload, Payload},
@@ -288,6 +288,45 @@ impl<T: ParseFromJSON> ParsePayload for Json<T> {
 }
 
 extracts!([T: ParseFromJSON] Json<T>);
+
+/// A form, possibly with files.
+pub(crate) struct Form<T>(
+    pub T,
+    #[expect(dead_code, reason = "held until the request is served")] Room,
+);
+
+/// The largest form, in bytes.
+const FORM: usize = 8 * 1024 * 1024;
+
+impl<T: Payload + ParsePayload + Send + Sync> Payload for Form<T> {
+    const CONTENT_TYPE: &'static str = T::CONTENT_TYPE;
+
+    fn check_content_type(content_type: &str) -> bool {
+        T::check_content_type(content_type)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Payload + ParsePayload + Send + Sync> ParsePayload for Form<T> {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let (bytes, room) = bytes(request, body, FORM).await?;
+        let mut bounded = RequestBody::new(Body::from(bytes));
+        let form = T::from_request(request, &mut bounded).await;
+        form.map(|form| Self(form, room))
+            .map_err(|e| Failure::<0>::bad_request(format!("the form: {}", plain(&e.to_string()))).into())
+    }
+}
+
+extracts!([T: Payload + ParsePayload + Send + Sync] Form<T>);
 
 /// Bytes. Where none need to come, nothing at all is no bytes.
 pub(crate) struct Bytes<const REQUIRED: bool>(

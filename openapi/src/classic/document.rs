@@ -55,6 +55,14 @@ fn may_be_null(schema: &mut Value) {
         } else if let Some(alternatives) = property["anyOf"].as_array_mut() {
             alternatives.push(json!({ "type": "null" }));
         }
+        if property["$ref"].is_string() || property["allOf"].is_array() {
+            let members = property.as_object_mut().map(std::mem::take).unwrap_or_default();
+            let (named, said): (Map<_, _>, Map<_, _>) = members
+                .into_iter()
+                .partition(|(name, _)| name == "$ref" || name == "allOf");
+            *property = Value::Object(said);
+            property["anyOf"] = json!([named, { "type": "null" }]);
+        }
         // Looking for what is not there leaves a null behind.
         if let Some(members) = property.as_object_mut() {
             members.retain(|_, value| !value.is_null());

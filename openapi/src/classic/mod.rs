@@ -11,6 +11,7 @@ mod bots;
 mod channels;
 mod document;
 mod messages;
+mod outreach;
 mod parse;
 mod qr;
 mod shelf;
@@ -37,7 +38,7 @@ use shelf::Shelf;
 pub use shelf::{Shipped, shipped};
 
 /// Where its operations begin.
-const ROOTS: [&str; 7] = [
+const ROOTS: [&str; 13] = [
     "/bots",
     "/channels",
     "/messages",
@@ -45,6 +46,12 @@ const ROOTS: [&str; 7] = [
     "/accounts",
     "/api/accounts",
     "/api/parse",
+    "/api/invite",
+    "/api/bulk_invite",
+    "/api/invite_log",
+    "/api/campaigns",
+    "/api/opt_out",
+    "/webhook",
 ];
 
 /// How long a run is waited for whose end is the answer.
@@ -162,6 +169,7 @@ pub(crate) fn service(desk: Desk) -> OpenApiService<impl OpenApi, ()> {
         messages::Messages(desk.clone()),
         accounts::Accounts(desk.clone()),
         parse::Parse(desk.clone()),
+        outreach::Outreach(desk.clone()),
         tasks::Tasks(desk),
     );
     OpenApiService::new(all, "Potok", env!("CARGO_PKG_VERSION"))

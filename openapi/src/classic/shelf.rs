@@ -42,7 +42,9 @@ pub fn shipped() -> Vec<Shipped> {
     let health = shipped("account-health", text, None);
     let text = include_str!("../../../workflows/telegram/parse-members.yaml");
     let parse = shipped("parse-members", text, None);
-    vec![post, add_channel, check, health, parse]
+    let text = include_str!("../../../workflows/telegram/bulk-invite.yaml");
+    let invite = shipped("bulk-invite", text, None);
+    vec![post, add_channel, check, health, parse, invite]
 }
 
 /// All of them, and which are known to be deployed.

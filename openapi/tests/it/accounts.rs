@@ -22,7 +22,7 @@ impl Desk {
         added["data"]["id"].as_i64().unwrap()
     }
 
-    async fn signed_in(&self, phone: &str) -> i64 {
+    pub(super) async fn signed_in(&self, phone: &str) -> i64 {
         let id = self.add_account(phone).await;
         self.post(&format!("/accounts/{id}/request_code"), &Value::Null)
             .await
@@ -268,9 +268,36 @@ async fn members_are_listed_where_the_account_is_an_administrator_and_nowhere_el
     assert!(people.iter().any(|person| person["administrator"] == true), "{found}");
     assert_eq!(found["csv"].as_str().unwrap().lines().count(), people.len() + 1);
 
+    let file = desk.get("/api/parse/download/latest").await;
+    assert_eq!((file.status, Some(file.text.as_str())), (200, found["csv"].as_str()));
+    assert!(file.header("content-disposition").unwrap().starts_with("attachment"));
+    let state = desk.get("/api/parse/status").await.ok(200)["data"].clone();
+    assert_eq!(
+        (&state["task_status"], &state["count"]),
+        (&json!("SUCCESS"), &found["count"])
+    );
+    let task = state["task_id"].as_str().unwrap();
+    let text = desk.get(&format!("/api/parse/download/{task}.txt")).await;
+    assert_eq!(Some(text.text.as_str()), found["text"].as_str());
+
     let (status, why) = desk.task("/api/parse", &wanted(ivan)).await;
     assert_eq!(status, "FAILURE", "{why}");
     assert!(why["message"].as_str().unwrap().contains("no administrator"), "{why}");
+    let state = desk.get("/api/parse/status").await.ok(200)["data"].clone();
+    assert!(
+        state["task_status"] == "FAILURE" && state["message"].is_string(),
+        "{state}"
+    );
+    let failed = state["task_id"].as_str().unwrap();
+    refused(&desk.get(&format!("/api/parse/download/{failed}.csv")).await, 404);
+    assert_eq!(desk.get("/api/parse/download/latest.txt").await.status, 200);
+    refused(&desk.get("/api/parse/download/secrets.csv").await, 400);
+    refused(
+        &desk
+            .get(&format!("/api/parse/status?task_id={}", uuid::Uuid::nil()))
+            .await,
+        404,
+    );
     let too_many = json!({ "account_id": olga, "chat": "@a", "limit": 1001 });
     refused(&desk.post("/api/parse", &too_many).await, 400);
 }

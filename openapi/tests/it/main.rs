@@ -14,6 +14,7 @@ mod functions;
 mod inner;
 mod lifecycle;
 mod limits;
+mod outreach;
 mod retention;
 mod rig;
 mod runs;

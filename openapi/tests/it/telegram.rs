@@ -62,7 +62,7 @@ impl Desk {
     }
 
     /// A server whose Telegram is at this address.
-    async fn at(sandbox: RunningSandbox, url: &str) -> Self {
+    pub(super) async fn at(sandbox: RunningSandbox, url: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = TelegramConfig {
             base_url: url.to_owned(),
@@ -136,7 +136,7 @@ impl Desk {
         self.end_of(&started).await
     }
 
-    async fn end_of(&self, started: &Value) -> (String, Value) {
+    pub(super) async fn end_of(&self, started: &Value) -> (String, Value) {
         let id = started["task_id"].as_str().unwrap();
         let begun = std::time::Instant::now();
         loop {

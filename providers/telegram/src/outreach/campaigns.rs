@@ -371,6 +371,13 @@ pub(super) async fn next_unknown(tables: &dyn Tables, id: i64, looks: i64) -> Re
     one(read(tables, sql, vec![id.into(), looks.into()]).await?, invite)
 }
 
+/// Whether something is left to be done.
+pub(super) async fn is_left(tables: &dyn Tables, id: i64, looks: i64) -> Result<bool, TableError> {
+    let sql = "SELECT 1 FROM telegram_invites WHERE campaign = $1 AND (status IN ('queued', 'inviting') \
+               OR (status = 'unknown' AND retry_count < $2 AND account IS NOT NULL)) LIMIT 1";
+    Ok(!read(tables, sql, vec![id.into(), looks.into()]).await?.is_empty())
+}
+
 /// The campaign that has brought the person into the channel, or sent the link to it, before.
 pub(super) async fn reached_before(
     tables: &dyn Tables,

@@ -122,7 +122,7 @@ pub(crate) fn of_csv(text: &str) -> Result<Vec<Line>, String> {
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| format!("the CSV cannot be read: {error}"))?;
-        let number = record.position().map_or(0, csv::Position::line);
+        let number = record.position().map_or(0, |position| line_of(text, position));
         let known = match &columns {
             Some(known) => known,
             None => {
@@ -150,6 +150,14 @@ pub(crate) fn of_csv(text: &str) -> Result<Vec<Line>, String> {
         }
     }
     checked(lines)
+}
+
+/// On which line a record begins, as editors count: the reader counts empty lines before it to it.
+fn line_of(text: &str, position: &csv::Position) -> u64 {
+    let at = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + breaks.filter(|byte| **byte == b'\n').count() as u64
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,8 +214,23 @@ fn line(number: i64, named: Named) -> Line {
         telegram_id,
         name,
     } = named;
+    let phone = phone.filter(|phone| !phone.trim().is_empty());
+    // A word in the place of a number is no name.
+    if let Some(text) = phone
+        .as_ref()
+        .filter(|text| text.trim().starts_with(char::is_alphabetic))
+    {
+        return Line {
+            number,
+            person: text.chars().take(100).collect(),
+            name,
+            wrong: Some(format!(
+                "'{text}' is no phone number: write it in international form, such as +79990001122"
+            )),
+            same_as: None,
+        };
+    }
     let text = phone
-        .filter(|phone| !phone.trim().is_empty())
         .or_else(|| {
             let username = username?;
             let username = username.trim().trim_start_matches('@');
@@ -290,6 +313,7 @@ mod tests {
             people("\"id\",\"username\",\"name\"\r\n\"11\",\"olga\",\"Olga\"\r\n\"12\",\"\",\"'=1\""),
             ["2:@olga Olga", "3:id:12 '=1"]
         );
+        assert_eq!(people("phone\nhello\n@olga"), ["2!hello", "3:@olga -"]);
         assert!(of_csv("").is_err() && of_csv("phone,name\n").is_err());
         assert!(
             of_csv(&"+79990001122\n".repeat(MOST + 1))

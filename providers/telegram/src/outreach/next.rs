@@ -61,6 +61,13 @@ impl TelegramProvider {
                 let next_at = Timestamp(now.0.saturating_add(jittered(&campaign, line)));
                 let recorded = campaigns::record(tables, &invite, &verdict, &effect, next_at, now);
                 recorded.await.map_err(kept)?;
+                // Whoever was the last is not waited after.
+                let left = campaigns::is_left(tables, id, LOOKS).await.map_err(kept)?;
+                if !left && !matches!(effect, Effect::Stop(_)) {
+                    campaigns::set_state(tables, id, State::Done, None, now)
+                        .await
+                        .map_err(kept)?;
+                }
                 Some(line)
             }
             Next::Wait(until) => {
