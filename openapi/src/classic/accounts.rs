@@ -76,6 +76,8 @@ pub(super) struct NewAccount {
     daily_limit: Option<i64>,
     /// Its one proxy: `socks5://name:password@host:port`.
     proxy: Option<Text>,
+    /// Or one of the proxies that are kept.
+    proxy_id: Option<i64>,
 }
 
 /// What is to be otherwise with an account. What is not said stays.
@@ -91,6 +93,8 @@ pub(super) struct AccountChange {
     status: Option<Turned>,
     /// Another proxy; an empty text is none.
     proxy: Option<Text>,
+    /// One of the proxies that are kept.
+    proxy_id: Option<i64>,
 }
 
 /// An account as it is to be. What is not said is as in a new one; the phone number and the status stay.
@@ -103,7 +107,10 @@ pub(super) struct WholeAccount {
     #[oai(validator(minimum(value = "0"), maximum(value = "200")))]
     daily_limit: Option<i64>,
     status: Option<Turned>,
+    /// Its own proxy: `socks5://name:password@host:port`.
     proxy: Option<Text>,
+    /// Or one of the proxies that are kept.
+    proxy_id: Option<i64>,
 }
 
 /// The code that Telegram has sent.
@@ -134,6 +141,8 @@ pub(super) struct ByQr {
     #[oai(validator(minimum(value = "0"), maximum(value = "200")))]
     daily_limit: Option<i64>,
     proxy: Option<Text>,
+    /// Or one of the proxies that are kept.
+    proxy_id: Option<i64>,
     /// The password of the second factor, when it is due.
     password: Option<Text>,
 }
@@ -170,8 +179,10 @@ pub(super) struct Account {
     last_used: Option<String>,
     /// Until when it rests, as Telegram has asked.
     flood_until: Option<String>,
-    /// Whether it goes through a proxy of its own.
+    /// Whether it goes through a proxy.
     proxied: bool,
+    /// Which of those that are kept, if it is one of them.
+    proxy_id: Option<i64>,
     created_at: String,
     updated_at: String,
 }
@@ -275,6 +286,7 @@ impl Accounts {
             daily_limit: Some(whole.daily_limit.unwrap_or(40)),
             status: whole.status,
             proxy: Some(whole.proxy.unwrap_or_default()),
+            proxy_id: whole.proxy_id,
         };
         self.change_one(account_id.0, change).await
     }
@@ -355,6 +367,7 @@ impl Accounts {
             comment,
             daily_limit,
             proxy,
+            proxy_id,
             password,
         } = wanted.0;
         let id = match (account_id, api_id, api_hash) {
@@ -368,6 +381,7 @@ impl Accounts {
                     comment,
                     daily_limit,
                     proxy,
+                    proxy_id,
                 };
                 let added = self.keep(new).await?;
                 read::<Account, CHANGING>(added)?.id
@@ -428,7 +442,10 @@ fn page() -> i64 {
 impl AccountChange {
     fn is_empty(&self) -> bool {
         let texts = [&self.name, &self.phone, &self.comment, &self.proxy];
-        texts.iter().all(|text| text.is_none()) && self.daily_limit.is_none() && self.status.is_none()
+        texts.iter().all(|text| text.is_none())
+            && self.daily_limit.is_none()
+            && self.status.is_none()
+            && self.proxy_id.is_none()
     }
 }
 
@@ -450,6 +467,7 @@ impl Accounts {
             "comment": text(new.comment),
             "daily_limit": new.daily_limit,
             "proxy": self.sealed(new.proxy)?,
+            "proxy_id": new.proxy_id,
         });
         self.step("telegram.add-account", request).await
     }
@@ -470,6 +488,7 @@ impl Accounts {
             "daily_limit": change.daily_limit,
             "status": change.status.to_json(),
             "proxy": self.sealed(change.proxy)?,
+            "proxy_id": change.proxy_id,
         });
         one(self.step("telegram.update-account", request).await?)
     }

@@ -122,7 +122,7 @@ fn shared(status: &str) -> String {
 /// Lists end with a slash.
 fn as_clients_write(path: &str) -> String {
     match path {
-        "/bots" | "/channels" | "/accounts" => format!("{path}/"),
+        "/bots" | "/channels" | "/accounts" | "/proxies" => format!("{path}/"),
         other => other.to_owned(),
     }
 }

@@ -13,6 +13,7 @@ mod document;
 mod messages;
 mod outreach;
 mod parse;
+mod proxies;
 mod qr;
 mod shelf;
 mod tasks;
@@ -38,12 +39,13 @@ use shelf::Shelf;
 pub use shelf::{Shipped, shipped};
 
 /// Where its operations begin.
-const ROOTS: [&str; 13] = [
+const ROOTS: [&str; 14] = [
     "/bots",
     "/channels",
     "/messages",
     "/tasks",
     "/accounts",
+    "/proxies",
     "/api/accounts",
     "/api/parse",
     "/api/invite",
@@ -170,6 +172,7 @@ pub(crate) fn service(desk: Desk) -> OpenApiService<impl OpenApi, ()> {
         accounts::Accounts(desk.clone()),
         parse::Parse(desk.clone()),
         outreach::Outreach(desk.clone()),
+        proxies::Proxies(desk.clone()),
         tasks::Tasks(desk),
     );
     OpenApiService::new(all, "Potok", env!("CARGO_PKG_VERSION"))

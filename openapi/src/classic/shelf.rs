@@ -44,7 +44,9 @@ pub fn shipped() -> Vec<Shipped> {
     let parse = shipped("parse-members", text, None);
     let text = include_str!("../../../workflows/telegram/bulk-invite.yaml");
     let invite = shipped("bulk-invite", text, None);
-    vec![post, add_channel, check, health, parse, invite]
+    let text = include_str!("../../../workflows/telegram/proxy-health.yaml");
+    let proxies = shipped("proxy-health", text, None);
+    vec![post, add_channel, check, health, parse, invite, proxies]
 }
 
 /// All of them, and which are known to be deployed.

@@ -15,6 +15,7 @@ mod inner;
 mod lifecycle;
 mod limits;
 mod outreach;
+mod proxies;
 mod retention;
 mod rig;
 mod runs;

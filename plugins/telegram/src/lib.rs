@@ -8,8 +8,9 @@
 use exports::potok::telegram::telegram::Guest;
 use potok::host::fault::Fault;
 use potok::telegram::accounts::{
-    self, AccountNamed, AccountsPage, AccountsRequest, AddAccountRequest, EnterPasswordRequest, KeptAccount,
-    Member, MembersRequest, SignInRequest, SignInState, UpdateAccountRequest,
+    self, AccountNamed, AccountsPage, AccountsRequest, AddAccountRequest, AddProxyRequest, EnterPasswordRequest,
+    KeptAccount, KeptProxy, Member, MembersRequest, ProxiesPage, ProxiesRequest, SignInRequest, SignInState,
+    UpdateAccountRequest, UpdateProxyRequest,
 };
 use potok::telegram::bot::{self, PostRequest, Posted, SettleRequest, UnknownPost, Verified, VerifyRequest};
 use potok::telegram::outreach::{
@@ -126,6 +127,30 @@ impl Guest for Plugin {
 
     fn members(request: MembersRequest) -> Result<Vec<Member>, Fault> {
         accounts::members(&request)
+    }
+
+    fn add_proxy(request: AddProxyRequest) -> Result<KeptProxy, Fault> {
+        accounts::add_proxy(&request)
+    }
+
+    fn update_proxy(request: UpdateProxyRequest) -> Result<KeptProxy, Fault> {
+        accounts::update_proxy(&request)
+    }
+
+    fn remove_proxy(request: AccountNamed) -> Result<AccountNamed, Fault> {
+        accounts::remove_proxy(request)
+    }
+
+    fn proxies(request: ProxiesRequest) -> Result<ProxiesPage, Fault> {
+        accounts::proxies(request)
+    }
+
+    fn proxy(request: AccountNamed) -> Result<KeptProxy, Fault> {
+        accounts::proxy(request)
+    }
+
+    fn check_proxy(request: AccountNamed) -> Result<KeptProxy, Fault> {
+        accounts::check_proxy(request)
     }
 
     fn add_people(request: AddPeopleRequest) -> Result<PeopleAdded, Fault> {

@@ -57,6 +57,7 @@ const MIGRATIONS: &[Migration] = &[
     registry::MIGRATION,
     accounts::MIGRATIONS[0],
     accounts::MIGRATIONS[1],
+    accounts::MIGRATIONS[2],
     outreach::MIGRATION,
 ];
 

@@ -1,9 +1,10 @@
 //! What the tests of providers and of calls talk to: a scripted HTTP server that can fail at every point of an exchange
-//! ([`Server`]), and tables in memory that can fail at every write ([`MemoryTables`]).
+//! ([`Server`]), a proxy ([`Socks`]), and tables in memory that can fail at every write ([`MemoryTables`]).
 //!
 //! For tests only: nothing that is shipped depends on this crate. It knows no provider.
 
 mod server;
+mod socks;
 mod tables;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use potok_dsl::{TaskPath, Timestamp};
 use potok_wasm::{CallContext, Tables};
 
 pub use server::{Reply, Request, Server, nobody};
+pub use socks::Socks;
 pub use tables::{Fate, MemoryTables};
 
 /// Installs the TLS provider that HTTP clients need, as the binary does first thing.

@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Account, AccountChange, AccountError, AccountFilter, AccountStatus, NewAccount, Qr, SignedIn, rows};
+use super::{
+    Account, AccountChange, AccountError, AccountFilter, AccountStatus, NewAccount, Proxy, ProxyChange, Qr, SignedIn,
+    rows,
+};
 use crate::{ACCOUNTS, TelegramProvider, arguments, unknown_function};
 
 /// A request that names an account.
@@ -29,6 +32,7 @@ struct Add {
     comment: Option<String>,
     daily_limit: Option<i64>,
     proxy: Option<String>,
+    proxy_id: Option<i64>,
 }
 
 /// `update-account-request` of the WIT.
@@ -42,6 +46,7 @@ struct Update {
     daily_limit: Option<i64>,
     status: Option<String>,
     proxy: Option<String>,
+    proxy_id: Option<i64>,
 }
 
 /// `accounts-request` of the WIT.
@@ -69,6 +74,37 @@ struct Code {
 struct Password {
     id: i64,
     password: String,
+}
+
+/// `add-proxy-request` of the WIT.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddProxy {
+    name: Option<String>,
+    host: String,
+    port: i64,
+    username: Option<String>,
+    password: Option<String>,
+}
+
+/// `update-proxy-request` of the WIT.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpdateProxy {
+    id: i64,
+    name: Option<String>,
+    host: Option<String>,
+    port: Option<i64>,
+    username: Option<String>,
+    password: Option<String>,
+}
+
+/// `proxies-request` of the WIT.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Proxies {
+    limit: Option<i64>,
+    offset: Option<i64>,
 }
 
 /// `members-request` of the WIT.
@@ -118,6 +154,62 @@ impl TelegramProvider {
                 serde_json::to_value(members)
                     .map_err(|error| Problem::new(ErrorType::Runtime, "members cannot be told", error.to_string()))
             }
+            _ => self.proxy_calls(cx, function, args).await,
+        }
+    }
+
+    /// Serves a function of the proxies.
+    async fn proxy_calls(&self, cx: &CallContext, function: &str, args: Value) -> Result<Value, Problem> {
+        let (accounts, tables, now) = (self.accounts(), &*cx.tables, cx.now);
+        let opened = |password: Option<String>| {
+            let opened = password.map(|password| self.opened(password)).transpose();
+            opened.map(|password| password.map(|password| password.to_string()))
+        };
+        match function {
+            "add-proxy" => {
+                let request: AddProxy = arguments(args)?;
+                let new = ProxyChange {
+                    name: request.name,
+                    host: Some(request.host),
+                    port: Some(request.port),
+                    username: request.username,
+                    password: opened(request.password)?,
+                };
+                Ok(shown_proxy(
+                    &accounts.add_proxy(tables, new, &cx.call_key(), now).await?,
+                ))
+            }
+            "update-proxy" => {
+                let request: UpdateProxy = arguments(args)?;
+                let change = ProxyChange {
+                    name: request.name,
+                    host: request.host,
+                    port: request.port,
+                    username: request.username,
+                    password: opened(request.password)?,
+                };
+                Ok(shown_proxy(
+                    &accounts.change_proxy(tables, request.id, change, now).await?,
+                ))
+            }
+            "remove-proxy" => {
+                let id = arguments::<Named>(args)?.id;
+                accounts.remove_proxy(tables, id).await?;
+                Ok(json!({ "id": id }))
+            }
+            "proxies" => {
+                let Proxies { limit, offset } = arguments(args)?;
+                let listed = accounts.proxies(tables, limit.unwrap_or(100), offset.unwrap_or(0));
+                let (proxies, total) = listed.await?;
+                Ok(json!({ "total": total, "proxies": proxies.iter().map(shown_proxy).collect::<Vec<_>>() }))
+            }
+            "proxy" => Ok(shown_proxy(
+                &accounts.proxy(tables, arguments::<Named>(args)?.id).await?,
+            )),
+            "check-proxy" => {
+                let id = arguments::<Named>(args)?.id;
+                Ok(shown_proxy(&accounts.check_proxy(tables, id, now).await?))
+            }
             _ => Err(unknown_function(ACCOUNTS, function)),
         }
     }
@@ -131,6 +223,7 @@ impl TelegramProvider {
             comment: request.comment.unwrap_or_default(),
             daily_limit: request.daily_limit.unwrap_or_else(super::model::usual_limit),
             proxy: self.opened_proxy(request.proxy)?.flatten(),
+            proxy_id: request.proxy_id,
         };
         let key = cx.call_key();
         let added = self.accounts().add_once(&*cx.tables, new, Some(&key), cx.now);
@@ -145,6 +238,7 @@ impl TelegramProvider {
             daily_limit: request.daily_limit,
             status: request.status.as_deref().map(status).transpose()?,
             proxy: self.opened_proxy(request.proxy)?,
+            proxy_id: request.proxy_id,
         };
         let changed = self.accounts().change(&*cx.tables, request.id, change, cx.now);
         Ok(shown(&changed.await?))
@@ -221,6 +315,24 @@ fn step(account: &Account, password_needed: bool, hint: Option<String>, qr: Opti
     })
 }
 
+/// `kept-proxy` of the WIT.
+fn shown_proxy(proxy: &Proxy) -> Value {
+    json!({
+        "id": proxy.id,
+        "name": proxy.name,
+        "host": proxy.host,
+        "port": proxy.port,
+        "username": proxy.username,
+        "state": proxy.state,
+        "problem": proxy.problem,
+        "latency_ms": proxy.latency_ms,
+        "checked_at": proxy.checked_at.map(Timestamp::rfc3339),
+        "accounts": proxy.accounts,
+        "created_at": proxy.created_at.rfc3339(),
+        "updated_at": proxy.updated_at.rfc3339(),
+    })
+}
+
 /// `kept-account` of the WIT.
 fn shown(account: &Account) -> Value {
     let time = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
@@ -242,6 +354,7 @@ fn shown(account: &Account) -> Value {
         "last_used": time(account.last_used),
         "flood_until": time(account.flood_until),
         "proxied": account.proxied,
+        "proxy_id": account.proxy_id,
         "created_at": account.created_at.rfc3339(),
         "updated_at": account.updated_at.rfc3339(),
     })

@@ -29,6 +29,20 @@ pub enum AccountError {
     /// A proxy that cannot be used.
     #[error("the proxy cannot be used: write socks5://name:password@host:port")]
     ProxyInvalid,
+    /// Its user name or password cannot be written into an address.
+    #[error(
+        "the proxy's user name and password may have letters, digits and -._~!$&'()*+, but nothing else: choose another password"
+    )]
+    ProxySecret,
+    /// There is no such proxy.
+    #[error("there is no proxy {0}")]
+    NoSuchProxy(i64),
+    /// It is kept already.
+    #[error("the proxy {0} is kept already with this user name")]
+    ProxyTaken(String),
+    /// Accounts go through it.
+    #[error("{1} account(s) go through the proxy {0}: give them another one first")]
+    ProxyUsed(i64, i64),
     /// It cannot be used.
     #[error(
         "the account {id} is {status}{}: {}",
@@ -192,6 +206,10 @@ impl From<AccountError> for Problem {
             E::PhoneInvalid(_) => (ErrorType::Validation, "invalid phone number", 400),
             E::NoPhone(_) => (ErrorType::Validation, "no phone number", 409),
             E::LimitInvalid(..) => (ErrorType::Validation, "invalid limit", 400),
+            E::NoSuchProxy(_) => (ErrorType::Validation, "no such proxy", 404),
+            E::ProxyTaken(_) => (ErrorType::Validation, "proxy taken", 409),
+            E::ProxyUsed(..) => (ErrorType::Validation, "proxy in use", 409),
+            E::ProxySecret => (ErrorType::Validation, "invalid proxy", 400),
             E::ProxyInvalid => (ErrorType::Validation, "invalid proxy", 400),
             E::NotActive { .. } => (ErrorType::Authorization, "account not active", 409),
             E::NotDue { .. } => (ErrorType::Validation, "not the next step", 409),

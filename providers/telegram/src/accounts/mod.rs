@@ -15,6 +15,7 @@ mod health;
 mod model;
 mod people;
 mod pool;
+mod proxies;
 mod rows;
 mod session;
 mod sign_in;
@@ -39,6 +40,7 @@ pub use error::AccountError;
 pub(crate) use model::phone_number;
 pub use model::{Account, AccountChange, AccountFilter, AccountStatus, NewAccount};
 pub(crate) use people::{Added, Person, Place, Whom, listed};
+pub use proxies::{Proxy, ProxyChange, ProxyState};
 pub use sign_in::{Qr, SignedIn};
 
 use crate::locks::KeyLocks;
@@ -47,7 +49,7 @@ use pool::{Connection, Pool};
 use vault::Vault;
 
 /// The table of accounts, step by step.
-pub const MIGRATIONS: [Migration; 2] = rows::MIGRATIONS;
+pub const MIGRATIONS: [Migration; 3] = rows::MIGRATIONS;
 
 /// How accounts reach Telegram, and what they say they are. The same at sign-in and in use: a device that changes looks
 /// like theft of the session.
@@ -165,6 +167,9 @@ impl Accounts {
             return self.get(tables, id).await;
         }
         model::proxy(new.proxy.as_deref())?;
+        if let Some(proxy) = new.proxy_id {
+            self.proxy(tables, proxy).await?;
+        }
         let id = rows::reserve(tables).await?;
         let document = vault::Document::new(&new.api_hash, new.proxy.clone());
         let sealed = self.vault.seal(id, 1, &document)?;
@@ -200,8 +205,12 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<Account, AccountError> {
         let mut held = self.hold(tables, id, now).await?;
-        let proxy = change.proxy.clone();
+        // One of those that are kept takes the place of its own.
+        let proxy = change.proxy.clone().or(change.proxy_id.map(|_| None));
         model::proxy(proxy.as_ref().and_then(Option::as_deref))?;
+        if let Some(proxy) = change.proxy_id {
+            self.proxy(tables, proxy).await?;
+        }
         rows::change(tables, &held.account, held.vault.signed_in, &change, now).await?;
         // Whatever was changed, the next call connects anew.
         self.pool.close(id).await;
@@ -303,7 +312,10 @@ impl Accounts {
     async fn hold<'a>(&self, tables: &'a dyn Tables, id: i64, now: Timestamp) -> Result<Held<'a>, AccountError> {
         let alone = self.locks.take(&id.to_string()).await;
         let (account, sealed) = rows::find(tables, id).await?;
-        let vault = self.vault.open(id, account.version, &sealed)?;
+        let mut vault = self.vault.open(id, account.version, &sealed)?;
+        if let Some(proxy) = account.proxy_id {
+            vault.proxy = Some(self.proxy_url(tables, proxy).await?);
+        }
         Ok(Held {
             tables,
             account,

@@ -127,8 +127,10 @@ pub struct Account {
     pub last_used: Option<Timestamp>,
     /// Until when it rests, as Telegram has asked.
     pub flood_until: Option<Timestamp>,
-    /// Whether it goes through a proxy of its own.
+    /// Whether it goes through a proxy.
     pub proxied: bool,
+    /// Which of those that are kept, if it is one of them.
+    pub proxy_id: Option<i64>,
     /// The version of its sealed document.
     #[serde(skip)]
     pub(super) version: i64,
@@ -160,6 +162,9 @@ pub struct NewAccount {
     /// Its one proxy: `socks5://name:password@host:port`.
     #[serde(default)]
     pub proxy: Option<String>,
+    /// Or one of the proxies that are kept.
+    #[serde(default)]
+    pub proxy_id: Option<i64>,
 }
 
 /// Nothing of the secrets.
@@ -190,6 +195,8 @@ pub struct AccountChange {
     /// Another proxy, or none.
     #[serde(deserialize_with = "given")]
     pub proxy: Option<Option<String>>,
+    /// One of the proxies that are kept.
+    pub proxy_id: Option<i64>,
 }
 
 /// Null is a value: no proxy.
@@ -249,13 +256,15 @@ pub(super) fn limit(wanted: i64) -> Result<i64, AccountError> {
 /// Whether a proxy is one that accounts can go through. The message does not show it: it may hold a password.
 pub(super) fn proxy(wanted: Option<&str>) -> Result<(), AccountError> {
     let Some(url) = wanted else { return Ok(()) };
-    let usable =
-        reqwest::Url::parse(url).is_ok_and(|url| url.scheme() == "socks5" && url.has_host() && url.port().is_some());
-    if usable {
-        Ok(())
-    } else {
-        Err(AccountError::ProxyInvalid)
+    let url = reqwest::Url::parse(url).map_err(|_| AccountError::ProxyInvalid)?;
+    if url.scheme() != "socks5" || !url.has_host() || url.port().is_none() {
+        return Err(AccountError::ProxyInvalid);
     }
+    // The connection takes both as the address has them, escapes and all.
+    if url.username().contains('%') || url.password().is_some_and(|password| password.contains('%')) {
+        return Err(AccountError::ProxySecret);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -275,6 +284,16 @@ mod tests {
         for wrong in ["http://127.0.0.1:80", "socks5://there", "hush"] {
             let refused = proxy(Some(wrong)).unwrap_err().to_string();
             assert!(!refused.contains(wrong), "{refused}");
+        }
+        for escaped in [
+            "socks5://me:two words@there:1080",
+            "socks5://me:a%20b@there:1080",
+            "socks5://m e:w@there:1080",
+        ] {
+            assert!(
+                matches!(proxy(Some(escaped)), Err(AccountError::ProxySecret)),
+                "{escaped}"
+            );
         }
     }
 }

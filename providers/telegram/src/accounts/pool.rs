@@ -97,6 +97,18 @@ impl Pool {
         })
     }
 
+    /// Where a session begins.
+    pub(super) fn first_centre(&self) -> std::net::SocketAddr {
+        let centres = self.centres();
+        let first = centres.iter().find(|centre| centre.id == FIRST).or(centres.first());
+        first.map_or_else(|| (std::net::Ipv4Addr::LOCALHOST, 0).into(), |centre| centre.address)
+    }
+
+    /// How long one call may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.config.timeout
+    }
+
     fn centres(&self) -> Vec<Centre> {
         if !self.config.centres.is_empty() {
             return self.config.centres.clone();

@@ -15,7 +15,7 @@ const PAGE: i64 = 1_000;
 /// A quota's day, in milliseconds.
 const DAY: i64 = 86_400_000;
 
-pub(super) const MIGRATIONS: [Migration; 2] = [
+pub(super) const MIGRATIONS: [Migration; 3] = [
     Migration {
         owner: "telegram_accounts",
         version: 1,
@@ -27,6 +27,34 @@ pub(super) const MIGRATIONS: [Migration; 2] = [
         sql: "
         ALTER TABLE telegram_accounts ADD COLUMN added_by TEXT;
         CREATE UNIQUE INDEX telegram_accounts_by_call ON telegram_accounts (added_by);
+    ",
+    },
+    Migration {
+        owner: "telegram_accounts",
+        version: 3,
+        sql: "
+        ALTER TABLE telegram_accounts ADD COLUMN proxy_id BIGINT;
+        CREATE INDEX telegram_accounts_by_proxy ON telegram_accounts (proxy_id);
+        CREATE TABLE telegram_proxies (
+            id BIGINT PRIMARY KEY NOT NULL,
+            name TEXT NOT NULL,
+            host TEXT NOT NULL,
+            port BIGINT NOT NULL,
+            username TEXT NOT NULL,
+            state TEXT NOT NULL,
+            problem TEXT,
+            latency_ms BIGINT,
+            checked_at BIGINT,
+            version BIGINT NOT NULL,
+            key_id TEXT NOT NULL,
+            sealed BYTEA NOT NULL,
+            added_by TEXT NOT NULL UNIQUE,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            UNIQUE (host, port, username)
+        );
+        CREATE TABLE telegram_proxy_ids (last BIGINT NOT NULL);
+        INSERT INTO telegram_proxy_ids (last) VALUES (0);
     ",
     },
 ];
@@ -66,7 +94,7 @@ macro_rules! accounts {
     ($which:literal) => {
         concat!(
             "SELECT id, name, phone, telegram_id, api_id, comment, status, problem, daily_limit, used_today, messages_sent, \
-             warmup_count, ban_count, reset_date, last_used, flood_until, proxied, version, created_at, updated_at, key_id, \
+             warmup_count, ban_count, reset_date, last_used, flood_until, proxied, proxy_id, version, created_at, updated_at, key_id, \
              sealed FROM telegram_accounts ",
             $which
         )
@@ -97,8 +125,8 @@ pub(super) async fn insert(
     let phone = new.phone.as_deref().map(phone_number).transpose()?;
     let daily = limit(new.daily_limit)?;
     let sql = "INSERT INTO telegram_accounts (id, name, phone, api_id, comment, status, daily_limit, used_today, messages_sent, \
-               warmup_count, ban_count, proxied, version, key_id, sealed, created_at, updated_at, added_by) \
-               VALUES ($1, $2, $3, $4, $5, 'new', $6, 0, 0, 0, 0, $7, 1, $8, $9, $10, $11, $12) \
+               warmup_count, ban_count, proxied, version, key_id, sealed, created_at, updated_at, added_by, proxy_id) \
+               VALUES ($1, $2, $3, $4, $5, 'new', $6, 0, 0, 0, 0, $7, 1, $8, $9, $10, $11, $12, $13) \
                ON CONFLICT (phone) DO NOTHING RETURNING id";
     let params = vec![
         id.into(),
@@ -107,12 +135,13 @@ pub(super) async fn insert(
         i64::from(new.api_id).into(),
         new.comment.clone().into(),
         daily.into(),
-        i64::from(new.proxy.is_some()).into(),
+        i64::from(new.proxy.is_some() || new.proxy_id.is_some()).into(),
         sealed.key_id.into(),
         Param::Blob(sealed.bytes),
         now.0.into(),
         now.0.into(),
         key.into(),
+        new.proxy_id.into(),
     ];
     if write(tables, sql, params).await?.is_empty() {
         return Err(AccountError::PhoneTaken(phone.unwrap_or_default()));
@@ -203,12 +232,16 @@ pub(super) async fn change(
     if let Some(phone) = &phone {
         free(tables, id, phone).await?;
     }
-    let proxied = change.proxy.as_ref().map_or(account.proxied, Option::is_some);
+    let (proxied, proxy_id) = match (&change.proxy, change.proxy_id) {
+        (_, Some(id)) => (true, Some(id)),
+        (Some(own), None) => (own.is_some(), None),
+        (None, None) => (account.proxied, account.proxy_id),
+    };
     let problem = account.problem.clone().filter(|_| !turned);
     let daily_limit = limit(change.daily_limit.unwrap_or(account.daily_limit))?;
     let turn = warming::turn(account, wanted, daily_limit);
     let sql = "UPDATE telegram_accounts SET name = $1, phone = $2, comment = $3, daily_limit = $4, status = $5, problem = $6, \
-               proxied = $7, updated_at = $8, warmup_count = warmup_count * $9 WHERE id = $10";
+               proxied = $7, updated_at = $8, warmup_count = warmup_count * $9, proxy_id = $10 WHERE id = $11";
     let params = vec![
         change.name.clone().unwrap_or_else(|| account.name.clone()).into(),
         phone.into(),
@@ -219,6 +252,7 @@ pub(super) async fn change(
         i64::from(proxied).into(),
         now.0.into(),
         i64::from(!turn.afresh).into(),
+        proxy_id.into(),
         id.into(),
     ];
     write(tables, sql, params).await.map(drop)
@@ -459,6 +493,7 @@ fn account(row: Row) -> Result<(Account, Sealed), AccountError> {
         last_used: row.optional_integer("last_used")?.map(Timestamp),
         flood_until: row.optional_integer("flood_until")?.map(Timestamp),
         proxied: row.integer("proxied")? != 0,
+        proxy_id: row.optional_integer("proxy_id")?,
         version: row.integer("version")?,
         created_at: Timestamp(row.integer("created_at")?),
         updated_at: Timestamp(row.integer("updated_at")?),

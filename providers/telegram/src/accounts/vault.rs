@@ -100,17 +100,27 @@ impl Vault {
 
     pub(super) fn seal(&self, id: i64, version: i64, document: &Document) -> Result<Sealed, AccountError> {
         let text = serde_json::to_string(document).map_err(|error| AccountError::Odd(error.to_string()))?;
-        let key = self.keeper.key()?;
-        let bytes = key.seal(&name(id), version, &text)?;
-        let key_id = key.id().to_owned();
-        Ok(Sealed { key_id, bytes })
+        self.seal_text(&name(id), version, &text)
     }
 
     pub(super) fn open(&self, id: i64, version: i64, sealed: &Sealed) -> Result<Document, AccountError> {
         let name = name(id);
-        let key = self.keeper.key()?;
-        let text = key.open(&name, version, &sealed.key_id, &sealed.bytes)?;
+        let text = self.open_text(&name, version, sealed)?;
         serde_json::from_str(&text).map_err(|_| SealError::Damaged(name).into())
+    }
+
+    /// Seals a text under a name and a version.
+    pub(super) fn seal_text(&self, name: &str, version: i64, text: &str) -> Result<Sealed, AccountError> {
+        let key = self.keeper.key()?;
+        let bytes = key.seal(name, version, text)?;
+        let key_id = key.id().to_owned();
+        Ok(Sealed { key_id, bytes })
+    }
+
+    pub(super) fn open_text(&self, name: &str, version: i64, sealed: &Sealed) -> Result<String, AccountError> {
+        let key = self.keeper.key()?;
+        let text = key.open(name, version, &sealed.key_id, &sealed.bytes)?;
+        Ok(text.to_string())
     }
 }
 

@@ -81,6 +81,7 @@ impl Node {
             comment: "a test".to_owned(),
             daily_limit: 40,
             proxy: None,
+            proxy_id: None,
         };
         self.accounts.add(&*self.tables, new, NOW).await.unwrap().id
     }
@@ -413,6 +414,7 @@ async fn accounts_are_kept_without_a_secret_in_sight() {
         comment: String::new(),
         daily_limit: 40,
         proxy: Some("socks5://me:word@127.0.0.1:1".to_owned()),
+        proxy_id: None,
     };
     assert!(!format!("{proxied:?}").contains("word"));
     let taken = NewAccount {

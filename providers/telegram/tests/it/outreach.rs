@@ -119,6 +119,7 @@ impl Desk {
                 comment: String::new(),
                 daily_limit,
                 proxy: None,
+                proxy_id: None,
             };
             let accounts = self.provider.accounts();
             let id = accounts.add(&*self.tables, new, NOW).await.unwrap().id;
