@@ -290,15 +290,15 @@ impl<T: ParseFromJSON> ParsePayload for Json<T> {
 extracts!([T: ParseFromJSON] Json<T>);
 
 /// A form, possibly with files.
-pub(crate) struct Form<T>(
+pub(crate) struct Form<T, const LIMIT: usize = FORM>(
     pub T,
     #[expect(dead_code, reason = "held until the request is served")] Room,
 );
 
 /// The largest form, in bytes.
-const FORM: usize = 8 * 1024 * 1024;
+pub(crate) const FORM: usize = 8 * 1024 * 1024;
 
-impl<T: Payload + ParsePayload + Send + Sync> Payload for Form<T> {
+impl<T: Payload + ParsePayload + Send + Sync, const LIMIT: usize> Payload for Form<T, LIMIT> {
     const CONTENT_TYPE: &'static str = T::CONTENT_TYPE;
 
     fn check_content_type(content_type: &str) -> bool {
@@ -314,11 +314,11 @@ impl<T: Payload + ParsePayload + Send + Sync> Payload for Form<T> {
     }
 }
 
-impl<T: Payload + ParsePayload + Send + Sync> ParsePayload for Form<T> {
+impl<T: Payload + ParsePayload + Send + Sync, const LIMIT: usize> ParsePayload for Form<T, LIMIT> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let (bytes, room) = bytes(request, body, FORM).await?;
+        let (bytes, room) = bytes(request, body, LIMIT).await?;
         let mut bounded = RequestBody::new(Body::from(bytes));
         let form = T::from_request(request, &mut bounded).await;
         form.map(|form| Self(form, room))
@@ -326,7 +326,7 @@ impl<T: Payload + ParsePayload + Send + Sync> ParsePayload for Form<T> {
     }
 }
 
-extracts!([T: Payload + ParsePayload + Send + Sync] Form<T>);
+extracts!([T: Payload + ParsePayload + Send + Sync, const LIMIT: usize] Form<T, LIMIT>);
 
 /// Bytes. Where none need to come, nothing at all is no bytes.
 pub(crate) struct Bytes<const REQUIRED: bool>(

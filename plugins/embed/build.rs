@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 const SHIPPED: &[(&str, &str)] = &[
     ("book", "book"),
     ("text", "text"),
+    ("time", "time"),
     ("content", "content"),
     ("telegram", "telegram"),
 ];

@@ -54,11 +54,7 @@ impl Blobs {
     async fn store(&self, bytes: Bytes<false>) -> Result<Stored, Failure<{ MALFORMED | CHANGES | BODY }>> {
         let size = bytes.0.len() as u64;
         let hash = self.0.node.tables().put_blob(bytes.0).await.map_err(refused)?;
-        let id = if hash.starts_with("blob:") {
-            hash
-        } else {
-            format!("blob:{hash}")
-        };
+        let id = blob_id(hash);
         let place = format!("/api/v1/blobs/{id}");
         Ok(Stored::Stored(Json(Blob { id, size }), place))
     }
@@ -84,7 +80,17 @@ impl Blobs {
     }
 }
 
-fn refused<const KINDS: u16>(error: TableError) -> Failure<KINDS> {
+/// A blob by its hash.
+pub(crate) fn blob_id(hash: String) -> String {
+    if hash.starts_with("blob:") {
+        hash
+    } else {
+        format!("blob:{hash}")
+    }
+}
+
+/// What the store has against a blob.
+pub(crate) fn refused<const KINDS: u16>(error: TableError) -> Failure<KINDS> {
     let message = error.to_string();
     Failure(match error {
         TableError::TooLarge { .. } => refusal(413, "Too large", message),

@@ -11,6 +11,8 @@ mod secrets;
 mod webhooks;
 mod workflows;
 
+pub(crate) use blobs::{blob_id, refused};
+
 use std::{future::Future, sync::Arc};
 
 use poem_openapi::{OpenApi, Tags};

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod answer;
+mod books;
 mod bots;
 mod channels;
 mod document;
@@ -25,7 +26,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, http::
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use potok_dsl::FunctionName;
 use potok_node::{NodeError, RunView, StartRequest};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -39,7 +40,7 @@ use shelf::Shelf;
 pub use shelf::{Shipped, shipped};
 
 /// Where its operations begin.
-const ROOTS: [&str; 14] = [
+const ROOTS: [&str; 15] = [
     "/bots",
     "/channels",
     "/messages",
@@ -54,6 +55,7 @@ const ROOTS: [&str; 14] = [
     "/api/campaigns",
     "/api/opt_out",
     "/webhook",
+    "/api/book_analyzer",
 ];
 
 /// How long a run is waited for whose end is the answer.
@@ -163,6 +165,21 @@ fn outcome<const KINDS: u16>(run: RunView) -> Result<Value, Failure<KINDS>> {
     }
 }
 
+/// What was given, if it was.
+fn text(given: Option<words::Text>) -> Value {
+    given.map_or(Value::Null, |text| Value::String(text.0))
+}
+
+/// An object of what was given.
+fn given<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let given = members.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Object(
+        given
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<Map<_, _>>(),
+    )
+}
+
 /// The API as the framework serves and describes it.
 pub(crate) fn service(desk: Desk) -> OpenApiService<impl OpenApi, ()> {
     let all = (
@@ -173,6 +190,7 @@ pub(crate) fn service(desk: Desk) -> OpenApiService<impl OpenApi, ()> {
         parse::Parse(desk.clone()),
         outreach::Outreach(desk.clone()),
         proxies::Proxies(desk.clone()),
+        books::Books(desk.clone()),
         tasks::Tasks(desk),
     );
     OpenApiService::new(all, "Potok", env!("CARGO_PKG_VERSION"))

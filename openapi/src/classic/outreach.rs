@@ -6,12 +6,13 @@ use poem_openapi::{
     payload::Json,
     types::{Binary, ToJSON},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Desk, Room,
+    Desk, Room, given,
     tasks::task,
+    text,
     words::{Task, Text, Word, read},
 };
 use crate::{
@@ -470,20 +471,6 @@ impl Outreach {
             })
         })
     }
-}
-
-fn text(given: Option<Text>) -> Value {
-    given.map_or(Value::Null, |text| Value::String(text.0))
-}
-
-/// An object of what was given.
-fn given<const N: usize>(members: [(&str, Value); N]) -> Value {
-    let given = members.into_iter().filter(|(_, value)| !value.is_null());
-    Value::Object(
-        given
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect::<Map<_, _>>(),
-    )
 }
 
 fn taken(task_id: Option<Uuid>) -> Json<IsTaken> {

@@ -13,7 +13,7 @@ use super::{
     words::{IsRemoved, Text, Word, read},
 };
 use crate::{
-    failure::{BODY, CHANGES, CONFLICT, Failure, MALFORMED, MISSING, TYPED, UNUSABLE},
+    failure::{BODY, CHANGES, CONFLICT, Failure, MALFORMED, MISSING, TYPED, UNUSABLE, refusal},
     payload,
 };
 
@@ -166,6 +166,10 @@ impl Proxies {
         change: payload::Json<ProxyChange>,
     ) -> Result<Json<OneProxy>, Failure<CHANGING>> {
         let change = change.0;
+        if change.is_empty() {
+            let detail = "say what is to be otherwise";
+            return Err(Failure(refusal(422, "Nothing to change", detail)));
+        }
         let request = json!({
             "id": id.0,
             "name": text(change.name),
@@ -199,6 +203,13 @@ impl Proxies {
 /// How many proxies a page has when nobody says.
 fn page() -> i64 {
     100
+}
+
+impl ProxyChange {
+    fn is_empty(&self) -> bool {
+        let texts = [&self.name, &self.host, &self.username, &self.password];
+        texts.iter().all(|text| text.is_none()) && self.port.is_none()
+    }
 }
 
 impl Proxies {

@@ -46,7 +46,24 @@ pub fn shipped() -> Vec<Shipped> {
     let invite = shipped("bulk-invite", text, None);
     let text = include_str!("../../../workflows/telegram/proxy-health.yaml");
     let proxies = shipped("proxy-health", text, None);
-    vec![post, add_channel, check, health, parse, invite, proxies]
+    let text = include_str!("../../../workflows/telegram/analyze-book.yaml");
+    let analyze = shipped("analyze-book", text, None);
+    let text = include_str!("../../../workflows/telegram/generate-post.yaml");
+    let generate = shipped("generate-post", text, None);
+    let text = include_str!("../../../workflows/telegram/book-autopost.yaml");
+    let autopost = shipped("book-autopost", text, None);
+    vec![
+        post,
+        add_channel,
+        check,
+        health,
+        parse,
+        invite,
+        proxies,
+        analyze,
+        generate,
+        autopost,
+    ]
 }
 
 /// All of them, and which are known to be deployed.

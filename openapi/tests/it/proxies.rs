@@ -115,5 +115,6 @@ async fn a_proxy_that_is_dead_and_one_that_is_silent_are_told_apart() {
     for wrong in [json!({ "host": "there", "port": 0 }), json!({ "port": 1 })] {
         refused(&desk.post("/proxies/", &wrong).await, 400);
     }
+    refused(&desk.ask(Method::PATCH, "/proxies/1", Some(&json!({}))).await, 422);
     refused(&desk.post("/proxies/9/check", &Value::Null).await, 404);
 }

@@ -87,6 +87,10 @@ impl wit::Guest for Plugin {
         })
     }
 
+    fn summaries(request: wit::SummariesRequest) -> Result<wit::SummariesPage, WitFault> {
+        summaries::page(&request)
+    }
+
     fn mark_used(summaries: Vec<String>) -> Result<u32, WitFault> {
         summaries::mark_used(&summaries)
     }

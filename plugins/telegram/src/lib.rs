@@ -12,7 +12,9 @@ use potok::telegram::accounts::{
     KeptAccount, KeptProxy, Member, MembersRequest, ProxiesPage, ProxiesRequest, SignInRequest, SignInState,
     UpdateAccountRequest, UpdateProxyRequest,
 };
-use potok::telegram::bot::{self, PostRequest, Posted, SettleRequest, UnknownPost, Verified, VerifyRequest};
+use potok::telegram::bot::{
+    self, PostRequest, Posted, PostsPage, PostsRequest, SettleRequest, UnknownPost, Verified, VerifyRequest,
+};
 use potok::telegram::outreach::{
     self, AddPeopleRequest, CampaignNamed, CampaignStep, CampaignsRequest, InvitesPage, InvitesRequest, KeptCampaign,
     KeptPerson, OptOutRequest, PeopleAdded, PeoplePage, PeopleRequest, StartCampaignRequest,
@@ -35,6 +37,10 @@ impl Guest for Plugin {
 
     fn unknown_posts() -> Result<Vec<UnknownPost>, Fault> {
         bot::unknown_posts()
+    }
+
+    fn posts(request: PostsRequest) -> Result<PostsPage, Fault> {
+        bot::posts(&request)
     }
 
     fn settle_post(request: SettleRequest) -> Result<Posted, Fault> {

@@ -13,11 +13,11 @@ use potok_dsl::{ErrorType, Problem};
 use potok_wasm::{CallContext, Migration, Provider, TableError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use rows::Summary;
 
-use rows::{NewSummary, Voice};
+use rows::{NewSummary, Voice, Which};
 
 /// The WIT interface that this crate serves.
 const INTERFACE: &str = "potok:library/summaries";
@@ -57,6 +57,14 @@ impl Provider for ContentProvider {
                 let listed = rows::list(tables, arguments(args)?).await;
                 listed.map(|rows| rows.iter().map(Summary::json).collect())
             }
+            "page" => {
+                let Page { request } = arguments(args)?;
+                let page = rows::page(tables, request).await;
+                page.map(|(rows, total)| {
+                    let rows: Vec<_> = rows.iter().map(Summary::json).collect();
+                    json!({ "summaries": rows, "total": total })
+                })
+            }
             "mark-used" => {
                 let MarkUsed { ids } = arguments(args)?;
                 rows::mark_used(tables, ids).await.map(Value::from)
@@ -84,6 +92,12 @@ struct Find {
     chunk: String,
     model: String,
     prompt: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    request: Which,
 }
 
 #[derive(Deserialize)]
@@ -117,10 +131,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use potok_testing::{Fate, MemoryTables, context};
-    use serde_json::json;
-
     use super::*;
+    use potok_testing::{Fate, MemoryTables, context};
 
     struct Library(Arc<MemoryTables>);
 
@@ -191,6 +203,30 @@ mod tests {
         assert_eq!(library.call("reset", voice("m")).await, json!(3));
         assert_eq!(library.unused().await, ["c1", "c2", "c3"]);
         assert_eq!(library.call("mark-used", json!({ "ids": [] })).await, json!(0));
+    }
+
+    #[tokio::test]
+    async fn summaries_are_listed_page_by_page() {
+        let library = Library::new();
+        for chunk in ["c1", "c2", "c3"] {
+            library.save(chunk, "m", "text").await;
+        }
+        let other = json!({ "book": "other", "chunk": "c", "text": "t", "model": "m", "prompt": "p" });
+        let other = library.call("save", json!({ "summary": other })).await;
+        library.call("mark-used", json!({ "ids": [other["id"]] })).await;
+        let page = |request: Value| library.call("page", json!({ "request": request }));
+        assert_eq!(page(json!({})).await["total"], 4);
+        let two = page(json!({ "book": "b", "limit": 2, "offset": 1 })).await;
+        assert_eq!(
+            (&two["total"], two["summaries"].as_array().unwrap().len()),
+            (&json!(3), 2)
+        );
+        assert_eq!(page(json!({ "used": true })).await["summaries"][0]["book"], "other");
+        assert_eq!(page(json!({ "used": false, "limit": null })).await["total"], 3);
+        assert_eq!(
+            page(json!({ "book": "nobody's" })).await,
+            json!({ "summaries": [], "total": 0 })
+        );
     }
 
     #[tokio::test]

@@ -140,6 +140,47 @@ pub(crate) async fn list(tables: &dyn Tables, voice: Voice) -> Result<Vec<Summar
         .collect()
 }
 
+/// Which summaries to list.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    #[serde(default)]
+    pub(crate) book: Option<String>,
+    #[serde(default)]
+    pub(crate) used: Option<bool>,
+    #[serde(default)]
+    pub(crate) limit: Option<i64>,
+    #[serde(default)]
+    pub(crate) offset: Option<i64>,
+}
+
+/// The most summaries of a page.
+const PAGE: i64 = 1000;
+
+/// A page of summaries, newest first, and how many there are on all pages.
+pub(crate) async fn page(tables: &dyn Tables, which: Which) -> Result<(Vec<Summary>, i64), TableError> {
+    let book = which.book.unwrap_or_default();
+    let used = which.used.map_or(-1, i64::from);
+    let sql = "SELECT COUNT(*) FROM summaries WHERE ($1 = '' OR book = $1) AND ($2 = -1 OR used = $2)";
+    let params = vec![book.clone().into(), used.into()];
+    let total = tables.read(Statement { sql, params }).await?;
+    let total = match total.first().and_then(|row| row.first()) {
+        Some(Param::Integer(total)) => *total,
+        _ => 0,
+    };
+    let sql = "SELECT id, book, chunk, model, prompt, text, used, created_at FROM summaries \
+        WHERE ($1 = '' OR book = $1) AND ($2 = -1 OR used = $2) ORDER BY created_at DESC, id LIMIT $3 OFFSET $4";
+    let limit = which.limit.unwrap_or(100).clamp(0, PAGE);
+    let params = vec![
+        book.into(),
+        used.into(),
+        limit.into(),
+        which.offset.unwrap_or(0).max(0).into(),
+    ];
+    let rows = tables.read(Statement { sql, params }).await?;
+    Ok((rows.into_iter().map(read).collect::<Result<_, _>>()?, total))
+}
+
 /// Marks summaries as used; gives how many there were.
 pub(crate) async fn mark_used(tables: &dyn Tables, ids: Vec<String>) -> Result<u64, TableError> {
     let mut ids = ids;

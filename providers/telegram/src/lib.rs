@@ -171,6 +171,7 @@ impl Provider for TelegramProvider {
             "post" => self.post(cx, arguments(args)?).await,
             "verify" => self.verify(cx, arguments(args)?).await,
             "unknown-posts" => self.list_unknown(cx).await,
+            "posts" => self.list_posts(cx, arguments(args)?).await,
             "settle-post" => self.settle_one(cx, arguments(args)?).await,
             _ => Err(unknown_function(interface, function)),
         }

@@ -74,6 +74,20 @@ impl PostState {
         (Self::Failed, "failed"),
         (Self::ToSend, "to_send"),
     ];
+
+    /// The word that the table has for it.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|state| state.0 == self)
+            .map_or("", |state| state.1)
+    }
+
+    /// By its word, whichever way it joins its parts.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        let word = word.replace('-', "_");
+        Self::ALL.iter().find(|state| state.1 == word).map(|state| state.0)
+    }
 }
 
 /// A row of `posts`.
@@ -197,6 +211,47 @@ pub(crate) async fn unknown(tables: &dyn Tables, intents_before: Timestamp) -> R
         .collect()
 }
 
+/// Which posts to list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Which {
+    pub(crate) channel: Option<String>,
+    pub(crate) book: Option<String>,
+    pub(crate) state: Option<PostState>,
+}
+
+/// A page of posts, newest first, and how many there are on all pages.
+pub(crate) async fn page(
+    tables: &dyn Tables,
+    which: Which,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<Post>, i64), TableError> {
+    let state = which.state.map_or("", PostState::name);
+    let params = vec![
+        which.channel.unwrap_or_default().into(),
+        which.book.unwrap_or_default().into(),
+        state.into(),
+    ];
+    let sql = "SELECT COUNT(*) FROM posts WHERE ($1 = '' OR channel = $1) AND ($2 = '' OR book = $2) AND ($3 = '' OR state = $3)";
+    let total = tables
+        .read(Statement {
+            sql,
+            params: params.clone(),
+        })
+        .await?;
+    let total = match total.first().and_then(|row| row.first()) {
+        Some(Param::Integer(total)) => *total,
+        _ => 0,
+    };
+    let sql = "SELECT key, bot, channel, content, format, book, chunk, prompt, model, state, message_id, url, published_at, \
+               error, attempts, created_at, updated_at FROM posts WHERE ($1 = '' OR channel = $1) AND ($2 = '' OR book = $2) \
+               AND ($3 = '' OR state = $3) ORDER BY created_at DESC, key LIMIT $4 OFFSET $5";
+    let mut params = params;
+    params.extend([limit.clamp(0, LIST).into(), offset.max(0).into()]);
+    let rows = tables.read(Statement { sql, params }).await?;
+    Ok((rows.into_iter().map(post).collect::<Result<_, _>>()?, total))
+}
+
 /// Records that the draft is about to be sent and gives the number of the attempt; `None` when the key's row is in a
 /// state from which
 /// nothing may be sent.
@@ -304,9 +359,7 @@ fn post(row: Row) -> Result<Post, TableError> {
         chunk: row.optional_text("chunk")?,
         prompt: row.optional_text("prompt")?,
         model: row.optional_text("model")?,
-        state: row.word("state", |word| {
-            PostState::ALL.iter().find(|state| state.1 == word).map(|state| state.0)
-        })?,
+        state: row.word("state", PostState::parse)?,
         message_id: row.optional_integer("message_id")?,
         url: row.optional_text("url")?,
         published_at: row.optional_integer("published_at")?.map(Timestamp),

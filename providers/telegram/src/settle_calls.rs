@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     TelegramProvider,
     post::Posted,
-    rows::Post,
+    rows::{self, Post, PostState, Which},
     settle::{SettleError, Settlement},
     store_problem,
 };
@@ -22,6 +22,17 @@ pub(crate) struct SettleRequest {
     key: String,
     settlement: Found,
     message_id: Option<i64>,
+}
+
+/// `posts-request` of the WIT.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PostsRequest {
+    channel: Option<String>,
+    book: Option<String>,
+    state: Option<String>,
+    limit: Option<i64>,
+    offset: Option<i64>,
 }
 
 /// `settlement` of the WIT.
@@ -38,6 +49,24 @@ impl TelegramProvider {
         let posts = self.unknown_posts(&*cx.tables, cx.now).await;
         let posts = posts.map_err(|error| store_problem(&error))?;
         Ok(posts.iter().map(shown).collect())
+    }
+
+    /// `posts`.
+    pub(crate) async fn list_posts(&self, cx: &CallContext, request: PostsRequest) -> Result<Value, Problem> {
+        let which = Which {
+            channel: request.channel,
+            book: request.book,
+            state: request.state.as_deref().and_then(PostState::parse),
+        };
+        let page = rows::page(
+            &*cx.tables,
+            which,
+            request.limit.unwrap_or(100),
+            request.offset.unwrap_or(0),
+        )
+        .await;
+        let (posts, total) = page.map_err(|error| store_problem(&error))?;
+        Ok(json!({ "posts": posts.iter().map(kept).collect::<Vec<_>>(), "total": total }))
     }
 
     /// `settle-post`: records what was found; what is to be sent again is sent at once.
@@ -60,13 +89,33 @@ impl TelegramProvider {
     }
 }
 
+/// `source` of the WIT.
+fn source(post: &Post) -> Option<Value> {
+    let made_from = post.book.as_ref().zip(post.chunk.as_ref());
+    made_from.map(|(book, chunk)| json!({ "book": book, "chunk": chunk, "prompt": post.prompt, "model": post.model }))
+}
+
+/// `kept-post` of the WIT.
+fn kept(post: &Post) -> Value {
+    json!({
+        "bot": post.bot,
+        "channel": post.channel,
+        "text": post.content,
+        "state": post.state.name().replace('_', "-"),
+        "reason": post.error,
+        "message_id": post.message_id,
+        "url": post.url,
+        "attempts": post.attempts,
+        "source": source(post),
+        "published_at": post.published_at.map(|at| at.rfc3339()),
+        "created_at": post.created_at.rfc3339(),
+        "updated_at": post.updated_at.rfc3339(),
+    })
+}
+
 /// `unknown-post` of the WIT.
 fn shown(post: &Post) -> Value {
-    let source = post
-        .book
-        .as_ref()
-        .zip(post.chunk.as_ref())
-        .map(|(book, chunk)| json!({ "book": book, "chunk": chunk, "prompt": post.prompt, "model": post.model }));
+    let source = source(post);
     json!({
         "key": post.key,
         "bot": post.bot,
