@@ -10,7 +10,7 @@ use potok_dsl::Problem;
 use serde_json::{Value, json};
 
 use super::{
-    Desk, Room,
+    Desk, Room, page,
     qr::picture,
     words::{IsRemoved, Text, Word, read},
 };
@@ -433,11 +433,6 @@ impl Accounts {
 
 /// Whoever has accounts wants to know when they fall ill.
 const HEALTH: &str = "account-health";
-
-/// How many accounts a page has when nobody says.
-fn page() -> i64 {
-    100
-}
 
 impl AccountChange {
     fn is_empty(&self) -> bool {

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Desk, Room, given,
+    Desk, Room, given, page,
     tasks::task,
-    text,
+    text, unusable,
     words::{Task, Text, Word, read},
 };
 use crate::{
@@ -306,8 +306,8 @@ impl Books {
         if let Some(schedule) = schedule.as_str() {
             // A schedule that is none is told now and not by a task that fails.
             let asked = json!({ "schedule": schedule, "timezone": wanted.timezone.as_ref().map(|zone| &zone.0), "after": "2026-01-01T00:00:00Z" });
-            let next: Result<Value, Failure<BEGINNING>> = self.0.look("time.next", asked).await;
-            next.map_err(|failure| Failure(unusable(failure.0)))?;
+            let next: Result<Value, Failure> = self.0.look("time.next", asked).await;
+            next.map_err(unusable::<BEGINNING>)?;
         }
         let input = given([
             ("book", Value::String(wanted.book_id.0)),
@@ -453,17 +453,4 @@ impl Books {
             after = next;
         }
     }
-}
-
-/// What stands against a well-formed request is 422.
-fn unusable(problem: potok_dsl::Problem) -> potok_dsl::Problem {
-    match problem.status {
-        400 => problem.with_status(422),
-        _ => problem,
-    }
-}
-
-/// How many lines a page has when nobody says.
-fn page() -> i64 {
-    100
 }

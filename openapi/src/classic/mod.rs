@@ -17,6 +17,7 @@ mod parse;
 mod proxies;
 mod qr;
 mod shelf;
+mod statistics;
 mod tasks;
 mod words;
 
@@ -40,7 +41,7 @@ use shelf::Shelf;
 pub use shelf::{Shipped, shipped};
 
 /// Where its operations begin.
-const ROOTS: [&str; 15] = [
+const ROOTS: [&str; 18] = [
     "/bots",
     "/channels",
     "/messages",
@@ -56,6 +57,9 @@ const ROOTS: [&str; 15] = [
     "/api/opt_out",
     "/webhook",
     "/api/book_analyzer",
+    "/api/queue_length",
+    "/api/stats",
+    "/api/logs",
 ];
 
 /// How long a run is waited for whose end is the answer.
@@ -144,6 +148,19 @@ fn unserved<const KINDS: u16>(error: NodeError) -> Failure<KINDS> {
     }
 }
 
+/// What stands against a well-formed request is 422.
+fn unusable<const KINDS: u16>(failure: Failure) -> Failure<KINDS> {
+    Failure(match failure.0.status {
+        400 => failure.0.with_status(422),
+        _ => failure.0,
+    })
+}
+
+/// How many entries a page has when nobody says.
+fn page() -> i64 {
+    100
+}
+
 /// A function by its name, in its newest version.
 fn newest(function: &str) -> FunctionName {
     FunctionName {
@@ -191,6 +208,7 @@ pub(crate) fn service(desk: Desk) -> OpenApiService<impl OpenApi, ()> {
         outreach::Outreach(desk.clone()),
         proxies::Proxies(desk.clone()),
         books::Books(desk.clone()),
+        statistics::Statistics(desk.clone()),
         tasks::Tasks(desk),
     );
     OpenApiService::new(all, "Potok", env!("CARGO_PKG_VERSION"))

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Desk, Room, given,
+    Desk, Room, given, page,
     tasks::task,
-    text,
+    text, unusable,
     words::{Task, Text, Word, read},
 };
 use crate::{
@@ -436,11 +436,6 @@ pub(super) struct IsTurned {
     data: Campaign,
 }
 
-/// How many lines a page has when nobody says.
-fn page() -> i64 {
-    100
-}
-
 impl Outreach {
     async fn begin(&self, input: Value, key: Option<IdempotencyKey>) -> Result<Json<Task>, Failure<CONTACTING>> {
         let run = self.0.start(INVITE, input, key.map(|key| key.0)).await?;
@@ -463,13 +458,7 @@ impl Outreach {
 
     /// A step of one function; what stands against a well-formed request is 422.
     async fn step<const KINDS: u16>(&self, function: &str, request: Value) -> Result<Value, Failure<KINDS>> {
-        let stepped = self.0.step(function, request).await;
-        stepped.map_err(|failure: Failure| {
-            Failure(match failure.0.status {
-                400 => failure.0.with_status(422),
-                _ => failure.0,
-            })
-        })
+        self.0.step(function, request).await.map_err(unusable)
     }
 }
 

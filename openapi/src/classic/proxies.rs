@@ -5,11 +5,10 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use potok_dsl::Problem;
 use serde_json::{Value, json};
 
 use super::{
-    Desk, Room,
+    Desk, Room, page, unusable,
     words::{IsRemoved, Text, Word, read},
 };
 use crate::{
@@ -200,11 +199,6 @@ impl Proxies {
     }
 }
 
-/// How many proxies a page has when nobody says.
-fn page() -> i64 {
-    100
-}
-
 impl ProxyChange {
     fn is_empty(&self) -> bool {
         let texts = [&self.name, &self.host, &self.username, &self.password];
@@ -215,19 +209,11 @@ impl ProxyChange {
 impl Proxies {
     /// A step of one function; what stands against a well-formed request is 422.
     async fn step(&self, function: &str, request: Value) -> Result<Value, Failure<CHANGING>> {
-        let stepped = self.0.step(function, request).await;
-        stepped.map_err(|failure: Failure| Failure(usable(failure.0)))
+        self.0.step(function, request).await.map_err(unusable)
     }
 
     fn sealed(&self, secret: Option<Text>) -> Result<Value, Failure<CHANGING>> {
         secret.map_or(Ok(Value::Null), |secret| self.0.seal(secret.0))
-    }
-}
-
-fn usable(problem: Problem) -> Problem {
-    match problem.status {
-        400 => problem.with_status(422),
-        _ => problem,
     }
 }
 

@@ -20,6 +20,7 @@ mod retention;
 mod rig;
 mod runs;
 mod secrets;
+mod statistics;
 mod stream;
 mod telegram;
 mod webhooks;

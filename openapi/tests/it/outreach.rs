@@ -19,7 +19,7 @@ const OLGA: &str = "+70000000011";
 const GROUP: &str = "@potok_group";
 
 /// A desk whose Telegram has six more people, 21 to 26; the last does not want to be added.
-async fn desk() -> Desk {
+pub(super) async fn desk() -> Desk {
     let mut world = WorldSeed::default();
     for id in 21..=26 {
         world.people.push(User {

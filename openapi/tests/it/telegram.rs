@@ -82,9 +82,10 @@ impl Desk {
         store.apply_migrations(&migrations.collect::<Vec<_>>()).await.unwrap();
         let host = host();
         host.add_provider(provider).unwrap();
-        let plugin = potok_plugins::shipped().iter().find(|plugin| plugin.name == "telegram");
-        let grants: Grants = "telegram".parse().unwrap();
-        host.install(&plugin.unwrap().decompress().unwrap(), &grants).unwrap();
+        for (name, grants) in [("telegram", "telegram".parse().unwrap()), ("time", Grants::none())] {
+            let plugin = potok_plugins::shipped().iter().find(|plugin| plugin.name == name);
+            host.install(&plugin.unwrap().decompress().unwrap(), &grants).unwrap();
+        }
         let rig = Rig::shipping(store, KEY, NodeConfig::default(), host, shipped()).await;
         Self { rig, sandbox }
     }

@@ -16,8 +16,9 @@ use potok::telegram::bot::{
     self, PostRequest, Posted, PostsPage, PostsRequest, SettleRequest, UnknownPost, Verified, VerifyRequest,
 };
 use potok::telegram::outreach::{
-    self, AddPeopleRequest, CampaignNamed, CampaignStep, CampaignsRequest, InvitesPage, InvitesRequest, KeptCampaign,
-    KeptPerson, OptOutRequest, PeopleAdded, PeoplePage, PeopleRequest, StartCampaignRequest,
+    self, AddPeopleRequest, CampaignNamed, CampaignStep, CampaignsRequest, HistoryRequest, HistoryStep, InvitesPage,
+    InvitesRequest, KeptCampaign, KeptPerson, OptOutRequest, PeopleAdded, PeoplePage, PeopleRequest,
+    StartCampaignRequest, Statistics,
 };
 use potok::telegram::registry::{
     self, AddBotRequest, AddChannelRequest, AddedBot, AddedChannel, ChannelsRequest, KeptBot, KeptChannel, Named,
@@ -157,6 +158,14 @@ impl Guest for Plugin {
 
     fn check_proxy(request: AccountNamed) -> Result<KeptProxy, Fault> {
         accounts::check_proxy(request)
+    }
+
+    fn counts() -> Result<Statistics, Fault> {
+        outreach::counts()
+    }
+
+    fn history(request: HistoryRequest) -> Result<Vec<HistoryStep>, Fault> {
+        outreach::history(&request)
     }
 
     fn add_people(request: AddPeopleRequest) -> Result<PeopleAdded, Fault> {

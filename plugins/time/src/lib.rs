@@ -45,7 +45,7 @@ pub fn next(schedule: &str, timezone: Option<&str>, after: &str) -> Result<Momen
     let cron = parser.parse(schedule).map_err(wrong)?;
     let next = cron.find_next_occurrence(&after, false).map_err(wrong)?;
     // A wait that is too short would find the same time again.
-    let wait = (next.clone() - after).num_milliseconds().max(0);
+    let wait = (next - after).num_milliseconds().max(0);
     Ok(Moment {
         at: shown(&next),
         wait: format!("PT{}S", (wait + 999) / 1000),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use potok_dsl::{ErrorType, Problem};
+use potok_dsl::{ErrorType, Problem, Timestamp};
 use potok_wasm::CallContext;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ fn kept(post: &Post) -> Value {
         "url": post.url,
         "attempts": post.attempts,
         "source": source(post),
-        "published_at": post.published_at.map(|at| at.rfc3339()),
+        "published_at": post.published_at.map(Timestamp::rfc3339),
         "created_at": post.created_at.rfc3339(),
         "updated_at": post.updated_at.rfc3339(),
     })

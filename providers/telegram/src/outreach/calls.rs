@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::campaigns::{self, Campaign, Counts, Invite, Mode, State, Status};
 use super::list::{self, Line, Named};
 use super::next::Step;
-use super::{people, refused, unkept};
+use super::{people, refused, statistics, unkept};
 use crate::channel::Channel;
 use crate::{OUTREACH, TelegramProvider, arguments, unknown_function};
 
@@ -101,6 +101,8 @@ impl TelegramProvider {
     /// Serves a function of outreach.
     pub(crate) async fn outreach(&self, cx: &CallContext, function: &str, args: Value) -> Result<Value, Problem> {
         match function {
+            "counts" => statistics::counts(&*cx.tables).await,
+            "history" => statistics::history(&*cx.tables, arguments(args)?).await,
             "add-people" => add_people(cx, arguments(args)?).await,
             "opt-out" => opt_out(cx, arguments(args)?).await,
             "people" => list_people(cx, arguments(args)?).await,

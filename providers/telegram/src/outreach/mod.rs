@@ -14,6 +14,7 @@ mod campaigns;
 mod list;
 mod next;
 mod people;
+mod statistics;
 mod tables;
 
 use potok_dsl::{ErrorType, Problem};
