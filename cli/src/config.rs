@@ -29,6 +29,7 @@ pub struct Config {
     pub log: String,
     /// `text` or `json`.
     pub log_format: LogFormat,
+    pub auth: AuthSection,
     pub node: NodeSection,
     pub events: EventsSection,
     pub retention: RetentionSection,
@@ -46,6 +47,24 @@ pub struct Config {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// Who may use the server; whoever reaches its address, where nobody is named.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSection {
+    /// Passwords by the names of people.
+    pub users: BTreeMap<String, String>,
+    /// What programs show.
+    #[serde(deserialize_with = "list")]
+    pub tokens: Vec<String>,
+}
+
+/// Nothing of the passwords and tokens.
+impl fmt::Debug for AuthSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthSection").finish_non_exhaustive()
+    }
 }
 
 /// The engine.
@@ -164,6 +183,11 @@ token = ""
 log = "warn"
 log_format = "text"
 
+[auth]
+tokens = []
+
+[auth.users]
+
 [node]
 call_timeout = 300
 calls = 256
@@ -209,7 +233,14 @@ key_file = ""
 const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1"];
 
 /// Keys whose values are never shown; with a dot at its end, all that begin so.
-const SECRET: [&str; 4] = ["ai.api_key", "secrets.key", "telegram.bots.", "token"];
+const SECRET: [&str; 6] = [
+    "ai.api_key",
+    "auth.tokens",
+    "auth.users.",
+    "secrets.key",
+    "telegram.bots.",
+    "token",
+];
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ use poem::{
 use serde_json::Value;
 
 use crate::{
+    access::Access,
     failure::{Failure, refusal},
     params::is_key,
 };
@@ -77,14 +78,20 @@ impl Route {
 }
 
 /// Serves a request.
-pub(crate) async fn serve<E: Endpoint>(endpoint: Arc<E>, routes: &Routes, request: Request) -> Response {
+pub(crate) async fn serve<E: Endpoint>(
+    endpoint: Arc<E>,
+    routes: &Routes,
+    access: &Access,
+    request: Request,
+) -> Response {
     let (method, path, began) = (
         request.method().clone(),
         request.uri().path().to_owned(),
         Instant::now(),
     );
-    let mut response = match refuse(&request) {
-        Some(failure) => failure.into_response(),
+    let refused = access.refuse(&request);
+    let mut response = match refused.or_else(|| Some(refuse(&request)?.into_response())) {
+        Some(response) => response,
         None if method == Method::OPTIONS && routes.allow(&path).is_some() => StatusCode::NO_CONTENT.into_response(),
         None => endpoint.get_response(request).await,
     };
@@ -111,8 +118,8 @@ fn refuse(request: &Request) -> Option<Failure> {
     comes_from_another_site(request).then(|| Failure(refusal(403, "Forbidden", detail)))
 }
 
-/// Whether a browser says that a page of another site wants to change something here. Without sign-in, whoever reaches the address may
-/// use it; a page that someone happens to look at may not.
+/// Whether a browser says that a page of another site wants to change something here. Whoever reaches the address may use it where
+/// nobody has to sign in; a page that someone happens to look at may not.
 fn comes_from_another_site(request: &Request) -> bool {
     if matches!(
         *request.method(),

@@ -4,9 +4,10 @@
 //! deployed workflow with an `input.schema`, a function) appears in `/openapi.json` as an operation of its own. Errors are problem details
 //! (RFC 9457), whoever they come from.
 //!
-//! There is no sign-in yet: whoever reaches the address may use it, which is why it is a loopback address unless told otherwise. This room
-//! knows no store and no plugin but through the node.
+//! Whom [`Access`] names may ask; without anybody, whoever reaches the address may, which is why it is a loopback address unless told
+//! otherwise. This room knows no store and no plugin but through the node.
 
+mod access;
 mod api;
 mod classic;
 mod cloudevents;
@@ -46,6 +47,7 @@ use potok_node::Node;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub use access::{Access, AccessError};
 use api::State;
 pub use classic::{Shipped, shipped};
 
@@ -67,6 +69,8 @@ pub struct ServerConfig {
     pub grace: Duration,
     /// The workflows that operations start; each is deployed when it is first needed.
     pub shipped: Vec<Shipped>,
+    /// Who may use it.
+    pub access: Access,
 }
 
 /// A server that listens.
@@ -98,7 +102,7 @@ impl Server {
         let acceptor = listen::Acceptor::bind(&config.listen).await.map_err(failed)?;
         let address = acceptor.address();
         let (stop, stopping) = watch::channel(false);
-        let app = app(node, config.shipped, stopping.clone());
+        let app = app(node, config.shipped, config.access, stopping.clone());
         let mut signal = stopping;
         let server = poem::Server::new_with_acceptor(acceptor).idle_timeout(IDLE);
         let task = tokio::spawn(server.run_with_graceful_shutdown(
@@ -149,11 +153,13 @@ fn describe(service: &OpenApiService<impl OpenApi, ()>, classic: &OpenApiService
 }
 
 /// Everything under one roof.
-fn app(node: Node, shipped: Vec<Shipped>, stopping: watch::Receiver<bool>) -> impl Endpoint {
+fn app(node: Node, shipped: Vec<Shipped>, access: Access, stopping: watch::Receiver<bool>) -> impl Endpoint {
     let state = State::new(node.clone(), stopping);
     let classic = classic::service(classic::Desk::new(state.clone(), shipped));
     let service = service(state);
-    let base = describe(&service, &classic);
+    let mut base = describe(&service, &classic);
+    access.describe(&mut base);
+    let access = Arc::new(access);
     let (own, at_root) = (classic::elsewhere(&base), classic::at_root(&base));
     let routes = Arc::new(frame::Routes::new(&[(&own, BASE), (&at_root, "")], &READ_ONLY));
     let page = bytes::Bytes::from(docs::page(&service.swagger_ui_html()).unwrap_or_default());
@@ -185,10 +191,10 @@ fn app(node: Node, shipped: Vec<Shipped>, stopping: watch::Receiver<bool>) -> im
         .catch_all_error(failure::from_error)
         .with(CatchPanic::new().with_handler(|_| failure::crashed()))
         .around(move |endpoint, request: Request| {
-            let routes = Arc::clone(&routes);
+            let (routes, access) = (Arc::clone(&routes), Arc::clone(&access));
             let classic = classic::has(request.uri().path());
             async move {
-                let response = frame::serve(endpoint, &routes, request).await;
+                let response = frame::serve(endpoint, &routes, &access, request).await;
                 Ok::<Response, poem::Error>(match classic {
                     true => classic::in_its_words(response).await,
                     false => response,

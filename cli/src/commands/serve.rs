@@ -7,7 +7,7 @@ use std::{
 };
 
 use potok_node::Node;
-use potok_openapi::{Server, ServerConfig};
+use potok_openapi::{Access, Server, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -24,12 +24,16 @@ const LOOK: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(10);
 
 pub async fn serve(config: &Config, args: ServeArgs) -> Result<u8, Failure> {
+    let (users, tokens) = (config.auth.users.clone(), config.auth.tokens.clone());
+    let access = Access::new(users, tokens).map_err(|error| Failure::Usage(format!("auth: {error}")))?;
+    let open = access.is_open();
     let mut terminate = signal(SignalKind::terminate())?;
     let engine = Engine::start(config, &args.engine, true).await?;
     let settings = ServerConfig {
         listen: config.listen.clone(),
         grace: GRACE,
         shipped: potok_openapi::shipped(),
+        access,
     };
     let server = Server::start(engine.node.clone(), settings)
         .await
@@ -39,6 +43,11 @@ pub async fn serve(config: &Config, args: ServeArgs) -> Result<u8, Failure> {
         "potok: listening on {base}   API {base}/docs   data {}",
         config.data_dir.display()
     );
+    if open && !server.address().ip().is_loopback() {
+        eprintln!(
+            "potok: whoever reaches this address may use it: name people or tokens under 'auth', or listen on 127.0.0.1"
+        );
+    }
     if let Some(sandbox) = engine.sandbox() {
         eprintln!(
             "potok: sandbox: Bot API {}   model {}",

@@ -1,6 +1,7 @@
 //! The server in front of a real node, with the store in memory and the fixture plugin, asked over HTTP.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod accounts;
 mod again;
 mod bounds;

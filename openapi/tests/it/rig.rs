@@ -6,7 +6,7 @@ use potok_bus::InProcess;
 use potok_calls::{Egress, HttpCaller};
 use potok_journal::{SqliteStore, Store};
 use potok_node::{KeyPlace, Node, NodeConfig, NodeParts};
-use potok_openapi::{Server, ServerConfig, Shipped};
+use potok_openapi::{Access, Server, ServerConfig, Shipped};
 use potok_wasm::{Grants, Host, HostConfig};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -121,6 +121,7 @@ impl Rig {
             listen: "127.0.0.1:0".to_owned(),
             grace: Duration::from_secs(5),
             shipped,
+            access: Access::default(),
         };
         let server = Server::start(node.clone(), config).await.unwrap();
         Self {

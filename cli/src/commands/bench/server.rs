@@ -38,6 +38,7 @@ pub async fn over_http(config: &Config) -> Result<Vec<Figure>, Failure> {
         listen: "127.0.0.1:0".to_owned(),
         grace: Duration::from_secs(1),
         shipped: Vec::new(),
+        access: potok_openapi::Access::default(),
     };
     let server = Server::start(bench.node().clone(), settings)
         .await
