@@ -1,7 +1,7 @@
 //! Members of the operator's own groups and channels, as a task whose result is a file too.
 
 use poem_openapi::{
-    ApiResponse, Object, OpenApi,
+    Object, OpenApi,
     param::{Header, Path, Query},
     payload::{Json, PlainText},
 };
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Desk, Room,
     tasks::task,
-    words::{Task, TaskStatus, Text, Word},
+    words::{Found, Task, TaskStatus, Text, Word},
 };
 use crate::{
     failure::{BODY, CHANGES, Failure, MALFORMED, MISSING, TYPED},
@@ -54,18 +54,6 @@ pub(super) struct ParseStatus {
     /// `ok`.
     status: Word,
     data: Parsed,
-}
-
-#[derive(ApiResponse)]
-enum Found {
-    /// The file.
-    #[oai(status = 200)]
-    File(
-        PlainText<String>,
-        /// The name of the file.
-        #[oai(header = "Content-Disposition")]
-        String,
-    ),
 }
 
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use poem_openapi::{
-    ApiResponse, Enum, Object, OpenApi,
+    Enum, Object, OpenApi,
     param::Query,
     payload::{Json, PlainText},
 };
@@ -16,7 +16,7 @@ use super::{
     Desk, Room,
     tasks::task,
     unusable,
-    words::{Task, TaskStatus, Word, read},
+    words::{Found, Task, TaskStatus, Word, read},
 };
 use crate::{
     failure::{Failure, MALFORMED, UNUSABLE},
@@ -122,18 +122,6 @@ pub(super) struct TaskLog {
     status: Word,
     /// Newest first.
     data: Vec<LoggedTask>,
-}
-
-#[derive(ApiResponse)]
-enum Found {
-    /// The file.
-    #[oai(status = 200)]
-    File(
-        PlainText<String>,
-        /// The name of the file.
-        #[oai(header = "Content-Disposition")]
-        String,
-    ),
 }
 
 #[derive(Clone)]

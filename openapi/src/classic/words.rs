@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use poem_openapi::{
-    Enum, Object,
+    ApiResponse, Enum, Object,
+    payload::PlainText,
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseError, ParseFromJSON, ParseResult, Type},
 };
@@ -17,6 +18,19 @@ use crate::failure::Failure;
 #[oai(rename_all = "lowercase")]
 pub(super) enum Word {
     Ok,
+}
+
+/// A text to download.
+#[derive(ApiResponse)]
+pub(super) enum Found {
+    /// The file.
+    #[oai(status = 200)]
+    File(
+        PlainText<String>,
+        /// The name of the file.
+        #[oai(header = "Content-Disposition")]
+        String,
+    ),
 }
 
 /// A bot to keep. Whatever else a client sends is not looked at; so in all bodies here.

@@ -59,3 +59,11 @@ impl Reader {
         ))
     }
 }
+
+/// The one number that a statement gives; 0 when it gives none.
+pub(crate) fn number(rows: &[Row]) -> i64 {
+    match rows.first().and_then(|row| row.first()) {
+        Some(Param::Integer(number)) => *number,
+        _ => 0,
+    }
+}

@@ -18,7 +18,7 @@ use potok_wasm::{Migration, Param, Row, Statement, TableError, Tables};
 use serde::Serialize;
 
 use crate::message::Format;
-use crate::reader::Reader;
+use crate::reader::{Reader, number};
 
 /// The most posts that are listed at once.
 const LIST: i64 = 1000;
@@ -239,10 +239,7 @@ pub(crate) async fn page(
             params: params.clone(),
         })
         .await?;
-    let total = match total.first().and_then(|row| row.first()) {
-        Some(Param::Integer(total)) => *total,
-        _ => 0,
-    };
+    let total = number(&total);
     let sql = "SELECT key, bot, channel, content, format, book, chunk, prompt, model, state, message_id, url, published_at, \
                error, attempts, created_at, updated_at FROM posts WHERE ($1 = '' OR channel = $1) AND ($2 = '' OR book = $2) \
                AND ($3 = '' OR state = $3) ORDER BY created_at DESC, key LIMIT $4 OFFSET $5";

@@ -1,168 +1,138 @@
-//! Books as existing clients ask for them: `potok serve` with the sandbox's model and Telegram.
+//! One book in every format, and files that are no books, through the whole of `potok call`.
 
-use potok_tests::{PATIENCE, Server, repository};
-use reqwest::multipart::{Form, Part};
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
-use crate::rig::client;
+use flate2::{Compression, Crc, write::DeflateEncoder};
+use serde_json::Value;
 
-const ROUTES: &str = "/api/book_analyzer";
-const CHANNEL: &str = "@potok_sandbox";
+use crate::rig::{Potok, repository};
 
-struct Desk {
-    server: Server,
-    client: reqwest::Client,
-    _data: TempDir,
+fn data(name: &str) -> PathBuf {
+    repository().join("plugins/book/tests/data").join(name)
 }
 
-impl Desk {
-    async fn new() -> Self {
-        let data = TempDir::new().unwrap();
-        Self {
-            server: Server::start(data.path(), &["--sandbox"]).await,
-            client: client(),
-            _data: data,
+async fn extract(file: &Path) -> Value {
+    Potok::new()
+        .run(&["call", "book.extract", "--file", &format!("book={}", file.display())])
+        .await
+        .json()
+}
+
+/// The titles and texts of the chapters with every run of white space as one space: where lines are broken, and how paragraphs are
+/// set apart, is the one thing in which the formats may differ.
+fn chapters(book: &Value) -> Vec<(String, String)> {
+    let words = |value: &Value| value.as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    book["chapters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (words(&c["title"]), words(&c["text"])))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_same_book_in_every_format_has_the_same_chapters() {
+    let plain = extract(&repository().join("workflows/books/kashtanka.txt")).await;
+    let expected = chapters(&plain);
+    assert_eq!(expected.len(), 7);
+    assert!(expected.iter().map(|(_, text)| text.chars().count()).sum::<usize>() > 20_000);
+    for format in ["epub", "fb2", "fb2.zip", "pdf"] {
+        let book = extract(&data(&format!("kashtanka.{format}"))).await;
+        assert_eq!(book["format"], format.replace('.', "-"));
+        for key in ["title", "author", "language"] {
+            assert_eq!(book[key], plain[key], "{format}: {key}");
         }
-    }
-
-    async fn answer(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let request = self.client.get(format!("{}{path}", self.server.url()));
-        let (status, answer) = self.answer(request).await;
-        assert_eq!(status, 200, "{path}: {answer}");
-        answer
-    }
-
-    async fn post(&self, operation: &str, body: &Value) -> (u16, Value) {
-        let request = self.client.post(format!("{}{ROUTES}/{operation}", self.server.url()));
-        self.answer(request.json(body)).await
-    }
-
-    async fn upload(&self, file: impl Into<Vec<u8>>) -> (u16, Value) {
-        let form = Form::new().part("file", Part::bytes(file.into()).file_name("kashtanka.txt"));
-        let request = self.client.post(format!("{}{ROUTES}/upload_book", self.server.url()));
-        self.answer(request.multipart(form)).await
-    }
-
-    /// Starts a task and waits for its end; gives its result.
-    async fn done(&self, operation: &str, body: &Value) -> Value {
-        let (status, task) = self.post(operation, body).await;
-        assert_eq!(status, 200, "{operation}: {task}");
-        let path = format!("/tasks/{}", task["task_id"].as_str().unwrap());
-        let begun = Instant::now();
-        loop {
-            let task = self.get(&path).await;
-            if task["task_status"] == "SUCCESS" {
-                return task["task_result"].clone();
-            }
-            assert_ne!(task["task_status"], "FAILURE", "{operation}: {task}");
-            assert!(begun.elapsed() < PATIENCE, "{operation}: {task}");
-            sleep(std::time::Duration::from_millis(50)).await;
+        for (found, expected) in chapters(&book).iter().zip(&expected) {
+            assert_eq!(found, expected, "{format}");
         }
+        assert_eq!(chapters(&book).len(), expected.len(), "{format}");
     }
+}
 
-    async fn refused(&self, operation: &str, body: &Value, expected: u16) -> String {
-        let (status, answer) = self.post(operation, body).await;
-        assert_eq!(
-            (status, &answer["status"]),
-            (expected, &json!("error")),
-            "{operation}: {answer}"
-        );
-        answer["message"].as_str().unwrap().to_owned()
+async fn refused(potok: &Potok, name: &str, bytes: &[u8], kind: &str) -> String {
+    potok.write(name, bytes);
+    let problem = potok
+        .run(&["call", "book.extract", "--file", &format!("book={name}")])
+        .await
+        .problem();
+    assert_eq!(problem["type"], format!("urn:potok:book:{kind}"), "{name}: {problem}");
+    assert_eq!(problem["status"], 422, "{name}: {problem}");
+    problem["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_book_that_is_cut_off_is_broken() {
+    let potok = Potok::new();
+    for name in ["kashtanka.epub", "kashtanka.fb2", "kashtanka.fb2.zip", "kashtanka.pdf"] {
+        let bytes = fs::read(data(name)).unwrap();
+        let detail = refused(&potok, name, &bytes[..bytes.len() / 2], "broken").await;
+        assert!(detail.contains("get the file again"), "{name}: {detail}");
     }
 }
 
 #[tokio::test]
-async fn a_book_is_uploaded_summarised_and_posted_on_a_schedule() {
-    let desk = Desk::new().await;
-    let text = std::fs::read(repository().join("workflows/books/kashtanka.txt")).unwrap();
-    let (status, uploaded) = desk.upload(text.clone()).await;
-    assert_eq!(status, 200, "{uploaded}");
-    let book = &uploaded["data"]["book_id"];
-    assert_eq!(
-        (&uploaded["data"]["filename"], &uploaded["data"]["size"]),
-        (&json!("kashtanka.txt"), &json!(text.len()))
-    );
-    assert_eq!(&desk.upload(text).await.1["data"]["book_id"], book);
-    assert_eq!(desk.upload("").await.0, 422);
-
-    let analyzed = desk
-        .done("analyze_book", &json!({ "book_id": book, "chunks": 2 }))
-        .await;
-    assert_eq!(analyzed["summaries"].as_array().unwrap().len(), 2, "{analyzed}");
-    let summaries = async |filter: &str| desk.get(&format!("{ROUTES}/summaries?{filter}")).await;
-    let all = summaries("used=false&limit=1").await;
-    assert_eq!(
-        (
-            &all["total"],
-            &all["data"][0]["book_id"],
-            all["data"].as_array().unwrap().len()
-        ),
-        (&json!(2), book, 1),
-        "{all}"
-    );
-
-    let post = desk.done("generate_post", &json!({ "book_id": book })).await;
-    assert!(!post["text"].as_str().unwrap().is_empty(), "{post}");
-    assert_eq!(summaries("used=true").await["total"], 0, "writing is not posting");
-
-    let wanted = json!({ "book_id": book, "channel": CHANNEL, "every_minutes": 1, "posts": 1 });
-    let posted = desk.done("start_autopost", &wanted).await;
-    assert_eq!(posted["posts"], 1, "{posted}");
-    assert_eq!(summaries("used=true").await["total"], 1);
-    let log = desk.get(&format!("{ROUTES}/posts_log?state=sent")).await;
-    assert_eq!(log["total"], 1, "{log}");
-    let row = &log["data"][0];
-    assert_eq!(
-        (&row["channel"], &row["book_id"], &row["attempts"]),
-        (&json!(CHANNEL), book, &json!(1)),
-        "{log}"
-    );
-    assert!(row["message_id"].is_i64() && row["published_at"].is_string(), "{log}");
-    assert_eq!(
-        desk.get(&format!("{ROUTES}/posts_log?channel=@other")).await["total"],
-        0
-    );
+async fn a_protected_book_says_so() {
+    let mut zip = fs::read(data("kashtanka.fb2.zip")).unwrap();
+    // The flag of an encrypted part, in its local header and in the directory.
+    for (header, flags) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
+        let at = zip.windows(4).position(|window| window == header).unwrap();
+        zip[at + flags] |= 1;
+    }
+    let detail = refused(&Potok::new(), "locked.fb2.zip", &zip, "encrypted").await;
+    assert!(!detail.is_empty());
 }
 
 #[tokio::test]
-async fn a_channel_has_one_book_at_a_time_and_it_can_be_stopped() {
-    let desk = Desk::new().await;
-    let (_, uploaded) = desk.upload("Once upon a time there was a river. ".repeat(50)).await;
-    let book = &uploaded["data"]["book_id"];
-    let wanted = json!({ "book_id": book, "channel": CHANNEL, "schedule": "0 0 1 1 *", "timezone": "Europe/Moscow" });
-    let (status, started) = desk.post("start_autopost", &wanted).await;
-    assert_eq!(status, 200, "{started}");
-    assert!(desk.refused("start_autopost", &wanted, 409).await.contains("unning"));
+async fn a_bomb_is_too_large_and_does_no_harm() {
+    let bomb = zip_of("bomb.fb2", 64 << 20);
+    assert!(bomb.len() < 1 << 17, "64 MiB in {} bytes", bomb.len());
+    let detail = refused(&Potok::new(), "bomb.fb2.zip", &bomb, "too-large").await;
+    assert!(!detail.is_empty());
+}
 
-    let stop = json!({ "channel": CHANNEL });
-    let (status, stopped) = desk.post("stop_autopost", &stop).await;
-    assert_eq!((status, &stopped["task_id"]), (200, &started["task_id"]), "{stopped}");
-    let ended = desk
-        .get(&format!("/tasks/{}", started["task_id"].as_str().unwrap()))
-        .await;
-    assert_eq!(ended["task_status"], "REVOKED");
-    desk.refused("stop_autopost", &stop, 404).await;
-    // Stopped, it can be started again.
-    let (status, again) = desk.post("start_autopost", &wanted).await;
-    assert_eq!(status, 200, "{again}");
+#[tokio::test]
+async fn what_is_no_book_is_named() {
+    let potok = Potok::new();
+    refused(&potok, "empty.txt", b"", "empty").await;
+    let detail = refused(&potok, "picture.png", b"\x89PNG\r\n\x1a\n0000", "unsupported").await;
+    assert!(detail.contains("a picture"), "{detail}");
+}
 
-    for (member, wrong, why) in [
-        ("schedule", json!("whenever"), "whenever"),
-        ("timezone", json!("Mars"), "Mars"),
-        ("every_minutes", json!(5), "either"),
-        ("schedule", Value::Null, "either"),
-    ] {
-        let mut body = wanted.clone();
-        body[member] = wrong;
-        let message = desk.refused("start_autopost", &body, 422).await;
-        assert!(message.contains(why), "{message}");
+/// A ZIP archive with one part: so many spaces.
+fn zip_of(name: &str, size: usize) -> Vec<u8> {
+    let mut crc = Crc::new();
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
+    let spaces = vec![b' '; 1 << 20];
+    for _ in 0..size >> 20 {
+        crc.update(&spaces);
+        packed.write_all(&spaces).unwrap();
     }
-    desk.refused("analyze_book", &json!({ "book_id": "a book" }), 400).await;
+    let packed = packed.finish().unwrap();
+    let [sum, length, size] = [
+        crc.sum(),
+        u32::try_from(packed.len()).unwrap(),
+        u32::try_from(size).unwrap(),
+    ]
+    .map(u32::to_le_bytes);
+    let named = u16::try_from(name.len()).unwrap().to_le_bytes();
+    // What the local header and the directory have in common: version, flags, method 8, time, date, sums, sizes, lengths of name and extra.
+    let common = [
+        &[20, 0, 0, 0, 8, 0, 0, 0, 0, 0],
+        &sum[..],
+        &length,
+        &size,
+        &named,
+        &[0, 0],
+    ]
+    .concat();
+    let mut zip = [b"PK\x03\x04", &common[..], name.as_bytes(), &packed].concat();
+    let start = u32::try_from(zip.len()).unwrap().to_le_bytes();
+    let entry = [b"PK\x01\x02\x14\0", &common[..], &[0; 14], name.as_bytes()].concat();
+    let entries = u32::try_from(entry.len()).unwrap().to_le_bytes();
+    zip.extend([&entry[..], b"PK\x05\x06\0\0\0\0\x01\0\x01\0", &entries, &start, &[0, 0]].concat());
+    zip
 }

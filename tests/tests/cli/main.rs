@@ -3,6 +3,7 @@
 //! Every test starts the real binary in a directory of its own and talks to nothing but this machine.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod book_routes;
 mod books;
 mod diagnostics;
 mod editing;

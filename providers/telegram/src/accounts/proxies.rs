@@ -6,13 +6,14 @@
 use std::time::{Duration, Instant};
 
 use potok_dsl::Timestamp;
-use potok_wasm::{Param, Row, Statement, TableError, Tables};
+use potok_wasm::{Param, Row, TableError, Tables};
 use serde::Serialize;
 use tokio_socks::tcp::Socks5Stream;
 
 use super::error::AccountError;
+use super::rows::{read, write};
 use super::{Accounts, vault::Sealed};
-use crate::reader::Reader;
+use crate::reader::{Reader, number};
 
 /// The most proxies of one page.
 const PAGE: i64 = 1_000;
@@ -358,22 +359,6 @@ async fn reach(Opened { proxy, password }: &Opened, to: std::net::SocketAddr, wi
 async fn find(tables: &dyn Tables, id: i64) -> Result<(Proxy, Sealed), AccountError> {
     let rows = read(tables, proxies!("WHERE id = $1"), vec![id.into()]).await?;
     proxy(rows.into_iter().next().ok_or(AccountError::NoSuchProxy(id))?)
-}
-
-async fn read(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Result<Vec<Row>, AccountError> {
-    Ok(tables.read(Statement { sql, params }).await?)
-}
-
-async fn write(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Result<Vec<Row>, AccountError> {
-    let rows = tables.write(vec![Statement { sql, params }]).await?;
-    Ok(rows.into_iter().next().unwrap_or_default())
-}
-
-fn number(rows: &[Row]) -> i64 {
-    match rows.first().and_then(|row| row.first()) {
-        Some(Param::Integer(number)) => *number,
-        _ => 0,
-    }
 }
 
 fn proxy(row: Row) -> Result<(Proxy, Sealed), AccountError> {

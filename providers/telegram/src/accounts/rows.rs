@@ -464,11 +464,15 @@ async fn free(tables: &dyn Tables, id: i64, phone: &str) -> Result<(), AccountEr
     }
 }
 
-async fn read(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Result<Vec<Row>, AccountError> {
+pub(super) async fn read(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Result<Vec<Row>, AccountError> {
     Ok(tables.read(Statement { sql, params }).await?)
 }
 
-async fn write(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Result<Vec<Row>, AccountError> {
+pub(super) async fn write(
+    tables: &dyn Tables,
+    sql: &'static str,
+    params: Vec<Param>,
+) -> Result<Vec<Row>, AccountError> {
     let rows = tables.write(vec![Statement { sql, params }]).await?;
     Ok(rows.into_iter().next().unwrap_or_default())
 }

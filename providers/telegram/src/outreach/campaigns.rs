@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::list::Line;
 use super::people::{BATCH, keep};
-use super::{like, number, read, write};
+use super::{like, read, write};
 use crate::accounts::listed;
 use crate::reader::Reader;
+use crate::reader::number;
 
 /// A day of a channel's quota, in milliseconds.
 const DAY: i64 = 86_400_000;

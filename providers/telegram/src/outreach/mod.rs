@@ -51,14 +51,6 @@ async fn write(tables: &dyn Tables, sql: &'static str, params: Vec<Param>) -> Re
     Ok(rows.into_iter().next().unwrap_or_default())
 }
 
-/// The one number that a statement gives.
-fn number(rows: &[Row]) -> i64 {
-    match rows.first().and_then(|row| row.first()) {
-        Some(Param::Integer(number)) => *number,
-        _ => 0,
-    }
-}
-
 /// A part of a text as a pattern that `LIKE … ESCAPE '!'` takes; empty for no part.
 fn like(part: &str) -> String {
     if part.is_empty() {

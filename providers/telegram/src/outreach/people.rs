@@ -184,7 +184,7 @@ pub(super) async fn list(tables: &dyn Tables, filter: &Filter) -> Result<(Vec<Ke
     }
     let which = filter.opted_out.map_or(0, |out| if out { 1 } else { 2 });
     let params = vec![super::like(&filter.search).into(), Param::Integer(which)];
-    let total = super::number(&read(tables, concat!("SELECT COUNT(*) ", fits!()), params.clone()).await?);
+    let total = crate::reader::number(&read(tables, concat!("SELECT COUNT(*) ", fits!()), params.clone()).await?);
     let sql = concat!(
         "SELECT person, telegram_id, name, basis, source, opted_out_at, opt_out_reason, created_at, updated_at ",
         fits!(),
